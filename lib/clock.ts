@@ -1,0 +1,74 @@
+/** Time, passed in wherever something depends on it, so that tests can be the ones who tell it. */
+
+export interface Clock {
+  /** Milliseconds since a fixed moment; never goes back. */
+  now(): number;
+  /** Calls `callback` after `delayMs`; the answer cancels it. */
+  after(delayMs: number, callback: () => void): () => void;
+}
+
+export const systemClock: Clock = {
+  now: () => performance.now(),
+  after(delayMs, callback) {
+    const timer = setTimeout(callback, delayMs);
+    return () => clearTimeout(timer);
+  },
+};
+
+/**
+ * Things that fall due a fixed time after they were added. However many there are, they share one timer: as they all
+ * have the same delay, the oldest is always the next.
+ */
+export class Deadlines<Item> {
+  readonly #clock: Clock;
+  readonly #delayMs: number;
+  readonly #onDue: (item: Item) => void;
+  readonly #dueAt = new Map<Item, number>();
+  #cancelTimer: (() => void) | null = null;
+
+  constructor(clock: Clock, delayMs: number, onDue: (item: Item) => void) {
+    this.#clock = clock;
+    this.#delayMs = delayMs;
+    this.#onDue = onDue;
+  }
+
+  get size(): number {
+    return this.#dueAt.size;
+  }
+
+  /** Starts the time of `item`, or starts it anew. */
+  add(item: Item): void {
+    this.#dueAt.delete(item); // so that it moves to the end
+    this.#dueAt.set(item, this.#clock.now() + this.#delayMs);
+    if (this.#cancelTimer === null) this.#arm(this.#delayMs);
+  }
+
+  /** Takes `item` out; false where it was not there, or has fallen due. */
+  delete(item: Item): boolean {
+    const wasThere = this.#dueAt.delete(item);
+    if (this.#dueAt.size === 0) this.#disarm();
+    return wasThere;
+  }
+
+  #arm(delayMs: number): void {
+    this.#cancelTimer = this.#clock.after(delayMs, () => this.#run());
+  }
+
+  #disarm(): void {
+    this.#cancelTimer?.();
+    this.#cancelTimer = null;
+  }
+
+  #run(): void {
+    this.#cancelTimer = null;
+    const now = this.#clock.now();
+    for (const [item, dueAt] of this.#dueAt) {
+      if (dueAt > now) {
+        this.#disarm(); // #onDue may have added something, and armed
+        return this.#arm(dueAt - now);
+      }
+      this.#dueAt.delete(item);
+      this.#onDue(item);
+    }
+  }
+}

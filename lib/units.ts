@@ -1,0 +1,44 @@
+/** Reads what people write into options: durations, counts, words. Each throws a {@link RangeError} that says what it takes. */
+
+const DURATION_UNITS_MS = { ms: 1, s: 1000, m: 60_000, h: 3_600_000 } as const;
+
+/** The longest that a timer of JavaScript can wait: 2^31-1 ms, a little under 25 days. */
+const MAX_DURATION_MS = 24 * 24 * DURATION_UNITS_MS.h;
+
+/** Milliseconds from `500ms`, `10s`, `5m`, `1h`; a bare number is ambiguous, but for `0`. */
+export function readDurationMs(text: string): number {
+  if (text === "0") return 0;
+  const [, amount, unit] = /^(\d{1,12})(ms|s|m|h)$/.exec(text) ?? [];
+  const ms = Number(amount) * DURATION_UNITS_MS[unit as keyof typeof DURATION_UNITS_MS];
+  if (Number.isNaN(ms) || ms > MAX_DURATION_MS) {
+    throw new RangeError("a duration such as 500ms, 10s, 5m or 1h, of 24 days at the most");
+  }
+  return ms;
+}
+
+/** Like {@link readDurationMs}, but more than nothing. */
+export function readMoreThanZeroMs(text: string): number {
+  const ms = readDurationMs(text);
+  if (ms === 0) throw new RangeError("a duration of more than 0, such as 500ms, 10s, 5m or 1h");
+  return ms;
+}
+
+/** A whole number from `min` to `max`. */
+export function readInteger(text: string, min: number, max: number): number {
+  const value = /^\d{1,15}$/.test(text) ? Number(text) : NaN;
+  if (!(value >= min && value <= max)) {
+    const range = max === Number.MAX_SAFE_INTEGER ? `of at least ${min}` : `from ${min} to ${max}`;
+    throw new RangeError(`a whole number ${range}`);
+  }
+  return value;
+}
+
+/** One of a few words. */
+export function readChoice<const Choice extends string>(
+  text: string,
+  choices: readonly Choice[],
+): Choice {
+  const choice = choices.find((choice) => choice === text);
+  if (choice === undefined) throw new RangeError(`one of ${choices.join(", ")}`);
+  return choice;
+}
