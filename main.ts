@@ -1,15 +1,19 @@
 /** The program: arguments and environment in, exit status out. */
 
 import config from "./deno.json" with { type: "json" };
+import { createAuthenticator, signToken } from "./lib/auth.ts";
 import { systemClock } from "./lib/clock.ts";
-import { readCommandLine } from "./lib/command_line.ts";
+import { readCommandLine, type Task } from "./lib/command_line.ts";
 import type { Events } from "./lib/events.ts";
-import { createLog, LineWriter } from "./lib/log.ts";
+import { findFileLimit } from "./lib/file_limit.ts";
+import { createLog, LineWriter, type Log } from "./lib/log.ts";
 import { logEvents } from "./lib/log_events.ts";
+import { MemoryWatch } from "./lib/memory.ts";
 import { type Options, UsageError } from "./lib/options.ts";
 import { Server } from "./lib/server.ts";
 
-const STATUS = { OK: 0, FAILURE: 1, USAGE: 2 } as const;
+/** Exit statuses. `TEMPORARY_FAILURE` is EX_TEMPFAIL of sysexits.h: a supervisor shall start the program again. */
+const STATUS = { OK: 0, FAILURE: 1, USAGE: 2, TEMPORARY_FAILURE: 75 } as const;
 
 const SHUTDOWN_SIGNALS: readonly Deno.Signal[] = Deno.build.os === "windows"
   ? ["SIGINT", "SIGBREAK"]
@@ -18,18 +22,27 @@ const SHUTDOWN_SIGNALS: readonly Deno.Signal[] = Deno.build.os === "windows"
 /** How long the last log lines may take to be written. */
 const LAST_LINES_MS = 200;
 
-function main(): void {
+async function main(): Promise<void> {
   try {
-    const task = readCommandLine(Deno.args, Deno.env.toObject(), config.version);
-    if (task.kind === "print") print(Deno.stdout, task.text);
-    else serve(task.options);
+    await run(readCommandLine(Deno.args, Deno.env.toObject(), config.version));
   } catch (error) {
-    print(Deno.stderr, `signalbox: ${(error as Error).message}\n`);
+    print(Deno.stderr, `signalbox: ${messageOf(error)}\n`);
     Deno.exit(error instanceof UsageError ? STATUS.USAGE : STATUS.FAILURE);
   }
 }
 
-function serve(options: Options): void {
+async function run(task: Task): Promise<void> {
+  switch (task.kind) {
+    case "print":
+      return print(Deno.stdout, task.text);
+    case "token":
+      return print(Deno.stdout, `${await signToken(task)}\n`);
+    case "serve":
+      return await serve(task.options);
+  }
+}
+
+async function serve(options: Options): Promise<void> {
   const lines = new LineWriter(Deno.stderr, (lost) => {
     log.write("warn", `${lost} log lines were lost: stderr did not take them.`, () => ({ lost }));
   });
@@ -37,25 +50,71 @@ function serve(options: Options): void {
   const events = logEvents(log);
   surviveMistakes(events);
 
-  const shutdown = async () => {
-    log.write("info", "Shutting down.", () => ({}));
-    await server.drain();
+  let server: Server | null = null;
+  const shutdown = async (status: number) => {
+    await server?.drain();
     await Promise.race([lines.flush(), wait(LAST_LINES_MS)]);
-    Deno.exit(STATUS.OK);
+    Deno.exit(status);
   };
-  // Before the server starts: on Deno 2.9.6, running out of file descriptors panics where no signal is listened for.
-  onSignal(() => shutdown());
-  const server = start(options, events);
-  print(Deno.stdout, `signalbox ${config.version} listens on ${webSocketUrl(server.address)}\n`);
+  // Before anything listens: on Deno 2.9.6, running out of file descriptors panics where no signal is listened for.
+  onSignal((signal) => {
+    log.write("info", `Shutting down (${signal})`, () => ({}));
+    shutdown(STATUS.OK);
+  });
+  warnOfFileLimit(options.maxConnections, log);
+  const memory = watchMemory(options.maxMemoryBytes, log, () => shutdown(STATUS.TEMPORARY_FAILURE));
+  server = await startServer(options, events, () => memory?.isTight ?? false);
+  print(Deno.stdout, `signalbox ${config.version} listens on ${webSocketUrl(server)}\n`);
 }
 
-function start(options: Options, events: Events): Server {
+async function startServer(options: Options, events: Events, isMemoryTight: () => boolean) {
+  const { authSecret, authJwks, host, port } = options;
+  const needsToken = authSecret !== undefined || authJwks !== undefined;
+  const parts = {
+    version: config.version,
+    clock: systemClock,
+    events,
+    authenticator: needsToken ? await createAuthenticator(authSecret, authJwks) : null,
+    tls: readTls(options),
+    isMemoryTight,
+  };
   try {
-    return new Server(options, config.version, systemClock, events);
+    return new Server(options, parts);
   } catch (error) {
-    const { host, port } = options;
-    throw new Error(`cannot listen on --host ${host} --port ${port}: ${(error as Error).message}`);
+    throw new Error(`cannot listen on --host ${host} --port ${port}: ${messageOf(error)}`);
   }
+}
+
+function readTls({ tlsCert, tlsKey }: Options): { cert: string; key: string } | null {
+  if (tlsCert === undefined || tlsKey === undefined) return null;
+  return { cert: readFile("--tls-cert", tlsCert), key: readFile("--tls-key", tlsKey) };
+}
+
+function readFile(flag: string, path: string): string {
+  try {
+    return Deno.readTextFileSync(path);
+  } catch (error) {
+    throw new Error(`cannot read ${flag} ${path}: ${messageOf(error)}`);
+  }
+}
+
+function warnOfFileLimit(maxConnections: number, log: Log): void {
+  const limit = findFileLimit(maxConnections, () => Deno.openSync(Deno.execPath()));
+  if (limit === null) return;
+  const message =
+    `Only ${limit} files can be open, too few for --max-connections ${maxConnections}: ` +
+    "raise the limit (ulimit -n, LimitNOFILE)";
+  log.write("warn", message, () => ({ limit }));
+}
+
+function watchMemory(limitBytes: number | undefined, log: Log, shutdown: () => void) {
+  if (limitBytes === undefined) return null;
+  const read = () => Deno.memoryUsage().rss;
+  return new MemoryWatch(systemClock, limitBytes, read, (bytes) => {
+    const message = `Shutting down: ${bytes} bytes of memory, over --max-memory ${limitBytes}`;
+    log.write("warn", message, () => ({ bytes }));
+    shutdown();
+  });
 }
 
 /** The last net: a mistake is logged, and the process goes on. */
@@ -71,19 +130,24 @@ function surviveMistakes(events: Events): void {
 }
 
 /** Calls `shutdown` at the first signal, and ends the process at the second. */
-function onSignal(shutdown: () => void): void {
+function onSignal(shutdown: (signal: Deno.Signal) => void): void {
   let isFirst = true;
   for (const signal of SHUTDOWN_SIGNALS) {
     Deno.addSignalListener(signal, () => {
       if (!isFirst) Deno.exit(STATUS.OK);
       isFirst = false;
-      shutdown();
+      shutdown(signal);
     });
   }
 }
 
-function webSocketUrl({ hostname, port }: Deno.NetAddr): string {
-  return `ws://${hostname.includes(":") ? `[${hostname}]` : hostname}:${port}`;
+function webSocketUrl({ address: { hostname, port }, isSecure }: Server): string {
+  const host = hostname.includes(":") ? `[${hostname}]` : hostname;
+  return `${isSecure ? "wss" : "ws"}://${host}:${port}`;
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
 }
 
 /** Writes at once; where nobody reads, that is no reason to end. */
@@ -99,4 +163,4 @@ function wait(ms: number): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve, ms));
 }
 
-main();
+await main();

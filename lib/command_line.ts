@@ -1,11 +1,24 @@
 /** Turns arguments and environment into what to do. */
 
 import { Command, CommanderError, Option } from "commander";
-import { type GivenOptions, type Options, readOptions, SETTINGS, UsageError } from "./options.ts";
+import type { TokenRequest } from "./auth.ts";
+import {
+  type GivenOptions,
+  type Options,
+  readOption,
+  readOptions,
+  readValue,
+  type Setting,
+  SETTINGS,
+  UsageError,
+} from "./options.ts";
+import { isClientId } from "./protocol.ts";
+import { readMoreThanZeroMs } from "./units.ts";
 
 /** What the command line asks for. */
 export type Task =
   | { readonly kind: "serve"; readonly options: Options }
+  | ({ readonly kind: "token" } & TokenRequest)
   | { readonly kind: "print"; readonly text: string };
 
 type Environment = Readonly<Record<string, string | undefined>>;
@@ -33,12 +46,21 @@ export function readCommandLine(
     .configureOutput({ writeOut: (text) => printed += text, writeErr: () => {} })
     .exitOverride();
   const serve = program.command("serve", { isDefault: true })
-    .description("serve (what signalbox does where no command is named)")
+    .description("serve clients; the command where none is named")
     .allowExcessArguments(false)
     .addHelpText("after", SERVE_HELP);
-  for (const option of serveOptions()) serve.addOption(option);
+  for (const setting of Object.values(SETTINGS)) serve.addOption(optionOf(setting));
   serve.action(() => {
     task = { kind: "serve", options: readOptions(given(serve), env) };
+  });
+  const token = program.command("token")
+    .description("print a token signed with the secret, for one client ID")
+    .requiredOption("--client-id <id>", "the client ID that it allows")
+    .option("--room <room>", "the room that it allows; any without it")
+    .option("--ttl <duration>", "how long it holds (default: 1h)")
+    .addOption(optionOf(SETTINGS.authSecret));
+  token.action(() => {
+    task = { kind: "token", ...readTokenRequest(token.opts(), env) };
   });
   program.addHelpText("after", () => `\n${serve.helpInformation()}${SERVE_HELP}`);
   try {
@@ -51,27 +73,50 @@ export function readCommandLine(
 }
 
 const SERVE_HELP = `
-Every option can be given as a variable, too: --register-timeout as
-SIGNALBOX_REGISTER_TIMEOUT. Durations are written 500ms, 10s, 5m, 1h.
+Every option can be given as a variable, too: --max-message-size as
+SIGNALBOX_MAX_MESSAGE_SIZE; one that is repeatable as a comma-separated list.
+Durations are written 500ms, 10s, 5m, 1h; sizes 65536, 64KiB, 1MiB.
 `;
 
-function serveOptions(): Option[] {
-  return Object.values(SETTINGS).map((setting) => {
-    const option = new Option(setting.flag, setting.help);
-    // Only for the help: readOptions, which knows the variables too, sets it.
-    if ("default" in setting) option.argParser(String).default(undefined, setting.default);
-    return option;
-  });
+/** An option as text: readOptions reads it, and the variables too. */
+function optionOf(setting: Setting): Option {
+  const byDefault = setting.default === undefined ? "" : ` (default: ${setting.default})`;
+  const option = new Option(setting.flag, setting.help + byDefault);
+  if (setting.repeatable) {
+    option.argParser<string>((value, before) => before ? `${before},${value}` : value);
+  }
+  return option;
 }
 
 /** What was written on the command line, by the names that options have in the program. */
 function given(command: Command): GivenOptions {
-  const written = command.opts<Record<string, string | undefined>>();
-  const entries = Object.entries(SETTINGS).map(([name, setting]) => [
-    name,
-    written[new Option(setting.flag).attributeName()],
-  ]);
+  const written = command.opts<Record<string, string | boolean | undefined>>();
+  const entries = Object.entries<Setting>(SETTINGS).map(([name, setting]) => {
+    const value = written[new Option(setting.flag).attributeName()];
+    return [name, value === true ? "" : value]; // true: given without its optional value
+  });
   return Object.fromEntries(entries);
+}
+
+function readTokenRequest(
+  written: Readonly<Record<"clientId" | "room" | "ttl" | "authSecret", string | undefined>>,
+  env: Environment,
+): TokenRequest {
+  const secret = readOption(SETTINGS.authSecret, written.authSecret, env) as string | undefined;
+  if (secret === undefined) {
+    throw new UsageError("token needs --auth-secret, or SIGNALBOX_AUTH_SECRET, to sign with");
+  }
+  return {
+    secret,
+    clientId: readValue("--client-id", readClientId, written.clientId ?? ""),
+    room: written.room === undefined ? undefined : readValue("--room", readClientId, written.room),
+    ttlMs: readValue("--ttl", readMoreThanZeroMs, written.ttl ?? "1h"),
+  };
+}
+
+function readClientId(text: string): string {
+  if (isClientId(text)) return text;
+  throw new RangeError("1 to 128 characters without control characters");
 }
 
 function oneLine(message: string): string {

@@ -1,17 +1,23 @@
 /** One socket's life: it registers, what it sends is forwarded, it ends. */
 
-import { type Envelope, readdress, readEnvelope } from "./envelope.ts";
-import type { Events } from "./events.ts";
+import { Buffer } from "node:buffer";
+import type { Clock } from "./clock.ts";
+import { readdress, readEnvelope } from "./envelope.ts";
+import type { Events, Message } from "./events.ts";
+import { broadcastCost, TokenBucket } from "./limits.ts";
 import {
   CLOSE_CODES,
   type CloseReason,
   describe,
   type ErrorCode,
   errorFrame,
+  isFinal,
+  isGoodbye,
   ProtocolError,
   readRegistration,
-  registeredFrame,
+  targetNotFound,
 } from "./protocol.ts";
+import type { Registrar } from "./registrar.ts";
 import type { Client, Link, Router } from "./router.ts";
 
 /** What a connection needs of a WebSocket. */
@@ -23,30 +29,68 @@ export interface Socket {
   close(code: number, reason: string): void;
 }
 
-/** What all connections of a server share. */
+export interface ConnectionOptions {
+  /** Of one message, in UTF-8. */
+  readonly maxMessageSizeBytes: number;
+  /** What may wait for one client that does not read. */
+  readonly maxBufferedBytes: number;
+  /** Messages; 0: no limit. */
+  readonly rateLimitPerSecond: number;
+  readonly rateBurst: number;
+  /** For twice as long what waits for a client may fail to shrink; 0: for ever. */
+  readonly idleTimeoutMs: number;
+}
+
+/** What the connections of a server share. */
 export interface Surroundings {
+  readonly options: ConnectionOptions;
+  readonly registrar: Registrar;
   readonly router: Router;
+  readonly clock: Clock;
   readonly events: Events;
   /** A connection has registered. */
   onRegistered(connection: Connection): void;
 }
 
+/** After so many refusals in a row a client is not heard any more. */
+const MAX_REFUSALS_IN_A_ROW = 500;
+/** What may wait while a token is being checked. */
+const MAX_WAITING_MESSAGES = 64;
+const MAX_WAITING_CHARS = 256 * 1024;
+/** Up to here a message over the size limit is still read, to tell its sender which target it had. */
+const MAX_EXPLAINED_CHARS = 1024 * 1024;
+/** Of twice the idle timeout. The rest is for the look at it to come round. */
+const STUCK_SHARE = 0.8;
+
 export class Connection implements Link {
   readonly address: string;
   readonly #socket: Socket;
-  readonly #router: Router;
-  readonly #events: Events;
-  readonly #onRegistered: (connection: Connection) => void;
+  readonly #requestToken: string | null;
+  readonly #surroundings: Surroundings;
+  readonly #bucket: TokenBucket;
   #client: Client | null = null;
-  #closedFor: CloseReason | null = null;
   #isOpen = false;
+  #closedFor: CloseReason | null = null;
+  #refusalsInARow = 0;
+  /** Messages that came while the token is being checked; null at any other time. */
+  #waiting: string[] | null = null;
+  #waitingChars = 0;
+  #bufferedBytes = 0;
+  #shrankAtMs = 0;
 
-  constructor(socket: Socket, address: string, surroundings: Surroundings) {
-    this.#socket = socket;
+  /** @param requestToken the token that came with the upgrade request, if one did */
+  constructor(
+    socket: Socket,
+    address: string,
+    requestToken: string | null,
+    surroundings: Surroundings,
+  ) {
+    const { clock, options } = surroundings;
     this.address = address;
-    this.#router = surroundings.router;
-    this.#events = surroundings.events;
-    this.#onRegistered = surroundings.onRegistered;
+    this.#socket = socket;
+    this.#requestToken = requestToken;
+    this.#surroundings = surroundings;
+    this.#bucket = new TokenBucket(options.rateLimitPerSecond, options.rateBurst, clock.now());
   }
 
   /** Whether the upgrade is done. */
@@ -66,78 +110,135 @@ export class Connection implements Link {
     try {
       this.#receive(data);
     } catch (error) {
-      if (error instanceof ProtocolError) return this.#refuse(error);
-      this.#events.crashed("receive", error);
-      this.close("internal_error");
+      this.#answerError(error);
     }
   }
 
   #receive(data: unknown): void {
+    const { maxMessageSizeBytes } = this.#surroundings.options;
     if (typeof data !== "string") {
       return this.reject("unsupported_data", "Messages are JSON text; this one was binary.");
     }
-    const envelope = readEnvelope(data);
-    if (this.#client === null) this.#register(envelope);
-    else if (envelope.members.type === "register") this.#registerAgain(this.#client, envelope);
-    else this.#forward(this.#client, envelope);
+    if (isLargerThan(maxMessageSizeBytes, data)) {
+      const message = `A message may have ${maxMessageSizeBytes} bytes at the most.`;
+      return this.reject("message_too_large", message, targetOf(data));
+    }
+    if (this.#client !== null) this.#handle(this.#client, data);
+    else if (this.#waiting !== null) this.#wait(this.#waiting, data);
+    else this.#register(data);
   }
 
-  /** A frame that breaks the protocol: a registered client may go on, any other has to go. */
-  #refuse({ code, message }: ProtocolError): void {
-    if (this.#client === null) this.reject(code as CloseReason & ErrorCode, message);
-    else this.#fail(code, message);
+  #answerError(error: unknown): void {
+    if (!(error instanceof ProtocolError)) {
+      this.#surroundings.events.crashed("message", error);
+      this.close("internal_error");
+    } else if (this.#client === null) {
+      this.reject(error.code as CloseReason & ErrorCode, error.message);
+    } else {
+      this.#fail(error.code, error.message);
+    }
   }
 
-  #register({ members }: Envelope): void {
+  #register(text: string): void {
+    const { members } = readEnvelope(text);
     if (members.type !== "register") {
       throw new ProtocolError("not_registered", 'The first message must be {"type":"register",…}.');
     }
-    const { clientId } = readRegistration(members);
-    const client = this.#router.register(clientId, this);
-    if (client === null) {
-      return this.reject("id_taken", `Another client is connected as ${describe(clientId)}.`);
-    }
-    this.#client = client;
-    this.#onRegistered(this);
-    this.send(registeredFrame(clientId));
+    const registration = readRegistration(members);
+    const { registrar, onRegistered } = this.#surroundings;
+    const enter = (ownsId: boolean) => {
+      this.#client = registrar.register(registration, this, ownsId);
+      onRegistered(this);
+    };
+    if (!registrar.needsToken) return enter(false);
+    this.#waiting = [];
+    registrar.authorize(registration, this.#requestToken)
+      .then((ownsId) => {
+        if (!this.#isServed()) return;
+        enter(ownsId);
+        this.#catchUp();
+      })
+      .catch((error) => this.#answerError(error));
   }
 
-  #registerAgain(client: Client, { members }: Envelope): void {
-    if (members.client_id !== client.id) {
-      return this.#fail(
-        "already_registered",
-        `This connection is registered as ${describe(client.id)}.`,
-      );
+  /** Keeps a message until the token is checked. */
+  #wait(waiting: string[], text: string): void {
+    const chars = this.#waitingChars + text.length;
+    if (waiting.length === MAX_WAITING_MESSAGES || chars > MAX_WAITING_CHARS) {
+      const message = "Too much was sent while the token was being checked.";
+      return this.#fail("rate_limited", message, targetOf(text));
     }
-    this.send(registeredFrame(client.id));
+    this.#waitingChars = chars;
+    waiting.push(text);
   }
 
-  #forward(client: Client, envelope: Envelope): void {
-    const { targetId, text, members: { type } } = envelope;
+  #catchUp(): void {
+    const waiting = this.#waiting ?? [];
+    this.#waiting = null;
+    for (const text of waiting) this.receive(text);
+  }
+
+  #registerAgain(client: Client, members: Readonly<Record<string, unknown>>): void {
+    if (members.client_id !== client.id || (members.room ?? "") !== client.room.name) {
+      const place = client.room.name === "" ? "" : ` in room ${describe(client.room.name)}`;
+      const message = `This connection is registered as ${describe(client.id)}${place}.`;
+      throw new ProtocolError("already_registered", message);
+    }
+    this.#surroundings.registrar.registerAgain(client, readRegistration(members));
+  }
+
+  #handle(client: Client, text: string): void {
+    const { clock, events, router } = this.#surroundings;
+    const receivedAtMs = clock.now();
+    if (!this.#bucket.take(1, receivedAtMs)) return this.#refuse(targetOf(text));
+    const envelope = readEnvelope(text);
+    const { members, targetId } = envelope;
+    if (members.type === "register") return this.#registerAgain(client, members);
+    if (targetId === "" && !this.#payBroadcast(client, receivedAtMs)) return this.#refuse();
+    this.#refusalsInARow = 0;
+    const message = { text, type: members.type, receivedAtMs };
     const frame = readdress(envelope, client.from);
-    if (targetId === "") {
-      this.#events.broadcast(client, this.#router.broadcast(client, frame), { text, type });
-    } else if (this.#router.send(targetId, frame)) {
-      this.#events.sent(client, targetId, { text, type });
-    } else {
-      this.#fail("target_not_found", `No client ${describe(targetId)} is connected.`, targetId);
+    if (targetId === "") events.broadcast(client, router.broadcast(client, frame), message);
+    else this.#send(client, targetId, frame, message);
+  }
+
+  /** One frame in becomes many out, and so costs more. The first token is paid. */
+  #payBroadcast(client: Client, nowMs: number): boolean {
+    const rest = broadcastCost(this.#surroundings.router.recipients(client)) - 1;
+    return rest === 0 || this.#bucket.take(rest, nowMs);
+  }
+
+  #send(client: Client, targetId: string, frame: string, message: Message): void {
+    const { events, router } = this.#surroundings;
+    switch (router.send(client, targetId, frame)) {
+      case "sent":
+        return events.sent(client, targetId, message);
+      case "kept":
+        return events.kept(client, targetId, message);
+      case "full":
+        return this.#fail("mailbox_full", `No more is kept for ${describe(targetId)}.`, targetId);
+      case "off":
+        return this.#fail("target_not_found", targetNotFound(targetId), targetId);
     }
   }
 
-  send(frame: string): boolean {
-    if (this.#closedFor !== null || this.#socket.readyState !== WebSocket.OPEN) return false;
-    this.#socket.send(frame);
-    return true;
+  /** Over the rate limit. */
+  #refuse(targetId?: string): void {
+    const { rateLimitPerSecond, rateBurst } = this.#surroundings.options;
+    const message =
+      `Not forwarded: over ${rateLimitPerSecond} messages a second, ${rateBurst} at once.`;
+    this.#fail("rate_limited", message, targetId);
+    if (++this.#refusalsInARow >= MAX_REFUSALS_IN_A_ROW) this.close("rate_limited");
   }
 
   #fail(code: ErrorCode, message: string, targetId?: string): void {
-    this.#events.failed(code, this.address, this.#client?.id);
+    this.#surroundings.events.failed(code, this.#client ?? this);
     this.send(errorFrame(code, message, targetId));
   }
 
   /** Tells the client what is wrong, and closes. */
-  reject(code: ErrorCode & CloseReason, message: string): void {
-    this.#fail(code, message);
+  reject(code: ErrorCode & CloseReason, message: string, targetId?: string): void {
+    this.#fail(code, message, targetId);
     this.close(code);
   }
 
@@ -145,11 +246,38 @@ export class Connection implements Link {
     this.reject("replaced", "A newer connection has registered this ID.");
   }
 
+  send(frame: string): boolean {
+    if (!this.#isServed()) return false;
+    if (this.#socket.bufferedAmount > this.#surroundings.options.maxBufferedBytes) {
+      this.close("overloaded");
+      return false;
+    }
+    this.#socket.send(frame);
+    return true;
+  }
+
+  #isServed(): boolean {
+    return this.#closedFor === null && this.#socket.readyState === WebSocket.OPEN;
+  }
+
+  /**
+   * Drops a client if what waits for it has not shrunk for too long: the runtime's own idle timeout never comes while
+   * a write is stuck. To be called now and then, a good deal more often than the idle timeout.
+   */
+  checkReading(nowMs: number): void {
+    const { idleTimeoutMs } = this.#surroundings.options;
+    const buffered = this.#socket.bufferedAmount;
+    if (buffered === 0 || buffered < this.#bufferedBytes) this.#shrankAtMs = nowMs;
+    this.#bufferedBytes = buffered;
+    if (nowMs - this.#shrankAtMs >= 2 * idleTimeoutMs * STUCK_SHARE) this.close("overloaded");
+  }
+
   /** Takes the client out of the router and begins to close; from here on nothing is read or sent. */
   close(reason: CloseReason): void {
     if (this.#closedFor !== null) return;
     this.#closedFor = reason;
-    this.#leave();
+    this.#surroundings.events.closing(reason, this.#client ?? this);
+    this.#leave(!isFinal(reason));
     this.#closeSocket(reason);
   }
 
@@ -157,13 +285,29 @@ export class Connection implements Link {
     this.#socket.close(CLOSE_CODES[reason], reason);
   }
 
-  /** The socket has ended, in whatever way. */
-  ended(): void {
-    this.#leave();
+  /** The socket has ended. `code` is that of the close frame, 0 where none came. */
+  ended(code: number): void {
+    this.#leave(!isGoodbye(code));
   }
 
-  #leave(): void {
-    if (this.#client !== null) this.#router.unregister(this.#client, this);
+  #leave(mayReturn: boolean): void {
+    const client = this.#client;
     this.#client = null;
+    if (client !== null) this.#surroundings.router.unregister(client, this, mayReturn);
+  }
+}
+
+function isLargerThan(bytes: number, text: string): boolean {
+  if (text.length * 3 <= bytes) return false; // no UTF-16 code unit takes more in UTF-8
+  return text.length > bytes || Buffer.byteLength(text) > bytes;
+}
+
+/** The target of a message that is not forwarded, where that can be told at little cost. */
+function targetOf(text: string): string | undefined {
+  if (text.length > MAX_EXPLAINED_CHARS) return undefined;
+  try {
+    return readEnvelope(text).targetId || undefined;
+  } catch {
+    return undefined;
   }
 }

@@ -1,19 +1,26 @@
 /** What happens in the server, for those who count it or write it down. */
 
-import type { ErrorCode } from "./protocol.ts";
+import type { CloseReason, ErrorCode } from "./protocol.ts";
 
 /** A registered client, as far as an observer may know it. */
 export interface ClientInfo {
   readonly id: string;
+  /** `""` for the default room. */
+  readonly roomName: string;
   /** Where it comes from: an IP address. */
   readonly address: string;
 }
 
-/** A frame that was forwarded. Its text is for counting, never for writing down. */
-export interface Forwarded {
+/** Who an event is about: a client, or a connection that has not registered. */
+export type Subject = ClientInfo | { readonly address: string };
+
+/** A frame that was forwarded or kept. Its text is for counting, never for writing down. */
+export interface Message {
   readonly text: string;
   /** Its `type` as the sender gave it: any JSON value. */
   readonly type: unknown;
+  /** When it came in, in milliseconds of the server's clock. */
+  readonly receivedAtMs: number;
 }
 
 export interface Events {
@@ -21,11 +28,17 @@ export interface Events {
   /** `code` is that of the close frame which ended it, 0 where none did. */
   disconnected(address: string, code: number): void;
   registered(client: ClientInfo): void;
+  /** A client's connection was lost, and its ID is held for a resume. */
+  held(client: ClientInfo): void;
   unregistered(client: ClientInfo): void;
-  sent(from: ClientInfo, targetId: string, message: Forwarded): void;
-  broadcast(from: ClientInfo, recipients: number, message: Forwarded): void;
+  sent(from: ClientInfo, targetId: string, message: Message): void;
+  /** A message waits in the mailbox for a client that is not connected. */
+  kept(from: ClientInfo, targetId: string, message: Message): void;
+  broadcast(from: ClientInfo, recipients: number, message: Message): void;
   /** An error frame was sent. */
-  failed(code: ErrorCode, address: string, clientId?: string): void;
+  failed(code: ErrorCode, subject: Subject): void;
+  /** The server closes a connection. */
+  closing(reason: CloseReason, subject: Subject): void;
   /** The runtime's listener ended; the server goes on trying to listen again. */
   listenerFailed(error: unknown): void;
   /** Something threw that must not: a mistake in the server. */

@@ -47,6 +47,12 @@ export function refuse({ status, message }: Refusal): Response {
 
 const RETRY_AFTER_SECONDS = 5;
 
+/** The token of an upgrade request: an `Authorization: Bearer` header or a `token` parameter; null where neither is there. */
+export function bearerToken(headers: Headers, url: string): string | null {
+  const [, token] = /^bearer +(\S+) *$/i.exec(headers.get("authorization") ?? "") ?? [];
+  return token ?? URL.parse(url)?.searchParams.get("token") ?? null;
+}
+
 /** Whether a comma-separated header has `token`, in whatever case. */
 function hasToken(header: string | null, token: string): boolean {
   return header?.split(",").some((part) => part.trim().toLowerCase() === token) ?? false;

@@ -1,25 +1,43 @@
 /** Every option of the server, declared once: its flag, its unit, its default, its help. Variables follow from the flag. */
 
+import { readTrustedProxies } from "./address.ts";
+import { isTurnUrl, readIceUrl } from "./ice.ts";
 import { type Format, type Level, LOG_LEVELS } from "./log.ts";
 import type { DuplicateRule } from "./router.ts";
-import { readChoice, readDurationMs, readInteger, readMoreThanZeroMs } from "./units.ts";
+import {
+  readBytes,
+  readChoice,
+  readDurationMs,
+  readHttpUrl,
+  readInteger,
+  readList,
+  readMoreThanZeroMs,
+  readOrigin,
+} from "./units.ts";
 
 /** How one option is written and read. */
-interface Setting {
+export interface Setting {
   /** As the help shows it: `--port <number>`. */
   readonly flag: string;
   readonly help: string;
   /** As a user would write it. Without one the option is off, and its value undefined. */
   readonly default?: string;
-  /** Whether a mistake may be quoted. */
+  /** Its value is never quoted. */
   readonly secret?: true;
+  /** May be given several times; as a variable, and to `read`, a comma-separated list. */
+  readonly repeatable?: true;
   /** @throws {RangeError} that says what the option takes */
   readonly read: (text: string) => unknown;
 }
 
+/** A shorter key is weaker than the hash (RFC 7518 section 3.2). */
+const MIN_SECRET_BYTES = 32;
+
 const text = (value: string) => value;
 const oneOf = <const Choice extends string>(choices: readonly Choice[]) => (value: string) =>
   readChoice(value, choices);
+
+const count = (value: string) => readInteger(value, 0, Number.MAX_SAFE_INTEGER);
 
 export const SETTINGS = {
   host: {
@@ -34,10 +52,20 @@ export const SETTINGS = {
     help: "public port; 0 picks a free one",
     read: (value) => readInteger(value, 0, 65535),
   },
+  tlsCert: {
+    flag: "--tls-cert <file>",
+    help: "certificate chain, PEM; with --tls-key the public port speaks wss and https",
+    read: text,
+  },
+  tlsKey: {
+    flag: "--tls-key <file>",
+    help: "private key, PEM",
+    read: text,
+  },
   logLevel: {
     flag: "--log-level <level>",
     default: "info",
-    help: `what to log: ${LOG_LEVELS.join(", ")}`,
+    help: LOG_LEVELS.join(", "),
     read: oneOf<Level>(LOG_LEVELS),
   },
   logFormat: {
@@ -63,6 +91,102 @@ export const SETTINGS = {
     default: "30s",
     help: "drop a client that shows no sign of life for so long; ping it at half of it; 0: never",
     read: readDurationMs,
+  },
+  maxConnections: {
+    flag: "--max-connections <number>",
+    default: "10000",
+    help: "connections at a time; 0: no limit",
+    read: count,
+  },
+  maxConnectionsPerIp: {
+    flag: "--max-connections-per-ip <number>",
+    default: "0",
+    help: "connections at a time from one address; 0: no limit",
+    read: count,
+  },
+  maxMemoryBytes: {
+    flag: "--max-memory <size>",
+    help: "of the whole process: above 3/4 of it nobody new is let in, above it the server " +
+      "shuts down with status 75; off without it",
+    read: readBytes,
+  },
+  maxMessageSizeBytes: {
+    flag: "--max-message-size <size>",
+    default: "64KiB",
+    help: "of one message, in UTF-8",
+    read: readBytes,
+  },
+  maxBufferedBytes: {
+    flag: "--max-buffered <size>",
+    default: "1MiB",
+    help: "what may wait for one client that does not read",
+    read: readBytes,
+  },
+  rateLimitPerSecond: {
+    flag: "--rate-limit <number>",
+    default: "100",
+    help: "messages a second for one connection; 0: no limit",
+    read: count,
+  },
+  rateBurst: {
+    flag: "--rate-burst <number>",
+    default: "200",
+    help: "messages at once for one connection",
+    read: (value) => readInteger(value, 1, Number.MAX_SAFE_INTEGER),
+  },
+  mailboxTtlMs: {
+    flag: "--mailbox-ttl <duration>",
+    default: "10s",
+    help: "how long a message is kept for a client that is not connected; 0: off",
+    read: readDurationMs,
+  },
+  resumeTtlMs: {
+    flag: "--resume-ttl <duration>",
+    default: "30s",
+    help: "how long the ID of a lost connection is held for its resume; 0: off",
+    read: readDurationMs,
+  },
+  allowOrigins: {
+    flag: "--allow-origin <origin>",
+    repeatable: true,
+    help: "exact origin that browsers may connect from, repeatable; any without it",
+    read: (value) => readList(value, readOrigin),
+  },
+  trustProxy: {
+    flag: "--trust-proxy [list]",
+    help: "addresses and networks of proxies whose X-Forwarded-For tells a client's address; " +
+      "bare: loopback and private ranges",
+    read: readTrustedProxies,
+  },
+  authSecret: {
+    flag: "--auth-secret <secret>",
+    help:
+      `clients need a token, signed with this secret (HS256, at least ${MIN_SECRET_BYTES} bytes)`,
+    secret: true,
+    read: readAuthSecret,
+  },
+  authJwks: {
+    flag: "--auth-jwks <url>",
+    help: "clients need a token, signed with a key of this key set (RS256, ES256, EdDSA)",
+    read: readHttpUrl,
+  },
+  iceServers: {
+    flag: "--ice-server <url>",
+    repeatable: true,
+    help: "STUN or TURN URL handed to clients, repeatable",
+    read: (value) => readList(value, readIceUrl),
+  },
+  turnSecret: {
+    flag: "--turn-secret <secret>",
+    help: "shared with the TURN servers, for credentials that expire",
+    secret: true,
+    read: text,
+  },
+  turnTtlMs: {
+    flag: "--turn-ttl <duration>",
+    default: "1h",
+    help: "how long TURN credentials hold",
+    read: readMoreThanZeroMs,
   },
   drainTimeoutMs: {
     flag: "--drain-timeout <duration>",
@@ -99,32 +223,71 @@ export function readOptions(
 ): Options {
   const values: Record<string, unknown> = {};
   for (const [name, setting] of Object.entries<Setting>(SETTINGS)) {
-    const flag = flagName(setting);
-    const variable = variableName(flag);
-    const written = given[name as keyof Settings];
-    if (written !== undefined) values[name] = readValue(flag, setting, written);
-    else if (env[variable]) values[name] = readValue(variable, setting, env[variable]);
-    else if (setting.default !== undefined) values[name] = setting.read(setting.default);
+    values[name] = readOption(setting, given[name as keyof Settings], env);
   }
-  return values as Options;
+  const options = values as Options;
+  checkCombination(options);
+  return options;
 }
 
-function readValue(source: string, setting: Setting, written: string): unknown {
+/** @throws {UsageError} where one option needs another */
+function checkCombination({ tlsCert, tlsKey, iceServers, turnSecret }: Options): void {
+  if ((tlsCert === undefined) !== (tlsKey === undefined)) {
+    throw new UsageError("--tls-cert and --tls-key go together: one of them is missing");
+  }
+  const hasTurn = iceServers?.some(isTurnUrl) ?? false;
+  if (hasTurn && turnSecret === undefined) {
+    throw new UsageError("--ice-server with a TURN URL needs --turn-secret for its credentials");
+  }
+  if (!hasTurn && turnSecret !== undefined) {
+    throw new UsageError("--turn-secret needs an --ice-server with a TURN URL to be used for");
+  }
+}
+
+function readAuthSecret(secret: string): string {
+  if (new TextEncoder().encode(secret).length >= MIN_SECRET_BYTES) return secret;
+  throw new RangeError(`a secret of at least ${MIN_SECRET_BYTES} bytes`);
+}
+
+/**
+ * One option as it holds; undefined where it is off.
+ *
+ * @throws {UsageError} that names the option or variable and what it takes
+ */
+export function readOption(
+  setting: Setting,
+  given: string | undefined,
+  env: Readonly<Record<string, string | undefined>>,
+): unknown {
+  const flag = setting.flag.split(" ", 1)[0]!;
+  if (given !== undefined) return readValue(flag, setting.read, given, setting.secret);
+  const variable = variableName(flag);
+  if (env[variable]) return readValue(variable, setting.read, env[variable], setting.secret);
+  return setting.default === undefined ? undefined : setting.read(setting.default);
+}
+
+/**
+ * Reads what was written for an option or variable.
+ *
+ * @param isSecret whether a mistake must not be quoted
+ * @throws {UsageError} that names it and what it takes
+ */
+export function readValue<Value>(
+  source: string,
+  read: (text: string) => Value,
+  written: string,
+  isSecret = false,
+): Value {
   try {
-    return setting.read(written);
+    return read(written);
   } catch (error) {
     if (!(error instanceof RangeError)) throw error;
-    const quoted = setting.secret ? "" : `, not ${JSON.stringify(written)}`;
+    const quoted = isSecret ? "" : `, not ${JSON.stringify(written)}`;
     throw new UsageError(`${source} takes ${error.message}${quoted}`);
   }
 }
 
-/** `--port` of `--port <number>`. */
-export function flagName({ flag }: Setting): string {
-  return flag.split(" ", 1)[0]!;
-}
-
 /** `SIGNALBOX_MAX_MESSAGE_SIZE` of `--max-message-size`. */
-export function variableName(flag: string): string {
+function variableName(flag: string): string {
   return `SIGNALBOX_${flag.slice(2).replaceAll("-", "_").toUpperCase()}`;
 }

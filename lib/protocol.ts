@@ -2,7 +2,9 @@
 
 /** Close codes of WebSocket (RFC 6455 section 7.4.1; 4000 and above are an application's own). */
 const CLOSE = {
+  NORMAL_CLOSURE: 1000,
   UNSUPPORTED_DATA: 1003,
+  NO_STATUS_RECEIVED: 1005,
   POLICY_VIOLATION: 1008,
   MESSAGE_TOO_BIG: 1009,
   INTERNAL_ERROR: 1011,
@@ -20,6 +22,8 @@ export const CLOSE_CODES = {
   not_registered: CLOSE.POLICY_VIOLATION,
   register_timeout: CLOSE.POLICY_VIOLATION,
   invalid_client_id: CLOSE.POLICY_VIOLATION,
+  unauthorized: CLOSE.POLICY_VIOLATION,
+  forbidden: CLOSE.POLICY_VIOLATION,
   rate_limited: CLOSE.POLICY_VIOLATION,
   id_taken: CLOSE.CONFLICT,
   replaced: CLOSE.CONFLICT,
@@ -37,10 +41,22 @@ export type CloseReason = keyof typeof CLOSE_CODES;
 type SilentReason = "shutting_down" | "overloaded" | "internal_error";
 
 /** Errors after which the connection stays open. */
-type MildError = "already_registered" | "target_not_found";
+type MildError = "already_registered" | "target_not_found" | "mailbox_full";
 
 /** The `code` of an error frame. */
 export type ErrorCode = Exclude<CloseReason, SilentReason> | MildError;
+
+/** Whether a client that is closed for this reason gives its ID up, even if it asked for a resume. */
+export function isFinal(reason: CloseReason): boolean {
+  const code: number = CLOSE_CODES[reason];
+  return code === CLOSE.UNSUPPORTED_DATA || code === CLOSE.POLICY_VIOLATION ||
+    code === CLOSE.MESSAGE_TOO_BIG;
+}
+
+/** Whether a client that closes with this code gives its ID up; any other end may be an accident. */
+export function isGoodbye(code: number): boolean {
+  return code === CLOSE.NORMAL_CLOSURE || code === CLOSE.NO_STATUS_RECEIVED;
+}
 
 /** What is wrong with a frame, for the error frame that answers it. */
 export class ProtocolError extends Error {
@@ -52,6 +68,13 @@ export class ProtocolError extends Error {
 /** A `register` frame, checked. */
 export interface Registration {
   readonly clientId: string;
+  /** `""` is the default room, which has no name. */
+  readonly room: string;
+  readonly presence: boolean;
+  /** Whether the ID shall be held when the connection is lost; the secret, where it is to be taken back. */
+  readonly resume: boolean | string;
+  /** The `token` member, of whatever type; undefined where there is none. */
+  readonly token: unknown;
 }
 
 const MAX_ID_CODE_POINTS = 128;
@@ -68,23 +91,50 @@ export function isClientId(value: unknown): value is string {
 /**
  * Reads the members of a `register` frame.
  *
- * @throws {ProtocolError} `invalid_client_id` where `client_id` is not one
+ * @throws {ProtocolError} `invalid_client_id` where `client_id` or `room` is not one
  */
-export function readRegistration(frame: Readonly<Record<string, unknown>>): Registration {
-  const clientId = frame.client_id;
-  if (!isClientId(clientId)) {
-    throw new ProtocolError(
-      "invalid_client_id",
-      `client_id must be a string of 1 to ${MAX_ID_CODE_POINTS} characters without control characters, ` +
-        `not ${describe(clientId)}.`,
-    );
-  }
-  return { clientId };
+export function readRegistration(members: Readonly<Record<string, unknown>>): Registration {
+  const { presence, resume, token } = members;
+  return {
+    clientId: readId("client_id", members.client_id),
+    room: members.room === undefined || members.room === null ? "" : readId("room", members.room),
+    presence: presence === true,
+    resume: typeof resume === "string" || resume === true ? resume : false,
+    token,
+  };
 }
 
-/** The answer to a `register` that asked for nothing more. */
-export function registeredFrame(clientId: string): string {
-  return JSON.stringify({ type: "registered", client_id: clientId });
+function readId(name: string, value: unknown): string {
+  if (isClientId(value)) return value;
+  throw new ProtocolError(
+    "invalid_client_id",
+    `${name} must be a string of 1 to ${MAX_ID_CODE_POINTS} characters without control characters, ` +
+      `not ${describe(value)}.`,
+  );
+}
+
+/** What a client is told when it has registered. Only the first member is there for everybody. */
+export interface RegisteredAnswer {
+  readonly client_id: string;
+  readonly room?: string | undefined;
+  readonly peers?: readonly string[] | undefined;
+  readonly resume?: string | undefined;
+  readonly resumed?: boolean | undefined;
+  readonly ice_servers?: readonly unknown[] | undefined;
+}
+
+export function registeredFrame(answer: RegisteredAnswer): string {
+  return JSON.stringify({ type: "registered", ...answer });
+}
+
+/** Tells those who watch a room that somebody came or went. */
+export function peerFrame(type: "peer_joined" | "peer_left", clientId: string): string {
+  return JSON.stringify({ type, client_id: clientId });
+}
+
+/** What the sender of a message reads whose target is not there. */
+export function targetNotFound(targetId: string): string {
+  return `No client ${describe(targetId)} is connected.`;
 }
 
 /** An error frame; `targetId` where the message that failed had one. */

@@ -1,45 +1,69 @@
 /** The public port: plain HTTP, the upgrade to WebSocket, and the way from start to shutdown. */
 
+import { clientAddress } from "./address.ts";
+import type { Authenticator } from "./auth.ts";
 import { type Clock, Deadlines } from "./clock.ts";
-import { Connection } from "./connection.ts";
+import { Connection, type Surroundings } from "./connection.ts";
 import type { Events } from "./events.ts";
-import { checkHandshake, refuse, wantsWebSocket } from "./handshake.ts";
+import { bearerToken, checkHandshake, type Refusal, refuse, wantsWebSocket } from "./handshake.ts";
+import { iceServers } from "./ice.ts";
+import { AddressCounter } from "./limits.ts";
 import type { Options } from "./options.ts";
+import { Registrar } from "./registrar.ts";
 import { Router } from "./router.ts";
 
-export type ServerOptions = Pick<
-  Options,
-  "host" | "port" | "onDuplicate" | "registerTimeoutMs" | "idleTimeoutMs" | "drainTimeoutMs"
->;
+/** What a server is made of, beside its options. */
+export interface Parts {
+  readonly version: string;
+  readonly clock: Clock;
+  readonly events: Events;
+  /** Null where nobody needs a token. */
+  readonly authenticator: Authenticator | null;
+  /** PEM; null for a port without TLS. */
+  readonly tls: { readonly cert: string; readonly key: string } | null;
+  /** Whether there is too little memory left to let anybody in. */
+  isMemoryTight(): boolean;
+}
 
 const LISTEN_AGAIN_DELAY_MS = 100;
 /** Of the drain timeout: the rest is for the process to end. */
 const DRAIN_SHARE = 0.9;
+/** How many times within the idle timeout it is looked whether clients read. */
+const LOOKS_PER_IDLE_TIMEOUT = 8;
 
 export class Server {
-  readonly #options: ServerOptions;
-  readonly #clock: Clock;
-  readonly #events: Events;
-  readonly #version: string;
+  readonly #options: Options;
+  readonly #parts: Parts;
   readonly #router: Router;
+  readonly #surroundings: Surroundings;
   readonly #startedAtMs: number;
+  /** All sockets, also those that are closing and never end it. */
   readonly #connections = new Set<Connection>();
+  readonly #addresses = new AddressCounter();
   readonly #unregistered: Deadlines<Connection>;
   #listener: Deno.HttpServer<Deno.NetAddr>;
-  #draining = false;
+  #isDraining = false;
   #onAllEnded = () => {};
+  #cancelLook = () => {};
 
   /**
    * Starts to listen.
    *
    * @throws {Deno.errors.AddrInUse} and what else listening can throw
    */
-  constructor(options: ServerOptions, version: string, clock: Clock, events: Events) {
+  constructor(options: Options, parts: Parts) {
+    const { clock, events, authenticator } = parts;
     this.#options = options;
-    this.#clock = clock;
-    this.#events = events;
-    this.#version = version;
-    this.#router = new Router(options.onDuplicate, events);
+    this.#parts = parts;
+    this.#router = new Router(options, clock, events);
+    this.#surroundings = {
+      options,
+      registrar: new Registrar(this.#router, authenticator, iceServersFor(options)),
+      router: this.#router,
+      clock,
+      events,
+      onRegistered: (connection) => this.#unregistered.delete(connection),
+    };
     this.#startedAtMs = clock.now();
     this.#unregistered = new Deadlines(
       clock,
@@ -48,6 +72,7 @@ export class Server {
     );
     this.#listener = this.#listen(options.port);
     this.#keepListening();
+    if (options.idleTimeoutMs > 0) this.#lookAgain();
   }
 
   /** Where it listens; the port that was picked, where 0 was asked for. */
@@ -55,11 +80,17 @@ export class Server {
     return this.#listener.addr;
   }
 
+  /** Whether it speaks wss and https. */
+  get isSecure(): boolean {
+    return this.#parts.tls !== null;
+  }
+
   #listen(port: number): Deno.HttpServer<Deno.NetAddr> {
     return Deno.serve(
       {
         hostname: this.#options.host,
         port,
+        ...this.#parts.tls,
         onListen: () => {},
         onError: (error) => this.#crashed(error),
       },
@@ -71,64 +102,81 @@ export class Server {
   async #keepListening(): Promise<void> {
     const { port } = this.address;
     while (true) {
-      await this.#listener.finished.catch((error) => this.#events.listenerFailed(error));
-      if (this.#draining) return;
-      await new Promise<void>((resolve) => this.#clock.after(LISTEN_AGAIN_DELAY_MS, resolve));
+      await this.#listener.finished.catch((error) => this.#parts.events.listenerFailed(error));
+      if (this.#isDraining) return;
+      await new Promise<void>((resolve) => this.#parts.clock.after(LISTEN_AGAIN_DELAY_MS, resolve));
       try {
         this.#listener = this.#listen(port);
       } catch (error) {
-        this.#events.listenerFailed(error);
+        this.#parts.events.listenerFailed(error);
       }
     }
   }
 
   #crashed(error: unknown): Response {
-    this.#events.crashed("request", error);
+    this.#parts.events.crashed("request", error);
     return new Response("Internal error.\n", { status: 500 });
   }
 
-  #answer(request: Request, address: string): Response {
-    if (wantsWebSocket(request.headers)) return this.#upgrade(request, address);
-    const { pathname } = new URL(request.url);
+  #answer(request: Request, peer: string): Response {
+    if (wantsWebSocket(request.headers)) return this.#upgrade(request, peer);
     const isRead = request.method === "GET" || request.method === "HEAD";
-    if (isRead && pathname === "/healthz") return this.#health();
+    if (isRead && URL.parse(request.url)?.pathname === "/healthz") return this.#health();
     return new Response("Not found.\n", { status: 404 });
   }
 
   #health(): Response {
     const report = {
-      status: this.#draining ? "draining" : "ok",
-      clients: this.#router.size,
-      version: this.#version,
-      uptime_seconds: Math.floor((this.#clock.now() - this.#startedAtMs) / 1000),
+      status: this.#isDraining ? "draining" : "ok",
+      clients: this.#router.connected,
+      version: this.#parts.version,
+      uptime_seconds: Math.floor((this.#parts.clock.now() - this.#startedAtMs) / 1000),
     };
     return Response.json(report, {
-      status: this.#draining ? 503 : 200,
+      status: this.#isDraining ? 503 : 200,
       headers: { "access-control-allow-origin": "*", "cache-control": "no-store" },
     });
   }
 
-  #upgrade(request: Request, address: string): Response {
-    if (this.#draining) return refuse({ status: 503, message: "The server is shutting down." });
-    const refusal = checkHandshake(request.method, request.headers);
+  #upgrade(request: Request, peer: string): Response {
+    const { headers } = request;
+    const { idleTimeoutMs, trustProxy = null } = this.#options;
+    const address = clientAddress(peer, headers.get("x-forwarded-for"), trustProxy);
+    const token = this.#parts.authenticator && bearerToken(headers, request.url);
+    const refusal = checkHandshake(request.method, headers) ??
+      this.#checkOrigin(headers.get("origin")) ?? this.#checkRoom(address);
     if (refusal !== null) return refuse(refusal);
     // From here on nothing may throw: an upgrade whose response is not returned stops the runtime's listener.
-    const { socket, response } = Deno.upgradeWebSocket(request, {
-      idleTimeout: this.#options.idleTimeoutMs / 1000,
-    });
-    this.#attend(socket, address);
+    const idleTimeout = idleTimeoutMs / 1000;
+    const { socket, response } = Deno.upgradeWebSocket(request, { idleTimeout });
+    this.#attend(socket, new Connection(socket, address, token, this.#surroundings));
     return response;
   }
 
-  #attend(socket: WebSocket, address: string): void {
-    const connection = new Connection(socket, address, {
-      router: this.#router,
-      events: this.#events,
-      onRegistered: (connection) => this.#unregistered.delete(connection),
-    });
+  #checkOrigin(origin: string | null): Refusal | null {
+    const { allowOrigins } = this.#options;
+    if (origin === null || allowOrigins === undefined || allowOrigins.includes(origin)) return null;
+    return { status: 403, message: "Pages of this origin may not connect." };
+  }
+
+  #checkRoom(address: string): Refusal | null {
+    const { maxConnections, maxConnectionsPerIp } = this.#options;
+    if (this.#isDraining) return { status: 503, message: "The server is shutting down." };
+    const taken = this.#connections.size + this.#router.held;
+    if ((maxConnections > 0 && taken >= maxConnections) || this.#parts.isMemoryTight()) {
+      return { status: 503, message: "The server is full." };
+    }
+    if (maxConnectionsPerIp > 0 && this.#addresses.get(address) >= maxConnectionsPerIp) {
+      return { status: 429, message: "Too many connections from this address." };
+    }
+    return null;
+  }
+
+  #attend(socket: WebSocket, connection: Connection): void {
     this.#connections.add(connection);
+    this.#addresses.add(connection.address);
     this.#unregistered.add(connection);
-    this.#events.connected(address);
+    this.#parts.events.connected(connection.address);
     socket.onopen = () => connection.opened();
     socket.onmessage = ({ data }) => connection.receive(data);
     socket.onclose = ({ code }) => this.#ended(connection, code);
@@ -136,16 +184,26 @@ export class Server {
 
   #giveUp(connection: Connection): void {
     connection.reject("register_timeout", "No valid register message came in time.");
-    if (!connection.isOpen) this.#ended(connection, 0); // a client that left during the upgrade: no event will come
+    if (!connection.isOpen) this.#ended(connection, 0); // it left during the upgrade: no event will come
   }
 
   /** The socket is gone. It may be said twice of the same one. */
   #ended(connection: Connection, code: number): void {
     if (!this.#connections.delete(connection)) return;
+    this.#addresses.remove(connection.address);
     this.#unregistered.delete(connection);
-    connection.ended();
-    this.#events.disconnected(connection.address, code);
+    connection.ended(code);
+    this.#parts.events.disconnected(connection.address, code);
     if (this.#connections.size === 0) this.#onAllEnded();
+  }
+
+  #lookAgain(): void {
+    const { clock } = this.#parts;
+    const delayMs = this.#options.idleTimeoutMs / LOOKS_PER_IDLE_TIMEOUT;
+    this.#cancelLook = clock.after(delayMs, () => {
+      for (const connection of this.#connections) connection.checkReading(clock.now());
+      this.#lookAgain();
+    });
   }
 
   /**
@@ -153,15 +211,21 @@ export class Server {
    * when the drain timeout is nearly over. A client may never answer a close, so somebody has to end the process then.
    */
   async drain(): Promise<void> {
-    this.#draining = true;
+    this.#isDraining = true;
+    this.#cancelLook();
     const allEnded = new Promise<void>((resolve) => this.#onAllEnded = resolve);
     for (const connection of this.#connections) connection.close("shutting_down");
     if (this.#connections.size === 0) this.#onAllEnded();
     let cancel = () => {};
     const timeUp = new Promise<void>((resolve) => {
-      cancel = this.#clock.after(this.#options.drainTimeoutMs * DRAIN_SHARE, resolve);
+      cancel = this.#parts.clock.after(this.#options.drainTimeoutMs * DRAIN_SHARE, resolve);
     });
     await Promise.race([allEnded.then(() => this.#listener.shutdown()), timeUp]);
     cancel();
   }
+}
+
+function iceServersFor({ iceServers: urls, turnSecret, turnTtlMs }: Options) {
+  if (urls === undefined) return null;
+  return (clientId: string) => iceServers({ urls, turnSecret, turnTtlMs }, clientId, Date.now());
 }

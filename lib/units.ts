@@ -1,6 +1,7 @@
-/** Reads what people write into options: durations, counts, words. Each throws a {@link RangeError} that says what it takes. */
+/** Reads what people write into options: durations, sizes, counts, words. Each throws a {@link RangeError} that says what it takes. */
 
 const DURATION_UNITS_MS = { ms: 1, s: 1000, m: 60_000, h: 3_600_000 } as const;
+const SIZE_UNITS_BYTES = { KiB: 1024, MiB: 1024 ** 2, GiB: 1024 ** 3 } as const;
 
 /** The longest that a timer of JavaScript can wait: 2^31-1 ms, a little under 25 days. */
 const MAX_DURATION_MS = 24 * 24 * DURATION_UNITS_MS.h;
@@ -23,6 +24,17 @@ export function readMoreThanZeroMs(text: string): number {
   return ms;
 }
 
+/** Bytes, more than none, from `65536`, `64KiB`, `1MiB`, `2GiB`. */
+export function readBytes(text: string): number {
+  const [, amount, unit] = /^(\d{1,15})(KiB|MiB|GiB)?$/.exec(text) ?? [];
+  const factor = unit === undefined ? 1 : SIZE_UNITS_BYTES[unit as keyof typeof SIZE_UNITS_BYTES];
+  const bytes = Number(amount) * factor;
+  if (!Number.isSafeInteger(bytes) || bytes === 0) {
+    throw new RangeError("a size of at least 1 byte, such as 65536, 64KiB or 1MiB");
+  }
+  return bytes;
+}
+
 /** A whole number from `min` to `max`. */
 export function readInteger(text: string, min: number, max: number): number {
   const value = /^\d{1,15}$/.test(text) ? Number(text) : NaN;
@@ -41,4 +53,24 @@ export function readChoice<const Choice extends string>(
   const choice = choices.find((choice) => choice === text);
   if (choice === undefined) throw new RangeError(`one of ${choices.join(", ")}`);
   return choice;
+}
+
+/** The items of a comma-separated list, each read with `read`. */
+export function readList<Item>(text: string, read: (text: string) => Item): Item[] {
+  return text.split(",").map((item) => read(item.trim()));
+}
+
+/** An HTTP or HTTPS address. */
+export function readHttpUrl(text: string): URL {
+  const url = URL.parse(text);
+  if (url?.protocol === "http:" || url?.protocol === "https:") return url;
+  throw new RangeError("a URL such as https://example.org/keys.json");
+}
+
+/** An origin as browsers write it (RFC 6454 section 6.2). */
+export function readOrigin(text: string): string {
+  if (text !== "null" && URL.parse(text)?.origin === text) return text;
+  throw new RangeError(
+    "an origin such as https://example.org or http://localhost:3000, without a path",
+  );
 }
