@@ -1,0 +1,88 @@
+/** A WebSocket client for tests: what it gets is awaited frame by frame. */
+
+export type Frame = Record<string, unknown>;
+
+export class TestClient {
+  readonly #socket: WebSocket;
+  readonly #frames: string[] = [];
+  readonly #waiting: PromiseWithResolvers<string>[] = [];
+  /** Resolves with the close event, however the connection ends. */
+  readonly closed: Promise<CloseEvent>;
+
+  private constructor(socket: WebSocket) {
+    this.#socket = socket;
+    socket.onmessage = ({ data }) => this.#put(data);
+    const { promise, resolve } = Promise.withResolvers<CloseEvent>();
+    this.closed = promise;
+    socket.onclose = (event) => {
+      resolve(event);
+      for (const { reject } of this.#waiting) {
+        reject(new Error(`closed with ${event.code} ${event.reason} while a frame was awaited`));
+      }
+    };
+  }
+
+  /** Resolves once the connection is open; rejects where it is refused. */
+  static async connect(url: string): Promise<TestClient> {
+    const socket = new WebSocket(url);
+    const client = new TestClient(socket);
+    await new Promise<void>((resolve, reject) => {
+      socket.onopen = () => resolve();
+      socket.onerror = (event) => {
+        reject(new Error(event instanceof ErrorEvent ? event.message : "refused"));
+      };
+    });
+    socket.onerror = null;
+    return client;
+  }
+
+  /** Connects, registers, and awaits the answer. */
+  static async register(url: string, clientId: string, more: Frame = {}): Promise<TestClient> {
+    const client = await TestClient.connect(url);
+    client.send({ type: "register", client_id: clientId, ...more });
+    client.registered = await client.next();
+    if (client.registered.type !== "registered") {
+      throw new Error(`not registered: ${JSON.stringify(client.registered)}`);
+    }
+    return client;
+  }
+
+  /** The answer to its registration. */
+  registered: Frame = {};
+
+  send(frame: Frame | string | Uint8Array<ArrayBuffer>): void {
+    const isRaw = typeof frame === "string" || frame instanceof Uint8Array;
+    this.#socket.send(isRaw ? frame : JSON.stringify(frame));
+  }
+
+  /** The next frame, as text. Rejects when the connection ends first. */
+  nextText(): Promise<string> {
+    const frame = this.#frames.shift();
+    if (frame !== undefined) return Promise.resolve(frame);
+    const waiting = Promise.withResolvers<string>();
+    this.#waiting.push(waiting);
+    return waiting.promise;
+  }
+
+  /** The next frame. Rejects when the connection ends first. */
+  async next(): Promise<Frame> {
+    return JSON.parse(await this.nextText());
+  }
+
+  /** Frames that have come and were not awaited. */
+  get unread(): number {
+    return this.#frames.length;
+  }
+
+  /** Closes, and awaits the end. Without a code the close frame has none. */
+  async close(code?: number): Promise<void> {
+    this.#socket.close(code);
+    await this.closed;
+  }
+
+  #put(text: string): void {
+    const waiting = this.#waiting.shift();
+    if (waiting) waiting.resolve(text);
+    else this.#frames.push(text);
+  }
+}

@@ -1,0 +1,101 @@
+/** The program itself, as a process of its own: from the source, or as the executable. */
+
+const SOURCE = new URL("../../main.ts", import.meta.url).pathname;
+const PERMISSIONS = ["--allow-net", "--allow-env", "--allow-read", "--no-prompt"];
+
+/** The command that runs the program from its source. */
+export const fromSource: readonly string[] = [Deno.execPath(), "run", ...PERMISSIONS, SOURCE];
+
+export interface ProgramOptions {
+  readonly command?: readonly string[];
+  readonly env?: Record<string, string>;
+  readonly cwd?: string;
+}
+
+/** What a process has left when it ended. */
+export interface Ending {
+  readonly status: number;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+/** Runs the program to its end. */
+export async function runProgram(
+  args: readonly string[],
+  options: ProgramOptions = {},
+): Promise<Ending> {
+  const { code, stdout, stderr } = await command(args, options).output();
+  const decoder = new TextDecoder();
+  return { status: code, stdout: decoder.decode(stdout), stderr: decoder.decode(stderr) };
+}
+
+/** A program that serves. */
+export class ServingProgram implements AsyncDisposable {
+  readonly #process: Deno.ChildProcess;
+  readonly #stderr: Promise<string>;
+  readonly url: string;
+  readonly httpUrl: string;
+
+  private constructor(process: Deno.ChildProcess, stderr: Promise<string>, url: string) {
+    this.#process = process;
+    this.#stderr = stderr;
+    this.url = url;
+    this.httpUrl = url.replace(/^ws/, "http");
+  }
+
+  /** Starts it on a free port of loopback; resolves once it listens. */
+  static async start(
+    args: readonly string[] = [],
+    options: ProgramOptions = {},
+  ): Promise<ServingProgram> {
+    const process = command(["--host", "127.0.0.1", "--port", "0", ...args], options).spawn();
+    const stderr = new Response(process.stderr).text();
+    const reader = process.stdout.pipeThrough(new TextDecoderStream()).getReader();
+    let printed = "";
+    while (!printed.includes("\n")) {
+      const { value, done } = await reader.read();
+      if (done) throw new Error(`it ended before it listened: ${await stderr}`);
+      printed += value;
+    }
+    await reader.cancel();
+    const url = /wss?:\/\/\S+/.exec(printed)?.[0];
+    if (url === undefined) throw new Error(`no address in ${JSON.stringify(printed)}`);
+    return new ServingProgram(process, stderr, url);
+  }
+
+  get pid(): number {
+    return this.#process.pid;
+  }
+
+  signal(signal: Deno.Signal): void {
+    this.#process.kill(signal);
+  }
+
+  /** How it ended; resolves when it has. */
+  async ended(): Promise<Ending> {
+    const [{ code }, stderr] = await Promise.all([this.#process.status, this.#stderr]);
+    return { status: code, stdout: "", stderr };
+  }
+
+  /** Ends it in good order. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    try {
+      this.#process.kill("SIGTERM");
+    } catch {
+      // it has ended
+    }
+    await this.ended();
+  }
+}
+
+function command(args: readonly string[], options: ProgramOptions): Deno.Command {
+  const [program, ...rest] = options.command ?? fromSource;
+  return new Deno.Command(program!, {
+    args: [...rest, ...args],
+    stdin: "null",
+    stdout: "piped",
+    stderr: "piped",
+    ...(options.cwd === undefined ? {} : { cwd: options.cwd }),
+    ...(options.env === undefined ? {} : { env: options.env, clearEnv: true }),
+  });
+}

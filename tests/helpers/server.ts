@@ -1,0 +1,40 @@
+/** A server in the test's own process, on a free port of loopback. */
+
+import { systemClock } from "../../lib/clock.ts";
+import type { Events } from "../../lib/events.ts";
+import { type GivenOptions, readOptions } from "../../lib/options.ts";
+import { type Parts, Server } from "../../lib/server.ts";
+import { noEvents } from "./events.ts";
+
+export interface TestServer extends AsyncDisposable {
+  readonly server: Server;
+  /** `ws://127.0.0.1:…` */
+  readonly url: string;
+  /** `http://127.0.0.1:…` */
+  readonly httpUrl: string;
+}
+
+/** Starts a server. Options are written as on the command line; it is drained when the test leaves the block. */
+export function startServer(
+  given: GivenOptions = {},
+  parts: Partial<Parts> & { readonly events?: Events } = {},
+): TestServer {
+  const options = readOptions({ host: "127.0.0.1", port: "0", ...given }, {});
+  const server = new Server(options, {
+    version: "test",
+    clock: systemClock,
+    events: noEvents,
+    authenticator: null,
+    tls: null,
+    isMemoryTight: () => false,
+    ...parts,
+  });
+  const { hostname, port } = server.address;
+  const scheme = server.isSecure ? "s" : "";
+  return {
+    server,
+    url: `ws${scheme}://${hostname}:${port}`,
+    httpUrl: `http${scheme}://${hostname}:${port}`,
+    [Symbol.asyncDispose]: () => server.drain(),
+  };
+}

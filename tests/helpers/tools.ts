@@ -1,0 +1,29 @@
+/** Tools that a test needs and a machine may not have. */
+
+/**
+ * Whether a test has to be left out, because a tool is missing; says so. Under `CI=true` nothing is left out: there a
+ * missing tool is a failure.
+ *
+ * @param hasTool whether the tool is there
+ * @param what the tool and where it comes from: `redis-server (Debian: redis-server)`
+ */
+export function isMissing(hasTool: boolean, what: string): boolean {
+  if (hasTool) return false;
+  if (Deno.env.get("CI") === "true") throw new Error(`CI needs ${what}`);
+  console.info(`skipped: needs ${what}`);
+  return true;
+}
+
+/** Whether a command is on the path. */
+export function hasCommand(name: string): boolean {
+  const path = Deno.env.get("PATH")?.split(":") ?? [];
+  return path.some((folder) => isFile(`${folder}/${name}`));
+}
+
+export function isFile(path: string): boolean {
+  try {
+    return Deno.statSync(path).isFile;
+  } catch {
+    return false;
+  }
+}
