@@ -142,8 +142,12 @@ export function errorFrame(code: ErrorCode, message: string, targetId?: string):
   return JSON.stringify({ type: "error", code, message, target_id: targetId });
 }
 
-/** A value as an error message quotes it: as JSON, and short. */
+/** A value as an error message quotes it: short, and what may be deep by its kind alone. */
 export function describe(value: unknown): string {
-  const json = JSON.stringify(value) ?? "nothing";
+  if (value === undefined) return "nothing";
+  if (typeof value === "number") return String(value); // 1e400 is no number in JSON.stringify
+  if (Array.isArray(value)) return "an array";
+  if (typeof value === "object" && value !== null) return "an object";
+  const json = JSON.stringify(value);
   return json.length <= 80 ? json : `${json.slice(0, 80).toWellFormed()}…`;
 }
