@@ -179,7 +179,8 @@ export class Connection implements Link {
   }
 
   #registerAgain(client: Client, members: Readonly<Record<string, unknown>>): void {
-    if (members.client_id !== client.id || (members.room ?? "") !== client.room.name) {
+    const { client_id: clientId, room = null } = members;
+    if (clientId !== client.id || room !== (client.room.name || null)) {
       const place = client.room.name === "" ? "" : ` in room ${describe(client.room.name)}`;
       const message = `This connection is registered as ${describe(client.id)}${place}.`;
       throw new ProtocolError("already_registered", message);
