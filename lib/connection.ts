@@ -149,6 +149,7 @@ export class Connection implements Link {
     const enter = (ownsId: boolean) => {
       this.#client = registrar.register(registration, this, ownsId);
       onRegistered(this);
+      if (this.#closedFor !== null) this.#leave(!isFinal(this.#closedFor)); // too much was kept for it
     };
     if (!registrar.needsToken) return enter(false);
     this.#waiting = [];
