@@ -76,7 +76,8 @@ export class Connection implements Link {
   #waiting: string[] | null = null;
   #waitingChars = 0;
   #bufferedBytes = 0;
-  #shrankAtMs = 0;
+  /** When what waits was last seen to shrink. */
+  #shrankAtMs: number;
 
   /** @param requestToken the token that came with the upgrade request, if one did */
   constructor(
@@ -90,7 +91,9 @@ export class Connection implements Link {
     this.#socket = socket;
     this.#requestToken = requestToken;
     this.#surroundings = surroundings;
-    this.#bucket = new TokenBucket(options.rateLimitPerSecond, options.rateBurst, clock.now());
+    const nowMs = clock.now();
+    this.#bucket = new TokenBucket(options.rateLimitPerSecond, options.rateBurst, nowMs);
+    this.#shrankAtMs = nowMs;
   }
 
   /** Whether the upgrade is done. */
@@ -268,6 +271,7 @@ export class Connection implements Link {
    */
   checkReading(nowMs: number): void {
     const { idleTimeoutMs } = this.#surroundings.options;
+    if (idleTimeoutMs === 0) return;
     const buffered = this.#socket.bufferedAmount;
     if (buffered === 0 || buffered < this.#bufferedBytes) this.#shrankAtMs = nowMs;
     this.#bufferedBytes = buffered;
