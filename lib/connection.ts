@@ -198,12 +198,14 @@ export class Connection implements Link {
     if (!this.#bucket.take(1, receivedAtMs)) return this.#refuse(targetOf(text));
     const envelope = readEnvelope(text);
     const { members, targetId } = envelope;
-    if (members.type === "register") return this.#registerAgain(client, members);
-    if (targetId === "" && !this.#payBroadcast(client, receivedAtMs)) return this.#refuse();
+    const isRegister = members.type === "register";
+    const isBroadcast = !isRegister && targetId === "";
+    if (isBroadcast && !this.#payBroadcast(client, receivedAtMs)) return this.#refuse();
     this.#refusalsInARow = 0;
+    if (isRegister) return this.#registerAgain(client, members);
     const message = { text, type: members.type, receivedAtMs };
     const frame = readdress(envelope, client.from);
-    if (targetId === "") events.broadcast(client, router.broadcast(client, frame), message);
+    if (isBroadcast) events.broadcast(client, router.broadcast(client, frame), message);
     else this.#send(client, targetId, frame, message);
   }
 
