@@ -211,8 +211,9 @@ export class Connection implements Link {
 
   /** One frame in becomes many out, and so costs more. The first token is paid. */
   #payBroadcast(client: Client, nowMs: number): boolean {
-    const rest = broadcastCost(this.#surroundings.router.recipients(client)) - 1;
-    return rest === 0 || this.#bucket.take(rest, nowMs);
+    const { options, router } = this.#surroundings;
+    const cost = Math.min(broadcastCost(router.recipients(client)), options.rateBurst);
+    return cost === 1 || this.#bucket.take(cost - 1, nowMs);
   }
 
   #send(client: Client, targetId: string, frame: string, message: Message): void {
