@@ -254,14 +254,21 @@ export class Connection implements Link {
     this.reject("replaced", "A newer connection has registered this ID.");
   }
 
+  /** Never throws: whoever sends has others to send to. */
   send(frame: string): boolean {
     if (!this.#isServed()) return false;
     if (this.#socket.bufferedAmount > this.#surroundings.options.maxBufferedBytes) {
       this.close("overloaded");
       return false;
     }
-    this.#socket.send(frame);
-    return true;
+    try {
+      this.#socket.send(frame);
+      return true;
+    } catch (error) {
+      this.#surroundings.events.crashed("send", error);
+      this.close("internal_error");
+      return false;
+    }
   }
 
   #isServed(): boolean {
@@ -291,7 +298,11 @@ export class Connection implements Link {
   }
 
   #closeSocket(reason: CloseReason): void {
-    this.#socket.close(CLOSE_CODES[reason], reason);
+    try {
+      this.#socket.close(CLOSE_CODES[reason], reason);
+    } catch (error) {
+      this.#surroundings.events.crashed("close", error);
+    }
   }
 
   /** The socket has ended. `code` is that of the close frame, 0 where none came. */
