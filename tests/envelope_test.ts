@@ -6,15 +6,12 @@ import { fromMember, readdress, readEnvelope } from "../lib/envelope.ts";
 import { ProtocolError } from "../lib/protocol.ts";
 import { jsonText, mutated, objectText, rendered } from "./helpers/arbitraries.ts";
 import { readMembers } from "./helpers/json.ts";
+import { testPure } from "./helpers/pure.ts";
 
 const FROM_ALICE = fromMember("alice");
 
 function readdressed(text: string): string {
   return readdress(readEnvelope(text), FROM_ALICE);
-}
-
-function pure(name: string, test: () => void): void {
-  Deno.test({ name, permissions: "none", fn: test });
 }
 
 function isInvalid(error: unknown): boolean {
@@ -75,12 +72,12 @@ const EXAMPLES: readonly (readonly [what: string, sent: string, got: string])[] 
 ];
 
 for (const [what, sent, got] of EXAMPLES) {
-  pure(`readdress() keeps or cuts as it should: ${what}`, () => {
+  testPure(`readdress() keeps or cuts as it should: ${what}`, () => {
     assert.equal(readdressed(sent), got);
   });
 }
 
-pure("readdress() puts exactly one from, and keeps every other member's text and order", () => {
+testPure("readdress() puts exactly one from, and keeps every other member's text and order", () => {
   fc.assert(
     fc.property(objectText, fc.string({ minLength: 1 }), (text, sender) => {
       const envelope = tryRead(text);
@@ -94,7 +91,7 @@ pure("readdress() puts exactly one from, and keeps every other member's text and
   );
 });
 
-pure("readdress() adds and takes away nothing between members", () => {
+testPure("readdress() adds and takes away nothing between members", () => {
   fc.assert(
     fc.property(objectText, (text) => {
       const envelope = tryRead(text);
@@ -126,7 +123,7 @@ function otherTexts(members: readonly { readonly name: string; readonly text: st
   return members.filter((member) => !isAddress(member)).map(({ text }) => text);
 }
 
-pure(
+testPure(
   "readEnvelope() takes as target what JSON.parse gives, and refuses it where it is no string",
   () => {
     fc.assert(
@@ -140,7 +137,7 @@ pure(
   },
 );
 
-pure("readEnvelope() finds the last target_id, however it is escaped", () => {
+testPure("readEnvelope() finds the last target_id, however it is escaped", () => {
   fc.assert(
     fc.property(rendered("target_id"), rendered("target_id"), (first, last) => {
       assert.equal(readEnvelope(`{${first}:17,"a":1,${last}:"bob"}`).targetId, "bob");
@@ -148,22 +145,25 @@ pure("readEnvelope() finds the last target_id, however it is escaped", () => {
   );
 });
 
-pure("readEnvelope() takes a target_id that is null or empty as a broadcast", () => {
+testPure("readEnvelope() takes a target_id that is null or empty as a broadcast", () => {
   for (const text of ["{}", '{"target_id":null}', '{"target_id":""}', '{"a":{"target_id":"b"}}']) {
     assert.equal(readEnvelope(text).targetId, "");
   }
 });
 
-pure("readEnvelope() refuses exactly what JSON.parse refuses, and what is not an object", () => {
-  fc.assert(
-    fc.property(fc.oneof(jsonText, mutated(objectText)), (text) => {
-      assert.equal(tryRead(text) !== null, isAcceptable(text));
-    }),
-    { numRuns: 10_000 },
-  );
-});
+testPure(
+  "readEnvelope() refuses exactly what JSON.parse refuses, and what is not an object",
+  () => {
+    fc.assert(
+      fc.property(fc.oneof(jsonText, mutated(objectText)), (text) => {
+        assert.equal(tryRead(text) !== null, isAcceptable(text));
+      }),
+      { numRuns: 10_000 },
+    );
+  },
+);
 
-pure("readdress() makes valid JSON of whatever readEnvelope() has let through", () => {
+testPure("readdress() makes valid JSON of whatever readEnvelope() has let through", () => {
   fc.assert(
     fc.property(mutated(objectText), (text) => {
       const envelope = tryRead(text);
@@ -184,7 +184,7 @@ function isAcceptable(text: string): boolean {
   }
 }
 
-pure("the oracle of these tests accepts exactly what JSON.parse accepts", () => {
+testPure("the oracle of these tests accepts exactly what JSON.parse accepts", () => {
   fc.assert(
     fc.property(fc.oneof(jsonText, mutated(jsonText)), (text) => {
       assert.equal(accepts(readMembers, text), accepts(JSON.parse, text));
@@ -202,7 +202,7 @@ function accepts(read: (text: string) => unknown, text: string): boolean {
   }
 }
 
-pure("readEnvelope() says what was wrong, whatever it was", () => {
+testPure("readEnvelope() says what was wrong, whatever it was", () => {
   const nested = `${"[".repeat(30_000)}${"]".repeat(30_000)}`;
   for (
     const [text, message] of [
@@ -224,7 +224,7 @@ pure("readEnvelope() says what was wrong, whatever it was", () => {
   }
 });
 
-pure("readdress() goes through deep and long values without a call for each level", () => {
+testPure("readdress() goes through deep and long values without a call for each level", () => {
   const nested = `${'{"a":['.repeat(20_000)}${"]}".repeat(20_000)}`;
   const escapes = `"${'\\"\\\\'.repeat(20_000)}"`;
   assert.equal(

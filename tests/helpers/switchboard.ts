@@ -1,0 +1,116 @@
+/** Connections without a network: fake sockets and a clock that the test moves, around a real router. */
+
+import type { Authenticator } from "../../lib/auth.ts";
+import { Connection, type ConnectionOptions, type Socket } from "../../lib/connection.ts";
+import type { Events } from "../../lib/events.ts";
+import { Registrar } from "../../lib/registrar.ts";
+import { Router, type RouterOptions } from "../../lib/router.ts";
+import { FakeClock } from "./clock.ts";
+import type { Frame } from "./client.ts";
+import { RecordedEvents } from "./events.ts";
+
+/** A WebSocket that writes down what the server does with it. */
+export class FakeSocket implements Socket {
+  readyState: number = WebSocket.OPEN;
+  bufferedAmount = 0;
+  readonly sent: string[] = [];
+  /** With what it was closed; null while it is not. */
+  closed: { readonly code: number; readonly reason: string } | null = null;
+
+  send(text: string): void {
+    this.sent.push(text);
+  }
+
+  close(code: number, reason: string): void {
+    this.closed = { code, reason };
+    this.readyState = WebSocket.CLOSING;
+  }
+}
+
+/** A client with its connection to the server. */
+export class FakePeer<S extends FakeSocket = FakeSocket> {
+  #read = 0;
+
+  constructor(readonly socket: S, readonly connection: Connection) {
+    connection.opened();
+  }
+
+  /** Sends frames: texts as they are, objects as JSON. */
+  send(...frames: readonly (Frame | string | ArrayBuffer)[]): void {
+    for (const frame of frames) {
+      const isRaw = typeof frame === "string" || frame instanceof ArrayBuffer;
+      this.connection.receive(isRaw ? frame : JSON.stringify(frame));
+    }
+  }
+
+  /** What it got since this was last asked. */
+  texts(): string[] {
+    const texts = this.socket.sent.slice(this.#read);
+    this.#read = this.socket.sent.length;
+    return texts;
+  }
+
+  /** What it got since this was last asked. */
+  frames(): Frame[] {
+    return this.texts().map((text) => JSON.parse(text));
+  }
+
+  /** Code and reason with which the server closed it: `1008 not_registered`. */
+  get closed(): string | null {
+    const { closed } = this.socket;
+    return closed && `${closed.code} ${closed.reason}`;
+  }
+}
+
+type SwitchboardOptions = Partial<ConnectionOptions & RouterOptions>;
+
+export class Switchboard {
+  readonly clock = new FakeClock();
+  readonly events = new RecordedEvents();
+  readonly router: Router;
+  /** Connections that have registered, in the order in which they did. */
+  readonly registered: Connection[] = [];
+  readonly #surroundings: ConstructorParameters<typeof Connection>[3];
+
+  /** Without options there are no limits, no mailbox and no resume. */
+  constructor(options: SwitchboardOptions = {}, authenticator: Authenticator | null = null) {
+    const all = {
+      maxMessageSizeBytes: 65536,
+      maxBufferedBytes: 1024 * 1024,
+      rateLimitPerSecond: 0,
+      rateBurst: 1,
+      idleTimeoutMs: 30_000,
+      onDuplicate: "replace",
+      mailboxTtlMs: 0,
+      resumeTtlMs: 0,
+      ...options,
+    } as const;
+    this.router = new Router(all, this.clock, this.events);
+    this.#surroundings = {
+      options: all,
+      registrar: new Registrar(this.router, authenticator, null),
+      router: this.router,
+      clock: this.clock,
+      events: this.events as Events,
+      onRegistered: (connection) => this.registered.push(connection),
+    };
+  }
+
+  /** A client that has connected. */
+  connect(): FakePeer {
+    return this.attach(new FakeSocket());
+  }
+
+  /** A client that has connected with a socket of its own kind. */
+  attach<S extends FakeSocket>(socket: S): FakePeer<S> {
+    return new FakePeer(socket, new Connection(socket, "192.0.2.1", null, this.#surroundings));
+  }
+
+  /** A client that has registered, and has read the answer. */
+  register(clientId: string, more: Frame = {}): FakePeer {
+    const peer = this.connect();
+    peer.send({ type: "register", client_id: clientId, ...more });
+    peer.texts();
+    return peer;
+  }
+}
