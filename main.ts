@@ -64,6 +64,7 @@ async function serve(options: Options): Promise<void> {
   warnOfFileLimit(options.maxConnections, log);
   const memory = watchMemory(options.maxMemoryBytes, log, () => shutdown(STATUS.TEMPORARY_FAILURE));
   server = await startServer(options, events, () => memory?.isTight ?? false);
+  await server.join();
   print(Deno.stdout, `signalbox ${config.version} listens on ${webSocketUrl(server)}\n`);
 }
 

@@ -15,10 +15,11 @@ import {
   isGoodbye,
   ProtocolError,
   readRegistration,
+  type Registration,
   targetNotFound,
 } from "./protocol.ts";
 import type { Registrar } from "./registrar.ts";
-import type { Client, Link, Router } from "./router.ts";
+import type { Client, Delivery, Link, Router } from "./router.ts";
 
 /** What a connection needs of a WebSocket. */
 export interface Socket {
@@ -48,13 +49,15 @@ export interface Surroundings {
   readonly router: Router;
   readonly clock: Clock;
   readonly events: Events;
+  /** Null at any time at which messages need not wait. */
+  pause?(): Promise<void> | null;
   /** A connection has registered. */
   onRegistered(connection: Connection): void;
 }
 
 /** After so many refusals in a row a client is not heard any more. */
 const MAX_REFUSALS_IN_A_ROW = 500;
-/** What may wait while a token is being checked. */
+/** What may wait while others are being asked. */
 const MAX_WAITING_MESSAGES = 64;
 const MAX_WAITING_CHARS = 256 * 1024;
 /** Up to here a message over the size limit is still read, to tell its sender which target it had. */
@@ -72,7 +75,7 @@ export class Connection implements Link {
   #isOpen = false;
   #closedFor: CloseReason | null = null;
   #refusalsInARow = 0;
-  /** Messages that came while the token is being checked; null at any other time. */
+  /** Messages that came while others are being asked; null at any other time. */
   #waiting: string[] | null = null;
   #waitingChars = 0;
   #bufferedBytes = 0;
@@ -126,9 +129,10 @@ export class Connection implements Link {
       const message = `A message may have ${maxMessageSizeBytes} bytes at the most.`;
       return this.reject("message_too_large", message, targetOf(data));
     }
-    if (this.#client !== null) this.#handle(this.#client, data);
-    else if (this.#waiting !== null) this.#wait(this.#waiting, data);
-    else this.#register(data);
+    this.#heedPause();
+    if (this.#waiting !== null) this.#wait(this.#waiting, data);
+    else if (this.#client === null) this.#register(data);
+    else this.#handle(this.#client, data);
   }
 
   #answerError(error: unknown): void {
@@ -148,28 +152,31 @@ export class Connection implements Link {
       throw new ProtocolError("not_registered", 'The first message must be {"type":"register",…}.');
     }
     const registration = readRegistration(members);
-    const { registrar, onRegistered } = this.#surroundings;
-    const enter = (ownsId: boolean) => {
-      this.#client = registrar.register(registration, this, ownsId);
-      onRegistered(this);
-      if (this.#closedFor !== null) this.#leave(!isFinal(this.#closedFor)); // too much was kept for it
-    };
-    if (!registrar.needsToken) return enter(false);
+    const { registrar } = this.#surroundings;
+    if (registrar.isImmediate) return void registrar.register(registration, this, false);
     this.#waiting = [];
-    registrar.authorize(registration, this.#requestToken)
-      .then((ownsId) => {
-        if (!this.#isServed()) return;
-        enter(ownsId);
-        this.#catchUp();
-      })
-      .catch((error) => this.#answerError(error));
+    this.#registerLater(registration).catch((error) => this.#answerError(error));
   }
 
-  /** Keeps a message until the token is checked. */
+  /** Others have to be asked first: what the client sends meanwhile waits. */
+  async #registerLater(registration: Registration): Promise<void> {
+    const { registrar } = this.#surroundings;
+    const ownsId = await registrar.authorize(registration, this.#requestToken);
+    if (!this.isServed) return;
+    await registrar.register(registration, this, ownsId);
+    this.#catchUp();
+  }
+
+  entered(client: Client): void {
+    this.#client = client;
+    this.#surroundings.onRegistered(this);
+  }
+
+  /** Keeps a message until its time has come. */
   #wait(waiting: string[], text: string): void {
     const chars = this.#waitingChars + text.length;
     if (waiting.length === MAX_WAITING_MESSAGES || chars > MAX_WAITING_CHARS) {
-      const message = "Too much was sent while the token was being checked.";
+      const message = "Not forwarded: too much was sent at a time when messages have to wait.";
       return this.#fail("rate_limited", message, targetOf(text));
     }
     this.#waitingChars = chars;
@@ -179,7 +186,16 @@ export class Connection implements Link {
   #catchUp(): void {
     const waiting = this.#waiting ?? [];
     this.#waiting = null;
+    this.#waitingChars = 0;
     for (const text of waiting) this.receive(text);
+  }
+
+  /** Where this node may have lost its clients' IDs, their messages wait until it knows. */
+  #heedPause(): void {
+    const pause = this.#surroundings.pause?.() ?? null;
+    if (pause === null || this.#waiting !== null) return;
+    this.#waiting = [];
+    pause.then(() => this.#catchUp());
   }
 
   #registerAgain(client: Client, members: Readonly<Record<string, unknown>>): void {
@@ -217,17 +233,35 @@ export class Connection implements Link {
   }
 
   #send(client: Client, targetId: string, frame: string, message: Message): void {
-    const { events, router } = this.#surroundings;
-    switch (router.send(client, targetId, frame)) {
+    const delivery = this.#surroundings.router.send(client, targetId, frame);
+    if (!(delivery instanceof Promise)) return this.#report(delivery, client, targetId, message);
+    delivery.then((delivery) => this.#report(delivery, client, targetId, message));
+  }
+
+  #report(delivery: Delivery, client: Client, targetId: string, message: Message): void {
+    const { events } = this.#surroundings;
+    const target = describe(targetId);
+    const fail = (code: ErrorCode, reason: string) =>
+      this.#failLater(client, code, reason, targetId);
+    switch (delivery) {
       case "sent":
         return events.sent(client, targetId, message);
       case "kept":
         return events.kept(client, targetId, message);
       case "full":
-        return this.#fail("mailbox_full", `No more is kept for ${describe(targetId)}.`, targetId);
+        return fail("mailbox_full", `No more is kept for ${target}.`);
       case "off":
-        return this.#fail("target_not_found", targetNotFound(targetId), targetId);
+        return fail("target_not_found", targetNotFound(targetId));
+      case "unavailable":
+        return fail("unavailable", `${target} is not here, and the other nodes cannot be reached.`);
     }
+  }
+
+  /** The client may have got a newer connection meanwhile. */
+  #failLater(client: Client, code: ErrorCode, message: string, targetId: string): void {
+    const { events, router } = this.#surroundings;
+    events.failed(code, client);
+    router.tell(client, errorFrame(code, message, targetId));
   }
 
   /** Over the rate limit. */
@@ -256,7 +290,7 @@ export class Connection implements Link {
 
   /** Never throws: whoever sends has others to send to. */
   send(frame: string): boolean {
-    if (!this.#isServed()) return false;
+    if (!this.isServed) return false;
     if (this.#socket.bufferedAmount > this.#surroundings.options.maxBufferedBytes) {
       this.close("overloaded");
       return false;
@@ -271,7 +305,7 @@ export class Connection implements Link {
     }
   }
 
-  #isServed(): boolean {
+  get isServed(): boolean {
     return this.#closedFor === null && this.#socket.readyState === WebSocket.OPEN;
   }
 

@@ -39,6 +39,10 @@ export interface Events {
   failed(code: ErrorCode, subject: Subject): void;
   /** The server closes a connection. */
   closing(reason: CloseReason, subject: Subject): void;
+  /** This node is one of its cluster, or is again. */
+  clusterJoined(): void;
+  /** The cluster's engine cannot be reached; it is tried again until it can. */
+  clusterLost(error: unknown): void;
   /** The runtime's listener ended; the server goes on trying to listen again. */
   listenerFailed(error: unknown): void;
   /** Something threw that must not: a mistake in the server. */

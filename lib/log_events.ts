@@ -60,6 +60,13 @@ export function logEvents(log: Log): Events {
       const message = `Closing ${nameOf(subject)}: ${reason}`;
       log.write(level, message, () => ({ ...subjectFields(subject), code: reason }));
     },
+    clusterJoined() {
+      log.write("info", "Joined the cluster", () => ({}));
+    },
+    clusterLost(error) {
+      const message = `Redis cannot be reached, serving alone: ${messageOf(error)}`;
+      log.write("warn", message, () => ({}));
+    },
     listenerFailed(error) {
       log.write("error", `Listening failed, trying again: ${messageOf(error)}`, () => ({}));
     },

@@ -13,6 +13,7 @@ import {
   readList,
   readMoreThanZeroMs,
   readOrigin,
+  readRedisUrl,
 } from "./units.ts";
 
 /** How one option is written and read. */
@@ -187,6 +188,12 @@ export const SETTINGS = {
     default: "1h",
     help: "how long TURN credentials hold",
     read: readMoreThanZeroMs,
+  },
+  redisUrl: {
+    flag: "--redis <url>",
+    help: "redis://… or rediss://… (Redis or Valkey): join the cluster there",
+    secret: true,
+    read: readRedisUrl,
   },
   drainTimeoutMs: {
     flag: "--drain-timeout <duration>",

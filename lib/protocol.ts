@@ -41,7 +41,7 @@ export type CloseReason = keyof typeof CLOSE_CODES;
 type SilentReason = "shutting_down" | "overloaded" | "internal_error";
 
 /** Errors after which the connection stays open. */
-type MildError = "already_registered" | "target_not_found" | "mailbox_full";
+type MildError = "already_registered" | "target_not_found" | "mailbox_full" | "unavailable";
 
 /** The `code` of an error frame. */
 export type ErrorCode = Exclude<CloseReason, SilentReason> | MildError;
@@ -130,6 +130,11 @@ export function registeredFrame(answer: RegisteredAnswer): string {
 /** Tells those who watch a room that somebody came or went. */
 export function peerFrame(type: "peer_joined" | "peer_left", clientId: string): string {
   return JSON.stringify({ type, client_id: clientId });
+}
+
+/** What a client reads whose ID is another's. */
+export function idTaken(clientId: string): string {
+  return `Another client has the ID ${describe(clientId)}.`;
 }
 
 /** What the sender of a message reads whose target is not there. */

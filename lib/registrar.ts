@@ -2,31 +2,42 @@
 
 import { allows, type Authenticator } from "./auth.ts";
 import type { IceServer } from "./ice.ts";
-import { describe, ProtocolError, registeredFrame, type Registration } from "./protocol.ts";
-import type { Client, Link, Router } from "./router.ts";
+import type { Cluster } from "./cluster/cluster.ts";
+import {
+  describe,
+  idTaken,
+  ProtocolError,
+  registeredFrame,
+  type Registration,
+} from "./protocol.ts";
+import type { Client, Link, Registered, Router } from "./router.ts";
 
 export class Registrar {
   readonly #router: Router;
   readonly #authenticator: Authenticator | null;
   readonly #iceServersFor: ((clientId: string) => readonly IceServer[]) | null;
+  readonly #cluster: Cluster | null;
 
   /**
    * @param authenticator null where nobody needs a token
    * @param iceServersFor null where no ICE servers are configured
+   * @param cluster null where this node serves alone
    */
   constructor(
     router: Router,
     authenticator: Authenticator | null,
     iceServersFor: ((clientId: string) => readonly IceServer[]) | null,
+    cluster: Cluster | null = null,
   ) {
     this.#router = router;
     this.#authenticator = authenticator;
     this.#iceServersFor = iceServersFor;
+    this.#cluster = cluster;
   }
 
-  /** Whether tokens are needed, and so {@link authorize} has to come before {@link register}. */
-  get needsToken(): boolean {
-    return this.#authenticator !== null;
+  /** Whether {@link register} can be called without {@link authorize}, and has done its work when it returns. */
+  get isImmediate(): boolean {
+    return this.#authenticator === null && this.#cluster === null;
   }
 
   /**
@@ -51,21 +62,38 @@ export class Registrar {
   }
 
   /**
-   * Registers a connection, answers it, and delivers what was kept for it.
+   * Registers a connection, answers it, and delivers what was kept for it. In a cluster the others are asked first: then
+   * the answer is a promise.
    *
    * @param ownsId what {@link authorize} said
    * @throws {ProtocolError} `id_taken`
    */
-  register(registration: Registration, link: Link, ownsId: boolean): Client {
-    const registered = this.#router.register(registration, link, ownsId);
-    if (registered === null) {
-      const message = `Another client has the ID ${describe(registration.clientId)}.`;
-      throw new ProtocolError("id_taken", message);
-    }
-    const { client, resumed } = registered;
+  register(registration: Registration, link: Link, ownsId: boolean): void | Promise<void> {
+    if (this.#cluster !== null) return this.#claim(this.#cluster, registration, link, ownsId);
+    const { client, resumed } = this.#registerHere(registration, link, ownsId);
     this.#answer(client, registration, resumed);
     this.#router.deliverKept(client);
-    return client;
+  }
+
+  async #claim(cluster: Cluster, registration: Registration, link: Link, ownsId: boolean) {
+    const claim = await cluster.claim(registration, ownsId);
+    try {
+      if (!link.isServed) return;
+      const { client, resumed } = claim === null
+        ? this.#registerHere(registration, link, ownsId)
+        : { client: this.#router.enter(registration, link, claim), resumed: claim.resumed };
+      cluster.entered(client, claim);
+      this.#answer(client, registration, resumed);
+    } finally {
+      cluster.settle(registration, claim);
+    }
+  }
+
+  /** Registers by what this node knows alone. */
+  #registerHere(registration: Registration, link: Link, ownsId: boolean): Registered {
+    const registered = this.#router.register(registration, link, ownsId);
+    if (registered !== null) return registered;
+    throw new ProtocolError("id_taken", idTaken(registration.clientId));
   }
 
   /** A client that is registered registers once more, as the same: it may ask for presence or for none, and is answered. */

@@ -17,6 +17,10 @@ import { isSecret, newSecret } from "./resume.ts";
 export interface Link {
   /** Where it comes from: an IP address. */
   readonly address: string;
+  /** Whether there is still somebody to serve. */
+  readonly isServed: boolean;
+  /** It has got its ID, and serves this client from now on. */
+  entered(client: Client): void;
   /** Sends a frame; false where the connection can take none any more. */
   send(frame: string): boolean;
   /** A newer connection has registered this one's ID. */
@@ -50,6 +54,14 @@ export class Client implements ClientInfo {
   }
 }
 
+/** The right of a connection to an ID. */
+export interface Claim {
+  /** Whether it takes back what it had before. */
+  readonly resumed: boolean;
+  /** With what it can take it back; null where it did not ask for that. */
+  readonly secret: string | null;
+}
+
 /** What a registration has led to. */
 export interface Registered {
   readonly client: Client;
@@ -58,7 +70,25 @@ export interface Registered {
 }
 
 /** What became of a frame for one client. */
-export type Delivery = "sent" | Keeping;
+export type Delivery = "sent" | "unavailable" | Keeping;
+
+/** The other nodes of a cluster, as a router sees them. */
+export interface OtherNodes {
+  /** The IDs of all clients of a room, on whatever node. */
+  idsIn(room: string): Iterable<string>;
+  /** How many clients a room has in all. */
+  sizeOf(room: string): number;
+  /** Sends a frame to a client that is not connected here, or keeps it. */
+  send(from: Client, targetId: string, frame: string): Promise<Delivery>;
+  /** Sends a frame to all clients of the sender's room on other nodes. */
+  broadcast(from: Client, frame: string): void;
+  /** Tells a client something that is not connected here, if it may come back. */
+  tell(client: Client, frame: string): void;
+  /** A client of this node has lost its connection, and its ID is held. */
+  held(client: Client): void;
+  /** A client of this node is gone. Those who watch its room hear of it from all nodes at once. */
+  left(client: Client): void;
+}
 
 /** What a second registration of a connected ID does. */
 export type DuplicateRule = "replace" | "reject";
@@ -71,15 +101,24 @@ export interface RouterOptions {
   readonly resumeTtlMs: number;
 }
 
+/** Somebody has come to a room or left it. */
+interface Announcement {
+  readonly room: string;
+  readonly id: string;
+  readonly frame: string;
+}
+
 export class Router {
   readonly #options: RouterOptions;
   readonly #events: Events;
   readonly #rooms = new Map<string, Room>();
   readonly #held: Deadlines<Client>;
   readonly #mailbox: Mailbox<Client | null>;
-  readonly #announcements: { readonly room: Room; readonly frame: string }[] = [];
+  readonly #announcements: Announcement[] = [];
   #isAnnouncing = false;
   #size = 0;
+  /** Null where this node serves alone. */
+  otherNodes: OtherNodes | null = null;
 
   constructor(options: RouterOptions, clock: Clock, events: Events) {
     this.#options = options;
@@ -109,17 +148,32 @@ export class Router {
    * @param ownsId whether a token says that the ID is this connection's
    */
   register(registration: Registration, link: Link, ownsId: boolean): Registered | null {
-    const { clientId, room: roomName, resume, presence } = registration;
-    const room = this.#rooms.get(roomName) ?? new Room(roomName);
-    const existing = room.clients.get(clientId);
+    const { clientId, room, resume } = registration;
+    const existing = this.find(room, clientId);
     const resumed = existing !== undefined && mayResume(existing, resume);
     if (existing !== undefined && !resumed && !this.#mayReplace(existing, ownsId)) return null;
-    const client = existing ?? this.#join(new Client(clientId, room));
-    if (!resumed) client.secret = this.#newSecret(resume);
+    const secret = resumed ? existing.secret : this.#newSecret(resume);
+    return { client: this.enter(registration, link, { resumed, secret }), resumed };
+  }
+
+  /** Puts a connection into the place to which it has a right. */
+  enter({ clientId, room, presence }: Registration, link: Link, claim: Claim): Client {
+    const client = this.find(room, clientId) ?? this.#join(room, clientId);
+    client.secret = claim.secret;
     this.#connect(client, link);
     this.setPresence(client, presence);
     this.#events.registered(client);
-    return { client, resumed };
+    return client;
+  }
+
+  /** A client of this node, connected or held. */
+  find(room: string, id: string): Client | undefined {
+    return this.#rooms.get(room)?.clients.get(id);
+  }
+
+  /** Whether this node has clients in a room. */
+  hasRoom(name: string): boolean {
+    return this.#rooms.has(name);
   }
 
   #mayReplace(client: Client, ownsId: boolean): boolean {
@@ -135,15 +189,25 @@ export class Router {
     client.link = link;
     client.address = link.address;
     this.#held.delete(client);
+    link.entered(client);
     older?.replaced();
   }
 
-  #join(client: Client): Client {
-    const { room } = client;
-    room.clients.set(client.id, client);
-    this.#rooms.set(room.name, room);
+  #join(roomName: string, id: string): Client {
+    const room = this.#rooms.get(roomName) ?? new Room(roomName);
+    const client = new Client(id, room);
+    room.clients.set(id, client);
+    this.#rooms.set(roomName, room);
     this.#size++;
-    this.#announce(room, peerFrame("peer_joined", client.id));
+    if (this.otherNodes === null) this.announce(room.name, "peer_joined", id);
+    return client;
+  }
+
+  /** Holds the ID of a client whose node is gone. */
+  adopt(room: string, id: string): Client {
+    const client = this.find(room, id) ?? this.#join(room, id);
+    client.secret = newSecret(); // the true one is known to the client and, as a hash, to the cluster
+    this.#hold(client);
     return client;
   }
 
@@ -154,8 +218,9 @@ export class Router {
   }
 
   /** The IDs of the others in a client's room, those that are held among them. */
-  peersOf(client: Client): string[] {
-    return [...client.room.clients.keys()].filter((id) => id !== client.id);
+  peersOf({ id: own, room }: Client): string[] {
+    const ids = this.otherNodes?.idsIn(room.name) ?? room.clients.keys();
+    return [...ids].filter((id) => id !== own);
   }
 
   /** Sends a client what was kept for it. */
@@ -173,10 +238,23 @@ export class Router {
   unregister(client: Client, link: Link, mayReturn: boolean): void {
     if (client.link !== link) return;
     if (!mayReturn || client.secret === null) return this.#remove(client);
+    this.#hold(client);
+    this.otherNodes?.held(client);
+  }
+
+  #hold(client: Client): void {
     client.link = null;
     client.room.watchers.delete(client);
     this.#held.add(client);
     this.#events.held(client);
+  }
+
+  /** A client that belongs to a newer connection on another node. */
+  evict(client: Client): void {
+    const { link } = client;
+    this.#held.delete(client);
+    this.#remove(client);
+    link?.replaced();
   }
 
   #remove(client: Client): void {
@@ -187,14 +265,16 @@ export class Router {
     if (room.clients.size === 0) this.#rooms.delete(room.name);
     this.#size--;
     this.#events.unregistered(client);
-    this.#announce(room, peerFrame("peer_left", client.id));
+    if (this.otherNodes !== null) this.otherNodes.left(client);
+    else this.announce(room.name, "peer_left", client.id);
   }
 
-  /** Sends a frame to one client of the sender's room, or keeps it. */
-  send(from: Client, targetId: string, frame: string): Delivery {
+  /** Sends a frame to one client of the sender's room, or keeps it. Asks nobody where the target is connected here. */
+  send(from: Client, targetId: string, frame: string): Delivery | Promise<Delivery> {
     const target = from.room.clients.get(targetId);
     if (target?.link?.send(frame)) return "sent";
     if (!isClientId(targetId)) return "off"; // nobody can ever come for it
+    if (this.otherNodes !== null) return this.otherNodes.send(from, targetId, frame);
     return this.#mailbox.keep(from.room.name, { sender: from, targetId, frame });
   }
 
@@ -202,33 +282,50 @@ export class Router {
   #expired({ sender, targetId }: Kept<Client | null>): void {
     if (sender === null) return; // it was itself a report to somebody who did not come back
     this.#events.failed("target_not_found", sender);
-    const frame = errorFrame("target_not_found", targetNotFound(targetId), targetId);
-    if (sender.link?.send(frame)) return;
-    const isHeld = sender.room.clients.get(sender.id) === sender;
-    if (isHeld) this.#mailbox.keep(sender.room.name, { sender: null, targetId: sender.id, frame });
+    this.tell(sender, errorFrame("target_not_found", targetNotFound(targetId), targetId));
+  }
+
+  /** Tells a client something, if need be when it comes back. */
+  tell(client: Client, frame: string): void {
+    if (client.link?.send(frame)) return;
+    if (this.otherNodes !== null) return this.otherNodes.tell(client, frame);
+    const { id, room } = client;
+    const isHeld = room.clients.get(id) === client;
+    if (isHeld) this.#mailbox.keep(room.name, { sender: null, targetId: id, frame });
   }
 
   /** To how many a broadcast of this client would go. */
   recipients(from: Client): number {
-    return from.room.clients.size - 1;
+    return (this.otherNodes?.sizeOf(from.room.name) ?? from.room.clients.size) - 1;
   }
 
   /** Sends a frame to all others in the sender's room, and tells to how many. */
   broadcast(from: Client, frame: string): number {
+    const { room } = from;
+    const here = this.deliverToAll(room.name, frame, from);
+    if (this.otherNodes === null) return here;
+    this.otherNodes.broadcast(from, frame);
+    return here + Math.max(0, this.otherNodes.sizeOf(room.name) - room.clients.size);
+  }
+
+  /** Sends a frame to all clients of a room that are connected here but `from`, and tells to how many. */
+  deliverToAll(room: string, frame: string, from: Client | null = null): number {
     let recipients = 0;
-    for (const client of from.room.clients.values()) {
+    for (const client of this.#rooms.get(room)?.clients.values() ?? []) {
       if (client !== from && client.link?.send(frame)) recipients++;
     }
     return recipients;
   }
 
-  /** Tells those who watch a room. One of them may be dropped over it, which is to be announced in turn: no recursion. */
-  #announce(room: Room, frame: string): void {
-    this.#announcements.push({ room, frame });
+  /** Tells those who watch a room of another. One may be dropped over it, which is to be announced in turn: no recursion. */
+  announce(room: string, type: "peer_joined" | "peer_left", id: string): void {
+    this.#announcements.push({ room, id, frame: peerFrame(type, id) });
     if (this.#isAnnouncing) return;
     this.#isAnnouncing = true;
     for (let next = this.#announcements.shift(); next; next = this.#announcements.shift()) {
-      for (const client of next.room.watchers) client.link?.send(next.frame);
+      for (const client of this.#rooms.get(next.room)?.watchers ?? []) {
+        if (client.id !== next.id) client.link?.send(next.frame);
+      }
     }
     this.#isAnnouncing = false;
   }

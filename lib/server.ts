@@ -3,6 +3,7 @@
 import { clientAddress } from "./address.ts";
 import type { Authenticator } from "./auth.ts";
 import { type Clock, Deadlines } from "./clock.ts";
+import { Cluster } from "./cluster/cluster.ts";
 import { Connection, type Surroundings } from "./connection.ts";
 import type { Events } from "./events.ts";
 import { bearerToken, checkHandshake, type Refusal, refuse, wantsWebSocket } from "./handshake.ts";
@@ -35,6 +36,7 @@ export class Server {
   readonly #options: Options;
   readonly #parts: Parts;
   readonly #router: Router;
+  readonly #cluster: Cluster | null;
   readonly #surroundings: Surroundings;
   readonly #startedAtMs: number;
   /** All sockets, also those that are closing and never end it. */
@@ -56,9 +58,19 @@ export class Server {
     this.#options = options;
     this.#parts = parts;
     this.#router = new Router(options, clock, events);
+    this.#cluster = options.redisUrl === undefined
+      ? null
+      : new Cluster(options.redisUrl, options, this.#router, clock, events);
+    this.#router.otherNodes = this.#cluster;
     this.#surroundings = {
       options,
-      registrar: new Registrar(this.#router, authenticator, iceServersFor(options)),
+      pause: () => this.#cluster?.thaw ?? null,
+      registrar: new Registrar(
+        this.#router,
+        authenticator,
+        iceServersFor(options),
+        this.#cluster,
+      ),
       router: this.#router,
       clock,
       events,
@@ -73,6 +85,11 @@ export class Server {
     this.#listener = this.#listen(options.port);
     this.#keepListening();
     if (options.idleTimeoutMs > 0) this.#lookAgain();
+  }
+
+  /** Joins the cluster, if there is one. Resolves after the first attempt: a node that cannot serves alone, and goes on trying. */
+  async join(): Promise<void> {
+    await this.#cluster?.start();
   }
 
   /** Where it listens; the port that was picked, where 0 was asked for. */
@@ -127,7 +144,7 @@ export class Server {
 
   #health(): Response {
     const report = {
-      status: this.#isDraining ? "draining" : "ok",
+      status: this.#status(),
       clients: this.#router.connected,
       version: this.#parts.version,
       uptime_seconds: Math.floor((this.#parts.clock.now() - this.#startedAtMs) / 1000),
@@ -136,6 +153,11 @@ export class Server {
       status: this.#isDraining ? 503 : 200,
       headers: { "access-control-allow-origin": "*", "cache-control": "no-store" },
     });
+  }
+
+  #status(): "draining" | "degraded" | "ok" {
+    if (this.#isDraining) return "draining";
+    return this.#cluster?.isDegraded ? "degraded" : "ok";
   }
 
   #upgrade(request: Request, peer: string): Response {
@@ -220,8 +242,12 @@ export class Server {
     const timeUp = new Promise<void>((resolve) => {
       cancel = this.#parts.clock.after(this.#options.drainTimeoutMs * DRAIN_SHARE, resolve);
     });
-    await Promise.race([allEnded.then(() => this.#listener.shutdown()), timeUp]);
+    await Promise.race([allEnded.then(() => this.#end()), timeUp]);
     cancel();
+  }
+
+  async #end(): Promise<void> {
+    await Promise.all([this.#cluster?.end(), this.#listener.shutdown()]);
   }
 }
 

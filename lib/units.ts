@@ -67,6 +67,13 @@ export function readHttpUrl(text: string): URL {
   throw new RangeError("a URL such as https://example.org/keys.json");
 }
 
+/** The address of a Redis, as text. */
+export function readRedisUrl(text: string): string {
+  const protocol = URL.parse(text)?.protocol;
+  if (protocol === "redis:" || protocol === "rediss:") return text;
+  throw new RangeError("a URL such as redis://127.0.0.1:6379");
+}
+
 /** An origin as browsers write it (RFC 6454 section 6.2). */
 export function readOrigin(text: string): string {
   if (text !== "null" && URL.parse(text)?.origin === text) return text;

@@ -13,6 +13,8 @@ export const noEvents: Events = {
   broadcast() {},
   failed() {},
   closing() {},
+  clusterJoined() {},
+  clusterLost() {},
   listenerFailed() {},
   crashed(where, error) {
     throw new Error(`crashed: ${where}`, { cause: error });
@@ -46,6 +48,8 @@ export class RecordedEvents implements Events {
   broadcast: Events["broadcast"] = ({ id }, count) => this.#put(`broadcast ${id} ${count}`);
   failed: Events["failed"] = (code) => this.#put(`failed ${code}`);
   closing: Events["closing"] = (reason) => this.#put(`closing ${reason}`);
+  clusterJoined = () => this.#put("clusterJoined");
+  clusterLost = () => this.#put("clusterLost");
   listenerFailed = () => this.#put("listenerFailed");
   crashed: Events["crashed"] = (where, error) => this.#put(`crashed ${where} ${error}`);
 }
