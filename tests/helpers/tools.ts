@@ -1,5 +1,8 @@
 /** Tools that a test needs and a machine may not have. */
 
+/** Debian's own Python, which its python3-… packages are for. There may be another one on the path. */
+export const DEBIAN_PYTHON = "/usr/bin/python3";
+
 /**
  * Whether a test has to be left out, because a tool is missing; says so. Under `CI=true` nothing is left out: there a
  * missing tool is a failure.
@@ -18,6 +21,15 @@ export function isMissing(hasTool: boolean, what: string): boolean {
 export function hasCommand(name: string): boolean {
   const path = Deno.env.get("PATH")?.split(":") ?? [];
   return path.some((folder) => isFile(`${folder}/${name}`));
+}
+
+/** Whether a command is there, and ends well. */
+export function succeeds(command: string, ...args: readonly string[]): boolean {
+  try {
+    return new Deno.Command(command, { args: [...args] }).outputSync().success;
+  } catch {
+    return false;
+  }
 }
 
 export function isFile(path: string): boolean {
