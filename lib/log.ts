@@ -112,14 +112,21 @@ export class LineWriter {
     }
     this.#lines.push(line);
     this.#waitingChars += line.length;
-    if (this.#writing === null) this.#timer ??= setTimeout(() => this.flush(), FLUSH_DELAY_MS);
+    if (this.#writing === null) this.#flushSoon();
+  }
+
+  #flushSoon(): void {
+    this.#timer ??= setTimeout(() => this.flush(), FLUSH_DELAY_MS);
   }
 
   /** Writes what waits. Resolves once all of it is written or lost; never rejects. */
   flush(): Promise<void> {
     clearTimeout(this.#timer);
     this.#timer = undefined;
-    this.#writing ??= this.#writeAll().finally(() => this.#writing = null);
+    this.#writing ??= this.#writeAll().finally(() => {
+      this.#writing = null;
+      if (this.#lines.length > 0) this.#flushSoon(); // put when it was as good as done
+    });
     return this.#writing;
   }
 
