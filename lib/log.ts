@@ -135,6 +135,7 @@ export class LineWriter {
       const bytes = this.#encoder.encode(this.#lines.join("\n") + "\n");
       this.#lines = [];
       this.#waitingChars = 0;
+      this.#reportLost(); // now there is room for it, and it stands where the lost lines would have stood
       try {
         for (let written = 0; written < bytes.length;) {
           written += await this.#writer.write(bytes.subarray(written));
@@ -142,7 +143,6 @@ export class LineWriter {
       } catch {
         return; // stderr is closed: nobody is left to tell
       }
-      this.#reportLost();
     }
   }
 
