@@ -67,7 +67,7 @@ export function readCommandLine(
     program.parse(args, { from: "user" });
   } catch (error) {
     if (!(error instanceof CommanderError)) throw error;
-    if (error.exitCode !== 0) throw new UsageError(oneLine(error.message));
+    if (error.exitCode !== 0) throw new UsageError(explain(error));
   }
   return task ?? { kind: "print", text: printed };
 }
@@ -119,6 +119,9 @@ function readClientId(text: string): string {
   throw new RangeError("1 to 128 characters without control characters");
 }
 
-function oneLine(message: string): string {
-  return message.replace(/^error: /, "").replaceAll(/\s*\n\s*/g, " ").trim();
+/** What commander says, in one line and without the value of an option that it does not know: it may be a secret. */
+function explain({ code, message }: CommanderError): string {
+  if (code === "commander.help") return "help takes the name of a command: serve or token";
+  return message.replace(/^error: /, "").replace(/^(unknown option '[^=]*)=.*'/s, "$1'")
+    .replaceAll(/\s*\n\s*/g, " ").trim();
 }
