@@ -14,6 +14,7 @@ import {
   readMoreThanZeroMs,
   readOrigin,
   readRedisUrl,
+  readText,
 } from "./units.ts";
 
 /** How one option is written and read. */
@@ -34,7 +35,6 @@ export interface Setting {
 /** A shorter key is weaker than the hash (RFC 7518 section 3.2). */
 const MIN_SECRET_BYTES = 32;
 
-const text = (value: string) => value;
 const oneOf = <const Choice extends string>(choices: readonly Choice[]) => (value: string) =>
   readChoice(value, choices);
 
@@ -45,7 +45,7 @@ export const SETTINGS = {
     flag: "--host <address>",
     default: "0.0.0.0",
     help: "public address; :: for IPv6 and IPv4",
-    read: text,
+    read: readText,
   },
   port: {
     flag: "--port <number>",
@@ -56,12 +56,12 @@ export const SETTINGS = {
   tlsCert: {
     flag: "--tls-cert <file>",
     help: "certificate chain, PEM; with --tls-key the public port speaks wss and https",
-    read: text,
+    read: readText,
   },
   tlsKey: {
     flag: "--tls-key <file>",
     help: "private key, PEM",
-    read: text,
+    read: readText,
   },
   logLevel: {
     flag: "--log-level <level>",
@@ -181,7 +181,7 @@ export const SETTINGS = {
     flag: "--turn-secret <secret>",
     help: "shared with the TURN servers, for credentials that expire",
     secret: true,
-    read: text,
+    read: readText,
   },
   turnTtlMs: {
     flag: "--turn-ttl <duration>",

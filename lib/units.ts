@@ -45,6 +45,12 @@ export function readInteger(text: string, min: number, max: number): number {
   return value;
 }
 
+/** Any text but none. */
+export function readText(text: string): string {
+  if (text !== "") return text;
+  throw new RangeError("a value that is not empty");
+}
+
 /** One of a few words. */
 export function readChoice<const Choice extends string>(
   text: string,
