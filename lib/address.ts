@@ -18,14 +18,14 @@ const PRIVATE_NETWORKS = [
 export type AddressSet = (address: string) => boolean;
 
 /**
- * Reads the value of `--trust-proxy`: addresses and networks, or `1`/`true` (or nothing) for loopback and private
- * ranges; null for `0`/`false`.
+ * Reads the value of `--trust-proxy`: addresses and networks, or `1`/`true` for loopback and private ranges;
+ * null for `0`/`false`.
  *
  * @throws {RangeError} that says what it takes
  */
 export function readTrustedProxies(text: string): AddressSet | null {
   if (text === "0" || text === "false") return null;
-  const isBare = text === "" || text === "1" || text === "true";
+  const isBare = text === "1" || text === "true";
   const networks = new BlockList();
   for (const entry of isBare ? PRIVATE_NETWORKS : text.split(",")) {
     addNetwork(networks, entry.trim());

@@ -93,7 +93,7 @@ function given(command: Command): GivenOptions {
   const written = command.opts<Record<string, string | boolean | undefined>>();
   const entries = Object.entries<Setting>(SETTINGS).map(([name, setting]) => {
     const value = written[new Option(setting.flag).attributeName()];
-    return [name, value === true ? "" : value]; // true: given without its optional value
+    return [name, value === true ? "true" : value]; // true: given without its optional value
   });
   return Object.fromEntries(entries);
 }
