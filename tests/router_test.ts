@@ -10,6 +10,7 @@ import { testPure } from "./helpers/pure.ts";
 /** A connection that writes down what it is given, and takes nothing more once it is `full`. */
 class FakeLink implements Link {
   readonly address = "192.0.2.1";
+  readonly isServed = true;
   readonly frames: string[] = [];
   timesReplaced = 0;
   /** What happens when a frame comes that it cannot take; null where it takes all. */
@@ -23,6 +24,8 @@ class FakeLink implements Link {
     this.frames.push(frame);
     return true;
   }
+
+  entered(): void {}
 
   replaced(): void {
     this.timesReplaced++;
