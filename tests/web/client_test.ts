@@ -1,0 +1,402 @@
+/** The browser client without a browser: its way to `registered` and back to it, against a socket and a clock of the test's. */
+
+import assert from "node:assert/strict";
+import {
+  Backoff,
+  type ConnectOptions,
+  resumeIn,
+  Signaling,
+  SignalingError,
+} from "../../lib/web/client.js";
+import { FakeClock } from "../helpers/clock.ts";
+import type { Frame } from "../helpers/client.ts";
+
+/** A WebSocket whose other side is the test. */
+class FakeSocket {
+  readyState: number = WebSocket.CONNECTING;
+  bufferedAmount = 0;
+  onopen: (() => void) | null = null;
+  onmessage: ((event: { data: string }) => void) | null = null;
+  onclose: ((event: { code: number; reason: string }) => void) | null = null;
+  readonly sent: Frame[] = [];
+  closedWith: number | undefined;
+
+  send(text: string): void {
+    this.sent.push(JSON.parse(text));
+  }
+
+  close(code?: number): void {
+    this.closedWith = code;
+  }
+
+  open(): void {
+    this.readyState = WebSocket.OPEN;
+    this.onopen?.();
+  }
+
+  receive(frame: Frame | string): void {
+    this.onmessage?.({ data: typeof frame === "string" ? frame : JSON.stringify(frame) });
+  }
+
+  /** Opens, and lets the client register. */
+  accept(answer: Frame = {}): void {
+    this.open();
+    this.receive({ type: "registered", client_id: "alice", ...answer });
+  }
+
+  lose(code: number, reason = ""): void {
+    this.readyState = WebSocket.CLOSED;
+    this.onclose?.({ code, reason });
+  }
+}
+
+/** A client, and what it has of a browser. */
+class Bench {
+  readonly clock = new FakeClock();
+  readonly online = new EventTarget();
+  readonly sockets: FakeSocket[] = [];
+  readonly signaling: Signaling;
+  readonly events: string[] = [];
+  readonly errors: SignalingError[] = [];
+  #onSocket: () => void = () => {};
+
+  constructor(options: Partial<ConnectOptions> = {}) {
+    this.signaling = new Signaling("ws://test/", { clientId: "alice", ...options }, {
+      openSocket: () => this.#openSocket(),
+      createConnection: () => {
+        throw new Error("not in these tests");
+      },
+      online: this.online,
+      random: () => 0.5,
+      now: () => this.clock.now(),
+      after: (delayMs, callback) => this.clock.after(delayMs, callback),
+    });
+    this.signaling.on("statechange", ({ state, delayMs }) => {
+      this.events.push(delayMs === undefined ? state : `${state} ${delayMs}`);
+    });
+    this.signaling.on("joined", ({ clientId }) => void this.events.push(`joined ${clientId}`));
+    this.signaling.on("left", ({ clientId }) => void this.events.push(`left ${clientId}`));
+    this.signaling.on("error", (error) => void this.errors.push(error));
+  }
+
+  #openSocket(): WebSocket {
+    const socket = new FakeSocket();
+    this.sockets.push(socket);
+    this.#onSocket();
+    return socket as unknown as WebSocket;
+  }
+
+  /** The next attempt to connect: the token is asked for first, and that takes a moment. */
+  async socket(number: number): Promise<FakeSocket> {
+    while (this.sockets.length < number) {
+      await new Promise<void>((resolve) => this.#onSocket = resolve);
+    }
+    return this.sockets[number - 1]!;
+  }
+}
+
+const pure = { permissions: "none" } as const;
+
+Deno.test("Backoff doubles its delay up to half a minute, between half and all of it", pure, () => {
+  const early = new Backoff(() => 0);
+  assert.deepEqual([1, 2, 3, 4].map(() => early.next(1006)), [250, 500, 1000, 2000]);
+  const late = new Backoff(() => 0.999999);
+  const delays = Array.from({ length: 12 }, () => Math.round(late.next(1006)!));
+  assert.deepEqual(delays.slice(0, 3), [500, 1000, 2000]);
+  assert.equal(delays.at(-1), 30_000);
+  early.reset();
+  assert.equal(early.next(1006), 250);
+});
+
+Deno.test(
+  "Backoff never tries again after 1003, 1008, 1009 and 4409, but after any other code",
+  pure,
+  () => {
+    const backoff = new Backoff(() => 0.5);
+    for (const code of [1003, 1008, 1009, 4409]) assert.equal(backoff.next(code), null, `${code}`);
+    for (const code of [0, 1000, 1001, 1005, 1006, 1011, 1013, 4000]) {
+      assert.equal(typeof backoff.next(code), "number", `${code}`);
+    }
+  },
+);
+
+Deno.test("Backoff spreads clients over a second after a planned restart", pure, () => {
+  const dice = [0, 0.25, 0.999];
+  const backoff = new Backoff(() => dice.shift()!);
+  assert.deepEqual([1012, 1012, 1012].map((code) => backoff.next(code)), [0, 250, 999]);
+});
+
+Deno.test("Signaling registers with what it was asked to, and nothing else", pure, async () => {
+  const plain = new Bench();
+  (await plain.socket(1)).accept();
+  assert.deepEqual(plain.sockets[0]!.sent, [{ type: "register", client_id: "alice" }]);
+  assert.deepEqual(plain.events, ["registered"]);
+
+  const all = new Bench({ room: "lobby", presence: true, resume: true, token: () => "t1" });
+  (await all.socket(1)).accept();
+  assert.deepEqual(all.sockets[0]!.sent, [{
+    type: "register",
+    client_id: "alice",
+    room: "lobby",
+    presence: true,
+    token: "t1",
+    resume: true,
+  }]);
+});
+
+Deno.test(
+  "Signaling comes back after a loss, with its secret and a fresh token",
+  pure,
+  async () => {
+    let tokens = 0;
+    const bench = new Bench({ resume: true, token: () => Promise.resolve(`t${++tokens}`) });
+    (await bench.socket(1)).accept({ resume: "secret", resumed: false });
+    bench.sockets[0]!.lose(1006);
+    bench.clock.advance(375);
+    (await bench.socket(2)).accept({ resume: "secret", resumed: true });
+    assert.deepEqual(bench.events, ["registered", "waiting 375", "connecting", "registered"]);
+    assert.equal(bench.sockets[1]!.sent[0]!.resume, "secret");
+    assert.equal(bench.sockets[1]!.sent[0]!.token, "t2");
+    assert.equal(bench.signaling.resumed, true);
+  },
+);
+
+Deno.test(
+  "Signaling begins with the first delay again only after a connection that held",
+  pure,
+  async () => {
+    const bench = new Bench();
+    (await bench.socket(1)).accept();
+    bench.sockets[0]!.lose(1013);
+    bench.clock.advance(375);
+    (await bench.socket(2)).accept();
+    bench.sockets[1]!.lose(1013);
+    assert.equal(bench.events.at(-1), "waiting 750");
+    bench.clock.advance(750);
+    (await bench.socket(3)).accept();
+    bench.clock.advance(10_000);
+    bench.sockets[2]!.lose(1013);
+    assert.equal(bench.events.at(-1), "waiting 375");
+  },
+);
+
+Deno.test(
+  "Signaling ends for good after a final close, and tells the error before",
+  pure,
+  async () => {
+    const bench = new Bench();
+    const socket = await bench.socket(1);
+    socket.open();
+    socket.receive({ type: "error", code: "unauthorized", message: "The token has expired." });
+    socket.lose(1008, "unauthorized");
+    assert.deepEqual(bench.events, ["closed"]);
+    assert.equal(bench.errors[0]!.code, "unauthorized");
+    assert.equal(bench.errors[0]!.message, "The token has expired.");
+    assert.equal(bench.clock.pending, 0);
+    assert.throws(() => bench.signaling.send({}), { code: "closed" });
+  },
+);
+
+Deno.test(
+  "Signaling ends after a final error, also where the close code got lost",
+  pure,
+  async () => {
+    const bench = new Bench();
+    const socket = await bench.socket(1);
+    socket.accept();
+    socket.receive({ type: "error", code: "target_not_found", message: "", target_id: "x" });
+    socket.receive({ type: "error", code: "replaced", message: "" });
+    socket.lose(1006);
+    assert.deepEqual(bench.events, ["registered", "closed"]);
+  },
+);
+
+Deno.test("Signaling gives an attempt up that is not answered", pure, async () => {
+  const bench = new Bench();
+  (await bench.socket(1)).open();
+  bench.clock.advance(15_000);
+  assert.deepEqual(bench.events, ["waiting 375"]);
+  bench.sockets[0]!.accept(); // too late: nobody listens
+  assert.equal(bench.signaling.state, "waiting");
+});
+
+Deno.test("Signaling tries at once when the network is back", pure, async () => {
+  const bench = new Bench();
+  (await bench.socket(1)).lose(1006);
+  bench.online.dispatchEvent(new Event("online"));
+  (await bench.socket(2)).accept();
+  assert.equal(bench.signaling.state, "registered");
+  assert.equal(bench.clock.pending, 0);
+});
+
+Deno.test("Signaling tells a token that cannot be had, and tries again", pure, async () => {
+  let isBroken = true;
+  const token = () => isBroken ? Promise.reject(new Error("no session")) : "t";
+  const bench = new Bench({ token });
+  await new Promise<void>((resolve) => bench.signaling.on("error", () => resolve()));
+  assert.equal(bench.errors[0]!.code, "connect_failed");
+  assert.match(bench.errors[0]!.message, /no session/);
+  isBroken = false;
+  bench.clock.advance(375);
+  assert.equal((await bench.socket(1)).readyState, WebSocket.CONNECTING);
+});
+
+Deno.test(
+  "Signaling keeps what is sent while it is away, in order and within bounds",
+  pure,
+  async () => {
+    const bench = new Bench();
+    for (let n = 0; n < 64; n++) bench.signaling.send({ n }, "bob");
+    assert.throws(() => bench.signaling.send({ n: 64 }, "bob"), {
+      code: "queue_full",
+      targetId: "bob",
+    });
+    bench.signaling.on("statechange", () => bench.signaling.send({ n: 65 }, "bob"));
+    (await bench.socket(1)).accept();
+    const numbers = bench.sockets[0]!.sent.slice(1).map(({ n }) => n);
+    assert.deepEqual(numbers, [...Array(64).keys(), 65]);
+  },
+);
+
+Deno.test("Signaling refuses to send more than the connection takes", pure, async () => {
+  const bench = new Bench();
+  (await bench.socket(1)).accept();
+  bench.sockets[0]!.bufferedAmount = 1024 * 1024 + 1;
+  assert.throws(() => bench.signaling.send({ n: 1 }), { code: "queue_full" });
+});
+
+Deno.test("Signaling tells who came and left, also while it was away", pure, async () => {
+  const bench = new Bench({ presence: true });
+  (await bench.socket(1)).accept({ peers: ["bob", "carol"] });
+  bench.sockets[0]!.receive({ type: "peer_joined", client_id: "dave" });
+  bench.sockets[0]!.receive({ type: "peer_left", client_id: "carol" });
+  bench.sockets[0]!.lose(1001);
+  bench.clock.advance(375);
+  (await bench.socket(2)).accept({ peers: ["dave", "erin"] });
+  assert.deepEqual(bench.events.filter((event) => / [a-z]/.test(event)), [
+    "joined bob",
+    "joined carol",
+    "joined dave",
+    "left carol",
+    "left bob",
+    "joined erin",
+  ]);
+  assert.deepEqual([...bench.signaling.peers], ["dave", "erin"]);
+});
+
+Deno.test("Signaling tells the messages of clients from those of the server", pure, async () => {
+  const bench = new Bench();
+  const messages: unknown[] = [];
+  bench.signaling.on("message", (message) => void messages.push(message));
+  (await bench.socket(1)).accept();
+  const forged = { type: "error", code: "replaced", message: "go away", from: "mallory" };
+  bench.sockets[0]!.receive(forged);
+  bench.sockets[0]!.receive({
+    type: "error",
+    code: "target_not_found",
+    message: "",
+    target_id: "x",
+  });
+  bench.sockets[0]!.receive("[]");
+  bench.sockets[0]!.receive("{");
+  assert.deepEqual(messages, [forged]);
+  assert.deepEqual(bench.errors.map(({ code }) => code), [
+    "target_not_found",
+    "bad_frame",
+    "bad_frame",
+  ]);
+  assert.equal(bench.errors[0]!.targetId, "x");
+});
+
+Deno.test(
+  "Signaling.close() gives the ID up: code 1000, no secret, no way back",
+  pure,
+  async () => {
+    let kept: string | null = "old";
+    const store = { load: () => kept, save: (secret: string | null) => void (kept = secret) };
+    const bench = new Bench({ resume: store });
+    (await bench.socket(1)).accept({ resume: "new" });
+    assert.equal(bench.sockets[0]!.sent[0]!.resume, "old");
+    assert.equal(kept, "new");
+    bench.signaling.close();
+    assert.equal(bench.sockets[0]!.closedWith, 1000);
+    assert.equal(kept, null);
+    bench.online.dispatchEvent(new Event("online"));
+    assert.equal(bench.clock.pending, 0);
+    assert.deepEqual(bench.events, ["registered", "closed"]);
+  },
+);
+
+Deno.test("Signaling rings when a stranger offers, and only then", pure, async () => {
+  const bench = new Bench();
+  const calls: string[] = [];
+  bench.signaling.on("call", ({ peerId, refuse }) => {
+    calls.push(peerId);
+    refuse();
+  });
+  const socket = await bench.socket(1);
+  socket.accept();
+  socket.receive({ type: "candidate", candidate: "candidate:1", from: "bob" });
+  socket.receive({ type: "answer", sdp: "v=0", from: "bob" });
+  socket.receive({ type: "offer", sdp: { not: "text" }, from: "bob" });
+  assert.deepEqual(calls, []);
+  socket.receive({ type: "offer", sdp: "v=0", session: "b1", from: "bob" });
+  assert.deepEqual(calls, ["bob"]);
+  assert.deepEqual(socket.sent.at(-1), { type: "bye", peer_session: "b1", target_id: "bob" });
+});
+
+Deno.test(
+  "Signaling rings once for an offer that is repeated, and again for another connection",
+  pure,
+  async () => {
+    const bench = new Bench();
+    const calls: string[] = [];
+    bench.signaling.on("call", ({ peerId }) => void calls.push(peerId));
+    const socket = await bench.socket(1);
+    socket.accept();
+    const sdp = (fingerprint: string) => `v=0\r\na=fingerprint:sha-256 ${fingerprint}\r\n`;
+    socket.receive({ type: "offer", sdp: sdp("AA"), from: "core" });
+    socket.receive({ type: "offer", sdp: sdp("AA"), from: "core" });
+    assert.equal(calls.length, 1);
+    socket.receive({ type: "offer", sdp: sdp("BB"), from: "core" });
+    assert.equal(calls.length, 2);
+  },
+);
+
+Deno.test(
+  "Signaling says bye to an offer for a connection that it has forgotten",
+  pure,
+  async () => {
+    const bench = new Bench();
+    bench.signaling.on("call", () => assert.fail("it rang"));
+    const socket = await bench.socket(1);
+    socket.accept();
+    const stale = { type: "offer", sdp: "v=0", session: "b1", peer_session: "a0", from: "bob" };
+    socket.receive(stale);
+    assert.deepEqual(socket.sent.at(-1), { type: "bye", peer_session: "b1", target_id: "bob" });
+  },
+);
+
+Deno.test("preventDefault() on a message keeps it from the peer connections", pure, async () => {
+  const bench = new Bench();
+  bench.signaling.on("message", (_message, event) => event.preventDefault());
+  bench.signaling.on("call", () => assert.fail("it rang"));
+  (await bench.socket(1)).accept();
+  bench.sockets[0]!.receive({ type: "offer", sdp: "v=0", from: "bob" });
+  assert.equal(bench.sockets[0]!.sent.length, 1);
+});
+
+Deno.test("resumeIn() keeps a secret in a storage, and takes it out again", pure, () => {
+  const items = new Map<string, string>();
+  const storage = {
+    getItem: (key: string) => items.get(key) ?? null,
+    setItem: (key: string, value: string) => void items.set(key, value),
+    removeItem: (key: string) => void items.delete(key),
+  };
+  const store = resumeIn(storage as unknown as Storage, "call");
+  assert.equal(store.load(), null);
+  store.save("s");
+  assert.equal(store.load(), "s");
+  store.save(null);
+  assert.equal(items.size, 0);
+});
