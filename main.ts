@@ -65,7 +65,8 @@ async function serve(options: Options): Promise<void> {
   const memory = watchMemory(options.maxMemoryBytes, log, () => shutdown(STATUS.TEMPORARY_FAILURE));
   server = await startServer(options, events, () => memory?.isTight ?? false);
   await server.join();
-  print(Deno.stdout, `signalbox ${config.version} listens on ${webSocketUrl(server)}\n`);
+  const page = options.noPage ? "" : ` (see it work: ${pageUrl(server)})`;
+  print(Deno.stdout, `signalbox ${config.version} listens on ${webSocketUrl(server)}${page}\n`);
 }
 
 async function startServer(options: Options, events: Events, isMemoryTight: () => boolean) {
@@ -145,6 +146,13 @@ function onSignal(shutdown: (signal: Deno.Signal) => void): void {
 function webSocketUrl({ address: { hostname, port }, isSecure }: Server): string {
   const host = hostname.includes(":") ? `[${hostname}]` : hostname;
   return `${isSecure ? "wss" : "ws"}://${host}:${port}`;
+}
+
+/** Where a person finds the page; from this machine, if it listens on all addresses. */
+function pageUrl(server: Server): string {
+  const url = new URL(webSocketUrl(server).replace(/^ws/, "http"));
+  if (url.hostname === "0.0.0.0" || url.hostname === "[::]") url.hostname = "localhost";
+  return url.href;
 }
 
 function messageOf(error: unknown): string {

@@ -92,7 +92,9 @@ function optionOf(setting: Setting): Option {
 function given(command: Command): GivenOptions {
   const written = command.opts<Record<string, string | boolean | undefined>>();
   const entries = Object.entries<Setting>(SETTINGS).map(([name, setting]) => {
-    const value = written[new Option(setting.flag).attributeName()];
+    const option = new Option(setting.flag);
+    const value = written[option.attributeName()];
+    if (option.negate) return [name, value === false ? "true" : undefined]; // x is true without --no-x
     return [name, value === true ? "true" : value]; // true: given without its optional value
   });
   return Object.fromEntries(entries);

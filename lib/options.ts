@@ -14,6 +14,7 @@ import {
   readMoreThanZeroMs,
   readOrigin,
   readRedisUrl,
+  readSwitch,
   readText,
 } from "./units.ts";
 
@@ -52,6 +53,11 @@ export const SETTINGS = {
     default: "8765",
     help: "public port; 0 picks a free one",
     read: (value) => readInteger(value, 0, 65535),
+  },
+  noPage: {
+    flag: "--no-page",
+    help: "no page at /",
+    read: readSwitch,
   },
   tlsCert: {
     flag: "--tls-cert <file>",

@@ -10,6 +10,7 @@ import { bearerToken, checkHandshake, type Refusal, refuse, wantsWebSocket } fro
 import { iceServers } from "./ice.ts";
 import { AddressCounter } from "./limits.ts";
 import type { Options } from "./options.ts";
+import { Pages } from "./pages.ts";
 import { Registrar } from "./registrar.ts";
 import { Router } from "./router.ts";
 
@@ -35,6 +36,7 @@ const LOOKS_PER_IDLE_TIMEOUT = 8;
 export class Server {
   readonly #options: Options;
   readonly #parts: Parts;
+  readonly #pages: Pages;
   readonly #router: Router;
   readonly #cluster: Cluster | null;
   readonly #surroundings: Surroundings;
@@ -57,6 +59,7 @@ export class Server {
     const { clock, events, authenticator } = parts;
     this.#options = options;
     this.#parts = parts;
+    this.#pages = new Pages(!options.noPage);
     this.#router = new Router(options, clock, events);
     this.#cluster = options.redisUrl === undefined
       ? null
@@ -138,8 +141,10 @@ export class Server {
   #answer(request: Request, peer: string): Response {
     if (wantsWebSocket(request.headers)) return this.#upgrade(request, peer);
     const isRead = request.method === "GET" || request.method === "HEAD";
-    if (isRead && URL.parse(request.url)?.pathname === "/healthz") return this.#health();
-    return new Response("Not found.\n", { status: 404 });
+    const pathname = URL.parse(request.url)?.pathname ?? "";
+    if (isRead && pathname === "/healthz") return this.#health();
+    const file = isRead ? this.#pages.answer(pathname, request) : null;
+    return file ?? new Response("Not found.\n", { status: 404 });
   }
 
   #health(): Response {

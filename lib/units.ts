@@ -61,6 +61,13 @@ export function readChoice<const Choice extends string>(
   return choice;
 }
 
+/** Whether a switch is on, from `1`, `true`, `0`, `false`. */
+export function readSwitch(text: string): boolean {
+  if (text === "1" || text === "true") return true;
+  if (text === "0" || text === "false") return false;
+  throw new RangeError("1 or true, 0 or false");
+}
+
 /** The items of a comma-separated list, each read with `read`. */
 export function readList<Item>(text: string, read: (text: string) => Item): Item[] {
   return text.split(",").map((item) => read(item.trim()));
