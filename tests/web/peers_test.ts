@@ -1,0 +1,353 @@
+/// <reference lib="dom" />
+
+/** The browser client in Chromium: peer connections that come about whatever the order of things. */
+
+import assert from "node:assert/strict";
+import type { Page } from "playwright-core";
+import type { Signaling } from "../../lib/web/client.js";
+import { isChromiumMissing, TestBrowser } from "../helpers/chromium.ts";
+import { RecordedEvents } from "../helpers/events.ts";
+import { startServer } from "../helpers/server.ts";
+
+const ignore = isChromiumMissing();
+
+/** What a page of these tests has at hand; what it hears is written down, and awaited by that. */
+interface Lab {
+  readonly heard: string[];
+  readonly client: typeof import("../../lib/web/client.js");
+  /** For what one step leaves to the next. */
+  pair?: Signaling[];
+  connection?: RTCPeerConnection;
+  /** The connection of the last call that was taken. */
+  taken?: RTCPeerConnection;
+  connect(clientId: string, options?: Record<string, unknown>): Signaling;
+  /** Calls, and says hello once it can. */
+  greet(signaling: Signaling, peerId: string): RTCPeerConnection;
+  /** Writes down what comes over the channels of a connection, and answers a hello. */
+  attend(connection: RTCPeerConnection): void;
+  /** Gives all IDs up, so that the server holds none of them when the test ends. */
+  leave(): void;
+}
+
+declare const lab: Lab;
+
+/** What is looked at of an entry of getStats(). */
+interface Stats {
+  readonly type: string;
+  readonly candidateType?: string;
+}
+
+/** Opens a page with the client at hand. It is not the server's own page: that one has tests of its own. */
+async function openLab(browser: TestBrowser, httpUrl: string): Promise<Page> {
+  const page = await browser.open(`${httpUrl}/healthz`);
+  await installLab(page);
+  return page;
+}
+
+async function installLab(page: Page): Promise<void> {
+  await page.evaluate(async (path: string) => {
+    const client: typeof import("../../lib/web/client.js") = await import(path);
+    const heard: string[] = [];
+    const listen = (channel: RTCDataChannel) => {
+      channel.onmessage = ({ data }) => {
+        heard.push(`data ${data}`);
+        if (data.startsWith("hello ")) channel.send(`welcome ${data.slice(6)}`);
+      };
+    };
+    const all: Signaling[] = [];
+    const lab: Lab = {
+      heard,
+      client,
+      connect(clientId, options = {}) {
+        const signaling = client.connect("/", { clientId, ...options });
+        all.push(signaling);
+        signaling.on("statechange", ({ state }) => {
+          heard.push(`${clientId} ${state}${signaling.resumed ? " as before" : ""}`);
+        });
+        signaling.on("error", ({ code, message }) => void heard.push(`error ${code} ${message}`));
+        signaling.on("ended", ({ peerId }) => void heard.push(`ended ${peerId}`));
+        signaling.on("frame", ({ direction, text }) => {
+          heard.push(`${clientId} ${direction} ${JSON.parse(text).type}`);
+        });
+        signaling.on("call", ({ peerId, replaces, accept }) => {
+          heard.push(`call ${peerId}${replaces ? " again" : ""}`);
+          lab.taken = accept();
+          lab.attend(lab.taken);
+        });
+        return signaling;
+      },
+      greet(signaling, peerId) {
+        const connection = signaling.peer(peerId);
+        const channel = connection.createDataChannel("chat");
+        listen(channel);
+        lab.attend(connection);
+        channel.onopen = () => channel.send(`hello ${signaling.clientId}`);
+        return connection;
+      },
+      attend(connection) {
+        connection.ondatachannel = ({ channel }) => listen(channel);
+      },
+      leave: () => all.forEach((signaling) => signaling.close()),
+    };
+    Object.assign(globalThis, { lab });
+  }, "/client.js");
+}
+
+async function heard(page: Page, ...lines: string[]): Promise<void> {
+  for (const line of lines) {
+    try {
+      await page.waitForFunction((line) => lab.heard.includes(line), line);
+    } catch (cause) {
+      const all = await page.evaluate(() => lab.heard);
+      throw new Error(`"${line}" was not heard, but:\n${all.join("\n")}`, { cause });
+    }
+  }
+}
+
+async function assertNoErrors(...pages: Page[]): Promise<void> {
+  for (const page of pages) {
+    const lines = await page.evaluate(() => lab.heard);
+    assert.deepEqual(lines.filter((line) => line.startsWith("error")), []);
+  }
+}
+
+function test(name: string, fn: (browser: TestBrowser) => Promise<void>): void {
+  Deno.test({
+    name,
+    ignore,
+    async fn() {
+      await using browser = await TestBrowser.launch();
+      await fn(browser);
+      assert.deepEqual(browser.complaints, []);
+    },
+  });
+}
+
+test("Signaling.peer() connects two pages, and data goes both ways", async (browser) => {
+  await using server = startServer();
+  const alice = await openLab(browser, server.httpUrl);
+  const bob = await openLab(browser, server.httpUrl);
+  await bob.evaluate(() => void lab.connect("bob"));
+  await heard(bob, "bob registered");
+  await alice.evaluate(() => void lab.greet(lab.connect("alice"), "bob"));
+  await heard(bob, "data hello alice");
+  await heard(alice, "data welcome alice");
+  await assertNoErrors(alice, bob);
+});
+
+test("Signaling.peer() settles glare: both call at once, and both channels open", async (browser) => {
+  await using server = startServer();
+  const page = await openLab(browser, server.httpUrl);
+  await letOffersCross(page);
+  await page.evaluate(() => {
+    lab.greet(lab.connect("alice"), "bob");
+    lab.greet(lab.connect("bob"), "alice");
+  });
+  await heard(page, "data welcome alice", "data welcome bob");
+  const lines = await page.evaluate(() => lab.heard);
+  const firstOffers = lines.filter((line) => line.endsWith("offer")).slice(0, 2);
+  assert.deepEqual(firstOffers.sort(), ["alice out offer", "bob out offer"]);
+  assert.deepEqual(lines.filter((line) => line.startsWith("call")), []);
+  await assertNoErrors(page);
+});
+
+/** Holds up what comes from the server, from the first offer on each connection, until there are two. */
+async function letOffersCross(page: Page): Promise<void> {
+  const held: (() => void)[][] = [];
+  await page.routeWebSocket(/./, (socket) => {
+    const server = socket.connectToServer();
+    let queue: (() => void)[] | null = null;
+    server.onMessage((text) => {
+      if (queue === null && JSON.parse(String(text)).type === "offer") held.push(queue = []);
+      if (queue === null || held.length > 2) return socket.send(text);
+      queue.push(() => socket.send(text));
+      if (held.length < 2) return;
+      for (const deliver of held.flat()) deliver();
+      held.push([]); // from now on nothing is held up
+    });
+  });
+  await page.reload();
+  await installLab(page);
+}
+
+test("Signaling.peer() before there is a server waits for it", async (browser) => {
+  const first = startServer();
+  const page = await openLab(browser, first.httpUrl);
+  await first.server.drain();
+  await page.evaluate(() => {
+    lab.connect("bob");
+    lab.greet(lab.connect("alice"), "bob");
+  });
+  await heard(page, "alice waiting");
+  await using _second = startServer({ port: String(first.server.address.port) });
+  await heard(page, "data welcome alice");
+  await assertNoErrors(page);
+});
+
+test("a call goes on while the server restarts, and signaling comes back", async (browser) => {
+  const first = startServer({ resumeTtlMs: "0" });
+  const page = await openLab(browser, first.httpUrl);
+  await page.evaluate(() => {
+    lab.connect("bob", { resume: true });
+    lab.connection = lab.greet(lab.connect("alice", { resume: true }), "bob");
+  });
+  await heard(page, "data welcome alice");
+  await first.server.drain();
+  await heard(page, "alice waiting");
+  await page.evaluate(() => {
+    // A second channel needs no signaling; a transceiver does, and has to wait for it.
+    const channel = lab.connection!.createDataChannel("second");
+    channel.onopen = () => channel.send("hello meanwhile");
+    lab.connection!.addTransceiver("audio");
+  });
+  await heard(page, "data hello meanwhile");
+  await page.evaluate(() => void (lab.heard.length = 0));
+  const events = new RecordedEvents();
+  await using _second = startServer({ port: String(first.server.address.port) }, { events });
+  await heard(page, "alice registered", "alice in answer");
+  const after = await page.waitForFunction(() => {
+    const { currentRemoteDescription, connectionState } = lab.connection!;
+    return currentRemoteDescription?.sdp.includes("m=audio") && connectionState;
+  });
+  assert.equal(await after.jsonValue(), "connected");
+  const lines = await page.evaluate(() => lab.heard);
+  assert.deepEqual(lines.filter((line) => line.startsWith("call")), []);
+  await assertNoErrors(page);
+  await page.evaluate(() => lab.leave());
+  await events.happened("unregistered alice");
+  await events.happened("unregistered bob");
+});
+
+test("a page that is loaded again resumes its ID, and takes the call up anew", async (browser) => {
+  const events = new RecordedEvents();
+  await using server = startServer({}, { events });
+  const alice = await openLab(browser, server.httpUrl);
+  const bob = await openLab(browser, server.httpUrl);
+  const join = () =>
+    bob.evaluate(() => {
+      const resume = lab.client.resumeIn(sessionStorage, "bob");
+      lab.greet(lab.connect("bob", { resume }), "alice");
+    });
+  await alice.evaluate(() => void lab.connect("alice"));
+  await heard(alice, "alice registered");
+  await join();
+  await heard(bob, "bob registered", "data welcome bob");
+
+  await bob.reload();
+  await events.happened("held bob");
+  await alice.evaluate(() => void (lab.heard.length = 0));
+  await installLab(bob);
+  await join();
+  await heard(bob, "bob registered as before", "data welcome bob");
+  await heard(alice, "call bob again", "data hello bob");
+  assert.equal(events.lines.includes("unregistered bob"), false);
+  await assertNoErrors(alice, bob);
+  await bob.evaluate(() => lab.leave());
+  await events.happened("unregistered bob");
+});
+
+test("an ICE failure leads to a restart, with the call kept", async (browser) => {
+  await using server = startServer();
+  const page = await openLab(browser, server.httpUrl);
+  await page.evaluate(() => {
+    lab.connect("bob");
+    lab.connection = lab.greet(lab.connect("alice"), "bob");
+  });
+  await heard(page, "data welcome alice");
+  const restarted = await page.evaluate(async () => {
+    const connection = lab.connection!;
+    const name = () => /a=ice-ufrag:(.*)/.exec(connection.currentLocalDescription!.sdp)![1];
+    const before = name();
+    // A failure takes the browser half a minute to notice: it is only said.
+    Object.defineProperty(connection, "iceConnectionState", {
+      value: "failed",
+      configurable: true,
+    });
+    connection.dispatchEvent(new Event("iceconnectionstatechange"));
+    Reflect.deleteProperty(connection, "iceConnectionState");
+    await new Promise<void>((resolve) => {
+      connection.addEventListener("signalingstatechange", () => {
+        if (connection.signalingState === "stable") resolve();
+      });
+    });
+    return { isNew: name() !== before, state: connection.connectionState };
+  });
+  assert.deepEqual(restarted, { isNew: true, state: "connected" });
+  await assertNoErrors(page);
+});
+
+test("Signaling.hangUp() ends the call at both ends, and the next call is a new one", async (browser) => {
+  await using server = startServer();
+  const page = await openLab(browser, server.httpUrl);
+  await page.evaluate(() => {
+    lab.connect("bob");
+    const alice = lab.connect("alice");
+    lab.connection = lab.greet(alice, "bob");
+    lab.pair = [alice];
+  });
+  await heard(page, "call alice", "data welcome alice");
+  const state = await page.evaluate(() => {
+    lab.pair![0]!.hangUp("bob");
+    return lab.connection!.connectionState;
+  });
+  assert.equal(state, "closed");
+  await heard(page, "ended alice");
+  await page.evaluate(() => {
+    lab.heard.length = 0;
+    lab.greet(lab.pair![0]!, "bob");
+  });
+  await heard(page, "call alice", "data welcome alice");
+  await assertNoErrors(page);
+});
+
+test("a peer that speaks the core protocol only can call, its candidates first", async (browser) => {
+  await using server = startServer();
+  const page = await openLab(browser, server.httpUrl);
+  await page.evaluate(() => void lab.connect("alice"));
+  await heard(page, "alice registered");
+  await page.evaluate(async () => {
+    const connection = new RTCPeerConnection();
+    const channel = connection.createDataChannel("chat");
+    channel.onopen = () => channel.send("hello core");
+    channel.onmessage = ({ data }) => lab.heard.push(`core got ${data}`);
+    const candidates: object[] = [];
+    connection.onicecandidate = ({ candidate }) =>
+      void (candidate && candidates.push(candidate.toJSON()));
+    const gathered = new Promise<void>((resolve) => {
+      connection.onicegatheringstatechange = () => {
+        if (connection.iceGatheringState === "complete") resolve();
+      };
+    });
+    await connection.setLocalDescription();
+    await gathered;
+    const socket = new WebSocket(location.origin.replace("http", "ws"));
+    socket.onopen = () => socket.send(JSON.stringify({ type: "register", client_id: "core" }));
+    const send = (message: object) =>
+      socket.send(JSON.stringify({ ...message, target_id: "alice" }));
+    socket.onmessage = ({ data }) => {
+      const message = JSON.parse(data);
+      if (message.type === "registered") {
+        // One form after the other; then an offer without any candidate in it.
+        const [first, ...others] = candidates;
+        send({ type: "candidate", ...first });
+        for (const candidate of others) send({ type: "candidate", candidate });
+        const sdp = connection.localDescription!.sdp.replaceAll(/a=candidate.*\r\n/g, "");
+        send({ type: "offer", sdp });
+      } else if (message.type === "answer") {
+        connection.setRemoteDescription({ type: "answer", sdp: message.sdp });
+      } else if (message.type === "candidate") {
+        const { candidate, sdpMid, sdpMLineIndex } = message;
+        connection.addIceCandidate({ candidate, sdpMid, sdpMLineIndex });
+      }
+    };
+  });
+  await heard(page, "call core", "core got welcome core");
+  // Without its candidates, the ways to it would be known from its own checks only: as peer-reflexive ones.
+  const ways = await page.evaluate(async () => {
+    const stats = [...(await lab.taken!.getStats() as Map<string, Stats>).values()];
+    const candidates = stats.filter(({ type }) => type === "remote-candidate");
+    return candidates.map(({ candidateType }) => candidateType);
+  });
+  assert.ok(ways.includes("host"), `${ways}`);
+  await assertNoErrors(page);
+});
