@@ -35,7 +35,7 @@ export function readTrustedProxies(text: string): AddressSet | null {
 
 function addNetwork(networks: BlockList, entry: string): void {
   const [address, prefix, ...rest] = entry.split("/");
-  const version = isIP(address ?? "");
+  const version = entry.includes("%") ? 0 : isIP(address ?? ""); // a zone makes no network
   const bits = version === 4 ? 32 : 128;
   const length = prefix === undefined ? bits : /^\d{1,3}$/.test(prefix) ? Number(prefix) : NaN;
   if (address === undefined || version === 0 || !(length <= bits) || rest.length > 0) {
