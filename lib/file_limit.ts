@@ -16,7 +16,7 @@ export function findFileLimit(connections: number, open: () => Disposable): numb
     while (files.length < needed) files.push(open());
     return null;
   } catch {
-    return files.length;
+    return files.length || null; // none at all: that has another reason, such as a program that may not be read
   } finally {
     for (const file of files) file[Symbol.dispose]();
   }
