@@ -247,6 +247,17 @@ const EXPECTED: Readonly<Record<Name, Expectation>> = {
     bad: ["0"],
     takes: SOME_DURATION,
   },
+  redisUrl: {
+    flag: "--redis",
+    variable: "SIGNALBOX_REDIS",
+    byDefault: undefined,
+    good: [
+      ["redis://127.0.0.1:6379", "redis://127.0.0.1:6379"],
+      ["rediss://:hush@redis.example/1", "rediss://:hush@redis.example/1"],
+    ],
+    bad: ["127.0.0.1:6379", "http://:hush@redis.example", "localhost"],
+    takes: "a URL such as redis://127.0.0.1:6379",
+  },
   drainTimeoutMs: {
     flag: "--drain-timeout",
     variable: "SIGNALBOX_DRAIN_TIMEOUT",
