@@ -29,14 +29,48 @@ export async function runProgram(
   return { status: code, stdout: decoder.decode(stdout), stderr: decoder.decode(stderr) };
 }
 
+/** What a process writes, as it comes. */
+class Output {
+  #text = "";
+  #onMore = Promise.withResolvers<void>();
+  /** All of it, once it has ended. */
+  readonly all: Promise<string>;
+
+  constructor(stream: ReadableStream<Uint8Array>) {
+    this.all = this.#collect(stream);
+  }
+
+  async #collect(stream: ReadableStream<Uint8Array>): Promise<string> {
+    const decoder = new TextDecoder();
+    for await (const chunk of stream) {
+      this.#text += decoder.decode(chunk, { stream: true });
+      this.#onMore.resolve();
+      this.#onMore = Promise.withResolvers<void>();
+    }
+    this.#onMore.resolve();
+    return this.#text;
+  }
+
+  /** Resolves once `part` has been written; rejects when it has ended without it. */
+  async has(part: string): Promise<void> {
+    const ended = this.all.then(() => "ended" as const);
+    while (!this.#text.includes(part)) {
+      const more = await Promise.race([this.#onMore.promise, ended]);
+      if (more === "ended" && !this.#text.includes(part)) {
+        throw new Error(`ended without ${JSON.stringify(part)}: ${this.#text}`);
+      }
+    }
+  }
+}
+
 /** A program that serves. */
 export class ServingProgram implements AsyncDisposable {
   readonly #process: Deno.ChildProcess;
-  readonly #stderr: Promise<string>;
+  readonly #stderr: Output;
   readonly url: string;
   readonly httpUrl: string;
 
-  private constructor(process: Deno.ChildProcess, stderr: Promise<string>, url: string) {
+  private constructor(process: Deno.ChildProcess, stderr: Output, url: string) {
     this.#process = process;
     this.#stderr = stderr;
     this.url = url;
@@ -49,12 +83,12 @@ export class ServingProgram implements AsyncDisposable {
     options: ProgramOptions = {},
   ): Promise<ServingProgram> {
     const process = command(["--host", "127.0.0.1", "--port", "0", ...args], options).spawn();
-    const stderr = new Response(process.stderr).text();
+    const stderr = new Output(process.stderr);
     const reader = process.stdout.pipeThrough(new TextDecoderStream()).getReader();
     let printed = "";
     while (!printed.includes("\n")) {
       const { value, done } = await reader.read();
-      if (done) throw new Error(`it ended before it listened: ${await stderr}`);
+      if (done) throw new Error(`it ended before it listened: ${await stderr.all}`);
       printed += value;
     }
     await reader.cancel();
@@ -71,9 +105,14 @@ export class ServingProgram implements AsyncDisposable {
     this.#process.kill(signal);
   }
 
+  /** Resolves once it has written `part` to stderr; rejects when it has ended without it. */
+  logged(part: string): Promise<void> {
+    return this.#stderr.has(part);
+  }
+
   /** How it ended; resolves when it has. */
   async ended(): Promise<Ending> {
-    const [{ code }, stderr] = await Promise.all([this.#process.status, this.#stderr]);
+    const [{ code }, stderr] = await Promise.all([this.#process.status, this.#stderr.all]);
     return { status: code, stdout: "", stderr };
   }
 

@@ -1,0 +1,172 @@
+/** A peer that sends whatever bytes it is told to, and reads only when it is told to: what no WebSocket library does. */
+
+import {
+  concat,
+  frameBytes,
+  type FrameShape,
+  OPCODE,
+  readFrame,
+  type ReceivedFrame,
+} from "./frames.ts";
+
+/** The headers of a correct upgrade, in order. */
+export const UPGRADE_HEADERS: Readonly<Record<string, string>> = {
+  host: "localhost",
+  connection: "Upgrade",
+  upgrade: "websocket",
+  "sec-websocket-key": "dGhlIHNhbXBsZSBub25jZQ==",
+  "sec-websocket-version": "13",
+};
+
+export interface RawPeerOptions {
+  /** For a server with TLS: the certificate that it is to have, PEM. */
+  readonly caCert?: string;
+}
+
+export class RawPeer implements Disposable {
+  readonly #conn: Deno.Conn;
+  #unread = new Uint8Array();
+  #isClosed = false;
+
+  private constructor(conn: Deno.Conn) {
+    this.#conn = conn;
+  }
+
+  /** Connects, and sends nothing. */
+  static async connect(url: string, { caCert }: RawPeerOptions = {}): Promise<RawPeer> {
+    const { hostname, port } = new URL(url);
+    const address = { hostname, port: Number(port) };
+    const conn = caCert === undefined
+      ? await Deno.connect(address)
+      : await Deno.connectTls({ ...address, caCerts: [caCert] });
+    return new RawPeer(conn);
+  }
+
+  /** Connects and becomes a WebSocket. `headers` go beside those of a correct upgrade, or replace them. */
+  static async open(
+    url: string,
+    headers: Readonly<Record<string, string>> = {},
+    options: RawPeerOptions = {},
+  ): Promise<RawPeer> {
+    const peer = await RawPeer.connect(url, options);
+    await peer.write(upgradeRequest({ ...UPGRADE_HEADERS, ...headers }));
+    const head = await peer.readHead();
+    if (!head.startsWith("HTTP/1.1 101")) {
+      peer.close();
+      throw new Error(`refused: ${head}`);
+    }
+    return peer;
+  }
+
+  /** Becomes a WebSocket, registers, and reads the answer. From then on it reads nothing. */
+  static async register(url: string, clientId: string, more: object = {}): Promise<RawPeer> {
+    const peer = await RawPeer.open(url);
+    await peer.sendText(JSON.stringify({ type: "register", client_id: clientId, ...more }));
+    await peer.readFrame();
+    return peer;
+  }
+
+  /** Sends bytes as they are; text as UTF-8. */
+  async write(bytes: string | Uint8Array): Promise<void> {
+    const all = typeof bytes === "string" ? new TextEncoder().encode(bytes) : bytes;
+    for (let sent = 0; sent < all.length;) sent += await this.#conn.write(all.subarray(sent));
+  }
+
+  /** Sends one frame. */
+  send(shape: FrameShape): Promise<void> {
+    return this.write(frameBytes(shape));
+  }
+
+  /** Sends one text message. */
+  sendText(payload: string): Promise<void> {
+    return this.send({ payload });
+  }
+
+  /** Reads the head of an HTTP response, with the empty line behind it. */
+  async readHead(): Promise<string> {
+    while (true) {
+      const text = new TextDecoder().decode(this.#unread);
+      const end = text.indexOf("\r\n\r\n");
+      if (end !== -1) {
+        this.#unread = this.#unread.slice(end + 4); // a head is ASCII: as many bytes as characters
+        return text.slice(0, end + 4);
+      }
+      if (!await this.#readMore()) throw new Error(`ended within a head: ${JSON.stringify(text)}`);
+    }
+  }
+
+  /** Reads one frame; null where the connection ends instead. Pings are left unanswered. */
+  async readFrame(): Promise<ReceivedFrame | null> {
+    while (true) {
+      const read = readFrame(this.#unread);
+      if (read !== null) {
+        this.#unread = this.#unread.slice(read.size);
+        return read.frame;
+      }
+      if (!await this.#readMore()) return null;
+    }
+  }
+
+  /** Reads on to the close frame, and tells its code and reason; null where the connection ends without one. */
+  async readClose(): Promise<{ readonly code: number; readonly reason: string } | null> {
+    for (let frame = await this.readFrame(); frame !== null; frame = await this.readFrame()) {
+      if (frame.opcode !== OPCODE.CLOSE) continue;
+      const [high = 0, low = 0] = frame.payload;
+      return { code: high << 8 | low, reason: new TextDecoder().decode(frame.payload.subarray(2)) };
+    }
+    return null;
+  }
+
+  /** Reads to the end of the connection, and tells how many bytes came. */
+  async readToEnd(): Promise<number> {
+    let bytes = this.#unread.length;
+    this.#unread = new Uint8Array();
+    while (await this.#readMore()) {
+      bytes += this.#unread.length;
+      this.#unread = new Uint8Array();
+    }
+    return bytes;
+  }
+
+  /** False at the end, however it came about. */
+  async #readMore(): Promise<boolean> {
+    const chunk = new Uint8Array(65536);
+    try {
+      const count = await this.#conn.read(chunk);
+      if (count === null) return false;
+      this.#unread = concat(this.#unread, chunk.subarray(0, count));
+      return true;
+    } catch {
+      return false; // reset, or closed by the test
+    }
+  }
+
+  /**
+   * Ends the connection with a reset instead of a FIN: that is what the kernel sends for a socket which is closed with
+   * something in it that was not read. So it is to be called when the server has answered and nothing was read since.
+   */
+  async reset(): Promise<void> {
+    await this.#conn.read(new Uint8Array(1)).catch(() => null); // the rest of the answer stays in the kernel
+    this.close();
+  }
+
+  /** Closes the TCP connection, without a word. */
+  close(): void {
+    if (this.#isClosed) return;
+    this.#isClosed = true;
+    this.#conn.close();
+  }
+
+  [Symbol.dispose](): void {
+    this.close();
+  }
+}
+
+/** The text of an upgrade request. */
+export function upgradeRequest(
+  headers: Readonly<Record<string, string>> = UPGRADE_HEADERS,
+  requestLine = "GET / HTTP/1.1",
+): string {
+  const lines = Object.entries(headers).map(([name, value]) => `${name}: ${value}\r\n`);
+  return `${requestLine}\r\n${lines.join("")}\r\n`;
+}
