@@ -79,7 +79,7 @@ const RULES: readonly Rule[] = [
 const LAZY_PACKAGES = ["jose", "redis"];
 
 /** Who may speak to the runtime, and who may read what the user gave. */
-const DENO_USERS = ["main.ts", "lib/server.ts"];
+const DENO_USERS = ["main.ts", "lib/pages.ts", "lib/server.ts"];
 const INPUT_USERS = ["main.ts"];
 
 interface Import {

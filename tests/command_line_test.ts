@@ -80,6 +80,14 @@ testPure("--trust-proxy means private ranges where it stands alone, else its lis
   assert.deepEqual(trusts(["--trust-proxy", "0"], { SIGNALBOX_TRUST_PROXY: "1" }), []);
 });
 
+testPure("a switch is off until it is given, alone or as a variable", () => {
+  assert(!options([]).noPage);
+  assert(options(["--no-page"]).noPage);
+  assert(options([], { SIGNALBOX_NO_PAGE: "1" }).noPage);
+  assert(!options([], { SIGNALBOX_NO_PAGE: "0" }).noPage);
+  assert(options(["--no-page"], { SIGNALBOX_NO_PAGE: "0" }).noPage);
+});
+
 testPure("token reads its own options, and the secret", () => {
   const expected = {
     kind: "token",

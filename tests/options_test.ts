@@ -51,6 +51,14 @@ const EXPECTED: Readonly<Record<Name, Expectation>> = {
     bad: ["65536", "-1", "http", "80.5"],
     takes: "a whole number from 0 to 65535",
   },
+  noPage: {
+    flag: "--no-page",
+    variable: "SIGNALBOX_NO_PAGE",
+    byDefault: undefined,
+    good: [["1", true], ["true", true], ["0", false], ["false", false]],
+    bad: ["yes", "on", "TRUE"],
+    takes: "1 or true, 0 or false",
+  },
   tlsCert: {
     flag: "--tls-cert",
     variable: "SIGNALBOX_TLS_CERT",

@@ -10,6 +10,8 @@ import {
   readList,
   readMoreThanZeroMs,
   readOrigin,
+  readRedisUrl,
+  readSwitch,
   readText,
 } from "../lib/units.ts";
 import { testPure } from "./helpers/pure.ts";
@@ -139,6 +141,14 @@ testReader(
 );
 
 testReader(
+  "readSwitch()",
+  readSwitch,
+  [["1", true], ["true", true], ["0", false], ["false", false]],
+  ["", "yes", "TRUE", "on", "2", "01"],
+  /^1 or true, 0 or false$/,
+);
+
+testReader(
   "readText()",
   readText,
   [["x", "x"], [" ", " "]],
@@ -171,6 +181,17 @@ testReader(
     "https://",
   ],
   /^a URL such as https:\/\/example\.org\/keys\.json$/,
+);
+
+testReader(
+  "readRedisUrl()",
+  readRedisUrl,
+  [
+    ["redis://127.0.0.1:6379", "redis://127.0.0.1:6379"],
+    ["rediss://user:hush@redis.example/1", "rediss://user:hush@redis.example/1"],
+  ],
+  ["", "127.0.0.1:6379", "http://127.0.0.1:6379", "redis"],
+  /^a URL such as redis:\/\/127\.0\.0\.1:6379$/,
 );
 
 testReader(
