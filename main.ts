@@ -70,20 +70,24 @@ async function serve(options: Options): Promise<void> {
 }
 
 async function startServer(options: Options, events: Events, isMemoryTight: () => boolean) {
-  const { authSecret, authJwks, host, port } = options;
+  const { authSecret, authJwks, host, port, tlsCert, tlsKey } = options;
   const needsToken = authSecret !== undefined || authJwks !== undefined;
+  const tls = readTls(options);
   const parts = {
     version: config.version,
     clock: systemClock,
     events,
     authenticator: needsToken ? await createAuthenticator(authSecret, authJwks) : null,
-    tls: readTls(options),
+    tls,
     isMemoryTight,
   };
   try {
     return new Server(options, parts);
   } catch (error) {
-    throw new Error(`cannot listen on --host ${host} --port ${port}: ${messageOf(error)}`);
+    const withTls = tls === null ? "" : ` with --tls-cert ${tlsCert} and --tls-key ${tlsKey}`;
+    throw new Error(
+      `cannot listen on --host ${host} --port ${port}${withTls}: ${messageOf(error)}`,
+    );
   }
 }
 
