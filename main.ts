@@ -1,7 +1,7 @@
 /** The program: arguments and environment in, exit status out. */
 
 import config from "./deno.json" with { type: "json" };
-import { createAuthenticator, signToken } from "./lib/auth.ts";
+import { type Authenticator, createAuthenticator, signToken } from "./lib/auth.ts";
 import { systemClock } from "./lib/clock.ts";
 import { readCommandLine, type Task } from "./lib/command_line.ts";
 import type { Events } from "./lib/events.ts";
@@ -63,21 +63,40 @@ async function serve(options: Options): Promise<void> {
   });
   warnOfFileLimit(options.maxConnections, log);
   const memory = watchMemory(options.maxMemoryBytes, log, () => shutdown(STATUS.TEMPORARY_FAILURE));
-  server = await startServer(options, events, () => memory?.isTight ?? false);
+  const authenticator = await findAuthenticator(options, log);
+  server = startServer(options, events, authenticator, () => memory?.isTight ?? false);
   await server.join();
   const page = options.noPage ? "" : ` (see it work: ${pageUrl(server)})`;
   print(Deno.stdout, `signalbox ${config.version} listens on ${webSocketUrl(server)}${page}\n`);
 }
 
-async function startServer(options: Options, events: Events, isMemoryTight: () => boolean) {
-  const { authSecret, authJwks, host, port, tlsCert, tlsKey } = options;
-  const needsToken = authSecret !== undefined || authJwks !== undefined;
+/** Null where nobody needs a token. */
+function findAuthenticator({ authSecret, authJwks }: Options, log: Log) {
+  if (authSecret === undefined && authJwks === undefined) return null;
+  const keySet = authJwks && {
+    url: authJwks,
+    clock: systemClock,
+    onFailed(error: Error) {
+      const message = `The keys of --auth-jwks could not be fetched: ${error.message}`;
+      log.write("warn", message, () => ({}));
+    },
+  };
+  return createAuthenticator(authSecret, keySet);
+}
+
+function startServer(
+  options: Options,
+  events: Events,
+  authenticator: Authenticator | null,
+  isMemoryTight: () => boolean,
+): Server {
+  const { host, port, tlsCert, tlsKey } = options;
   const tls = readTls(options);
   const parts = {
     version: config.version,
     clock: systemClock,
     events,
-    authenticator: needsToken ? await createAuthenticator(authSecret, authJwks) : null,
+    authenticator,
     tls,
     isMemoryTight,
   };

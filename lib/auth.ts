@@ -1,6 +1,7 @@
 /** Checks the tokens with which clients register, and makes them. */
 
 import type * as Jose from "jose";
+import { KeySet, type KeySetOptions, KeySetUnavailable } from "./key_set.ts";
 import { ProtocolError } from "./protocol.ts";
 
 /** What a token allows. */
@@ -25,32 +26,25 @@ const CLOCK_TOLERANCE_SECONDS = 5;
 /** The algorithms that each kind of key may be used with: never what the token itself asks for. */
 const SECRET_ALGORITHMS = ["HS256"];
 const KEY_SET_ALGORITHMS = ["RS256", "ES256", "EdDSA", "Ed25519"];
-/** How long the key set's host may take to answer. */
-const KEY_SET_TIMEOUT_MS = 4000;
-/** How long a key set is used, and how soon an unknown key may have it fetched again. */
-const KEY_SET_MAX_AGE_MS = 600_000;
-const KEY_SET_COOLDOWN_MS = 30_000;
 
 /** An authenticator for tokens signed with a shared secret, with a key of a key set (RFC 7517), or either. */
 export async function createAuthenticator(
   secret: string | undefined,
-  keySetUrl: URL | undefined,
+  keySetOptions: KeySetOptions | undefined,
 ): Promise<Authenticator> {
   const jose = await import("jose"); // only here: a server without tokens starts faster
-  const options = { clockTolerance: CLOCK_TOLERANCE_SECONDS };
   const secretBytes = secret === undefined ? null : new TextEncoder().encode(secret);
-  const keySet = keySetUrl === undefined ? null : jose.createRemoteJWKSet(keySetUrl, {
-    timeoutDuration: KEY_SET_TIMEOUT_MS,
-    cacheMaxAge: KEY_SET_MAX_AGE_MS,
-    cooldownDuration: KEY_SET_COOLDOWN_MS,
-  });
+  const keySet = keySetOptions === undefined ? null : new KeySet(jose, keySetOptions);
+  keySet?.fetch().catch(() => {}); // so that nobody has to wait for it, and a mistake shows at the start
 
   function verify(token: string): Promise<Jose.JWTVerifyResult> {
+    const options = { clockTolerance: CLOCK_TOLERANCE_SECONDS };
     const { alg } = jose.decodeProtectedHeader(token);
     if (secretBytes !== null && (keySet === null || SECRET_ALGORITHMS.includes(alg ?? ""))) {
       return jose.jwtVerify(token, secretBytes, { ...options, algorithms: SECRET_ALGORITHMS });
     }
-    return jose.jwtVerify(token, keySet!, { ...options, algorithms: KEY_SET_ALGORITHMS });
+    const findKey: Jose.JWTVerifyGetKey = (header, token) => keySet!.find(header, token);
+    return jose.jwtVerify(token, findKey, { ...options, algorithms: KEY_SET_ALGORITHMS });
   }
 
   return {
@@ -69,12 +63,15 @@ export async function createAuthenticator(
     if (error instanceof jose.errors.JWTClaimValidationFailed) {
       return `The token's ${error.claim} does not hold.`;
     }
-    if (error instanceof jose.errors.JWKSTimeout) {
-      return "The token's key could not be fetched in time.";
+    if (error instanceof jose.errors.JOSEAlgNotAllowed) {
+      return "The token is not signed with an algorithm that is allowed here.";
     }
     if (error instanceof jose.errors.JWKSNoMatchingKey) return "The token's key is not known.";
-    if (error instanceof jose.errors.JOSEError) return "The token is malformed or badly signed.";
-    return "The token's key could not be fetched.";
+    if (error instanceof jose.errors.JWKSMultipleMatchingKeys) {
+      return "The token does not say with which of several keys it is signed (kid).";
+    }
+    if (error instanceof KeySetUnavailable) return "The token's key could not be fetched.";
+    return "The token is malformed or badly signed.";
   }
 }
 
@@ -82,11 +79,11 @@ function readGrant({ sub, room }: Jose.JWTPayload): Grant {
   if (sub !== undefined && typeof sub !== "string") {
     throw unauthorized("The token's sub must be a string.");
   }
-  const rooms = typeof room === "string" ? [room] : room ?? null;
-  if (rooms !== null && !isStringArray(rooms)) {
+  const rooms = typeof room === "string" ? [room] : room;
+  if (rooms !== undefined && !isStringArray(rooms)) {
     throw unauthorized("The token's room must be a string or an array of strings.");
   }
-  return { clientId: sub ?? null, rooms };
+  return { clientId: sub ?? null, rooms: rooms ?? null };
 }
 
 function isStringArray(value: unknown): value is string[] {
@@ -97,9 +94,10 @@ function unauthorized(message: string): ProtocolError {
   return new ProtocolError("unauthorized", message);
 }
 
-/** Whether a grant covers an ID and a room (`""` for the default room). */
+/** Whether a grant covers an ID and a room; one that names rooms does not cover the default room (`""`). */
 export function allows({ clientId, rooms }: Grant, id: string, room: string): boolean {
-  return (clientId === null || clientId === id) && (rooms === null || rooms.includes(room));
+  const hasRoom = rooms === null || (room !== "" && rooms.includes(room));
+  return hasRoom && (clientId === null || clientId === id);
 }
 
 /** A token to be made. */

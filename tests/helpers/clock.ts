@@ -10,6 +10,7 @@ interface Timer {
 export class FakeClock implements Clock {
   #nowMs = 0;
   readonly #timers = new Set<Timer>();
+  #onTimer = () => {};
 
   now(): number {
     return this.#nowMs;
@@ -18,12 +19,18 @@ export class FakeClock implements Clock {
   after(delayMs: number, callback: () => void): () => void {
     const timer = { dueAtMs: this.#nowMs + delayMs, callback };
     this.#timers.add(timer);
+    this.#onTimer();
     return () => this.#timers.delete(timer);
   }
 
   /** How many timers wait. */
   get pending(): number {
     return this.#timers.size;
+  }
+
+  /** Resolves once a timer waits. */
+  async armed(): Promise<void> {
+    if (this.pending === 0) await new Promise<void>((resolve) => this.#onTimer = resolve);
   }
 
   /** Lets time pass, and calls what falls due in it, in order. */
