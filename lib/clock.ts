@@ -50,6 +50,19 @@ export class Deadlines<Item> {
     return wasThere;
   }
 
+  /** Everything falls due now. */
+  runAll(): void {
+    const items = [...this.#dueAt.keys()];
+    this.clear();
+    for (const item of items) this.#onDue(item);
+  }
+
+  /** Takes out everything. */
+  clear(): void {
+    this.#dueAt.clear();
+    this.#disarm();
+  }
+
   #arm(delayMs: number): void {
     this.#cancelTimer = this.#clock.after(delayMs, () => this.#run());
   }

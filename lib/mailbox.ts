@@ -85,6 +85,18 @@ export class Mailbox<Sender> {
     return messages;
   }
 
+  /** Ends the time of all messages: nobody will come for them here. */
+  giveUp(): void {
+    this.#deadlines.runAll();
+  }
+
+  /** Forgets all messages. */
+  clear(): void {
+    this.#deadlines.clear();
+    this.#boxes.clear();
+    this.#bytes = 0;
+  }
+
   #remove(entry: Entry<Sender>): void {
     const { box, bytes } = entry;
     box.messages.delete(entry);

@@ -278,6 +278,17 @@ export class Router {
     return this.#mailbox.keep(from.room.name, { sender: from, targetId, frame });
   }
 
+  /** Nobody will come for what is kept: its senders are told, while they are still connected. */
+  giveUpKept(): void {
+    this.#mailbox.giveUp();
+  }
+
+  /** Nothing falls due any more. */
+  stop(): void {
+    this.#held.clear();
+    this.#mailbox.clear();
+  }
+
   /** Nobody came for a message: its sender is told, if need be when it comes back. */
   #expired({ sender, targetId }: Kept<Client | null>): void {
     if (sender === null) return; // it was itself a report to somebody who did not come back

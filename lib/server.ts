@@ -240,6 +240,7 @@ export class Server {
   async drain(): Promise<void> {
     this.#isDraining = true;
     this.#cancelLook();
+    this.#router.giveUpKept();
     const allEnded = new Promise<void>((resolve) => this.#onAllEnded = resolve);
     for (const connection of this.#connections) connection.close("shutting_down");
     if (this.#connections.size === 0) this.#onAllEnded();
@@ -249,6 +250,7 @@ export class Server {
     });
     await Promise.race([allEnded.then(() => this.#end()), timeUp]);
     cancel();
+    this.#router.stop();
   }
 
   async #end(): Promise<void> {
