@@ -62,18 +62,30 @@ export class Mailbox<Sender> {
   }
 
   /** Keeps a message for a client of a room. */
-  keep(room: string, { sender, targetId, frame }: Kept<Sender>): Keeping {
+  keep(room: string, message: Kept<Sender>): Keeping {
     if (this.#ttlMs === 0) return "off";
+    const entry = this.#entry(room, message);
+    const { box, bytes, memoryBytes } = entry;
+    if (box.messages.size >= MAX_MESSAGES_PER_TARGET) return "full";
+    if (box.bytes + bytes > MAX_BYTES_PER_TARGET) return "full";
+    if (this.#memoryBytes + memoryBytes > MAX_BYTES_IN_ALL) return "full";
+    this.#put(entry);
+    return "kept";
+  }
+
+  /** Keeps the report of a message that was kept before, whatever the bounds: it was within them, and is small. */
+  keepReport(room: string, report: Kept<Sender>): void {
+    if (this.#ttlMs > 0) this.#put(this.#entry(room, report));
+  }
+
+  #entry(room: string, message: Kept<Sender>): Entry<Sender> {
+    const { sender, targetId, frame } = message;
     const key = boxKey(room, targetId);
     const box = this.#boxes.get(key) ?? { key, messages: new Set(), bytes: 0 };
     const bytes = Buffer.byteLength(frame);
     const memoryBytes = OVERHEAD_BYTES + memoryOf(frame, bytes) + memoryOf(targetId) +
       memoryOf(key);
-    if (box.messages.size >= MAX_MESSAGES_PER_TARGET) return "full";
-    if (box.bytes + bytes > MAX_BYTES_PER_TARGET) return "full";
-    if (this.#memoryBytes + memoryBytes > MAX_BYTES_IN_ALL) return "full";
-    this.#put({ sender, targetId, frame, box, bytes, memoryBytes });
-    return "kept";
+    return { sender, targetId, frame, box, bytes, memoryBytes };
   }
 
   #put(entry: Entry<Sender>): void {

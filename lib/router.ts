@@ -108,12 +108,17 @@ interface Announcement {
   readonly frame: string;
 }
 
+/** Stands for the sender of what a client is to hear when it comes back. */
+class Report {
+  constructor(readonly to: Client) {}
+}
+
 export class Router {
   readonly #options: RouterOptions;
   readonly #events: Events;
   readonly #rooms = new Map<string, Room>();
   readonly #held: Deadlines<Client>;
-  readonly #mailbox: Mailbox<Client | null>;
+  readonly #mailbox: Mailbox<Client | Report>;
   readonly #announcements: Announcement[] = [];
   #isAnnouncing = false;
   #size = 0;
@@ -226,6 +231,7 @@ export class Router {
   /** Sends a client what was kept for it. */
   deliverKept(client: Client): void {
     for (const message of this.#mailbox.take(client.room.name, client.id)) {
+      if (message.sender instanceof Report && message.sender.to !== client) continue; // an older one's
       if (!client.link?.send(message.frame)) this.#expired(message);
     }
   }
@@ -290,8 +296,8 @@ export class Router {
   }
 
   /** Nobody came for a message: its sender is told, if need be when it comes back. */
-  #expired({ sender, targetId }: Kept<Client | null>): void {
-    if (sender === null) return; // it was itself a report to somebody who did not come back
+  #expired({ sender, targetId, frame }: Kept<Client | Report>): void {
+    if (sender instanceof Report) return this.tell(sender.to, frame); // it may be held for longer
     this.#events.failed("target_not_found", sender);
     this.tell(sender, errorFrame("target_not_found", targetNotFound(targetId), targetId));
   }
@@ -302,7 +308,9 @@ export class Router {
     if (this.otherNodes !== null) return this.otherNodes.tell(client, frame);
     const { id, room } = client;
     const isHeld = room.clients.get(id) === client;
-    if (isHeld) this.#mailbox.keep(room.name, { sender: null, targetId: id, frame });
+    if (isHeld) {
+      this.#mailbox.keepReport(room.name, { sender: new Report(client), targetId: id, frame });
+    }
   }
 
   /** To how many a broadcast of this client would go. */
