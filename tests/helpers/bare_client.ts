@@ -2,7 +2,7 @@
 
 import type { Frame } from "./client.ts";
 
-const OPCODE = { TEXT: 1, CLOSE: 8 } as const;
+const OPCODE = { TEXT: 1, BINARY: 2, CLOSE: 8 } as const;
 /** RFC 6455 section 5.2: the final fragment; the payload is masked. */
 const FIN = 0x80;
 const MASKED = 0x80;
@@ -42,6 +42,10 @@ export class BareClient implements Disposable {
 
   send(frame: Frame): Promise<void> {
     return this.#write(frameBytes(OPCODE.TEXT, new TextEncoder().encode(JSON.stringify(frame))));
+  }
+
+  sendBinary(): Promise<void> {
+    return this.#write(frameBytes(OPCODE.BINARY, new Uint8Array(1)));
   }
 
   /** The next frame. Throws where the connection is closed instead. */
