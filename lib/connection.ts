@@ -142,7 +142,7 @@ export class Connection implements Link {
       this.#surroundings.events.crashed("message", error);
       this.close("internal_error");
     } else if (this.#client === null) {
-      this.reject(error.code as CloseReason & ErrorCode, error.message);
+      if (this.isServed) this.reject(error.code as CloseReason & ErrorCode, error.message);
     } else {
       this.#fail(error.code, error.message);
     }
@@ -188,7 +188,7 @@ export class Connection implements Link {
     const chars = this.#waitingChars + text.length;
     if (waiting.length === MAX_WAITING_MESSAGES || chars > MAX_WAITING_CHARS) {
       const message = "Not forwarded: too much was sent at a time when messages have to wait.";
-      return this.#fail("rate_limited", message, targetOf(text));
+      return this.#refuse(message, targetOf(text));
     }
     this.#waitingChars = chars;
     waiting.push(text);
@@ -222,12 +222,12 @@ export class Connection implements Link {
   #handle(client: Client, text: string): void {
     const { clock, events, router } = this.#surroundings;
     const receivedAtMs = clock.now();
-    if (!this.#bucket.take(1, receivedAtMs)) return this.#refuse(targetOf(text));
+    if (!this.#bucket.take(1, receivedAtMs)) return this.#refuseRate(targetOf(text));
     const envelope = readEnvelope(text);
     const { members, targetId } = envelope;
     const isRegister = members.type === "register";
     const isBroadcast = !isRegister && targetId === "";
-    if (isBroadcast && !this.#payBroadcast(client, receivedAtMs)) return this.#refuse();
+    if (isBroadcast && !this.#payBroadcast(client, receivedAtMs)) return this.#refuseRate();
     this.#refusalsInARow = 0;
     if (isRegister) return this.#registerAgain(client, members);
     const message = { text, type: members.type, receivedAtMs };
@@ -275,11 +275,13 @@ export class Connection implements Link {
     router.tell(client, errorFrame(code, message, targetId));
   }
 
-  /** Over the rate limit. */
-  #refuse(targetId?: string): void {
+  #refuseRate(targetId?: string): void {
     const { rateLimitPerSecond, rateBurst } = this.#surroundings.options;
-    const message =
-      `Not forwarded: over ${rateLimitPerSecond} messages a second, ${rateBurst} at once.`;
+    const rate = `${rateLimitPerSecond} messages a second, ${rateBurst} at once`;
+    this.#refuse(`Not forwarded: over ${rate}.`, targetId);
+  }
+
+  #refuse(message: string, targetId?: string): void {
     this.#fail("rate_limited", message, targetId);
     if (++this.#refusalsInARow >= MAX_REFUSALS_IN_A_ROW) this.close("rate_limited");
   }

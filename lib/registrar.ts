@@ -47,8 +47,9 @@ export class Registrar {
    * @throws {ProtocolError} `unauthorized` or `forbidden`
    */
   async authorize(registration: Registration, requestToken: string | null): Promise<boolean> {
-    const { clientId, room, token = requestToken } = registration;
     if (this.#authenticator === null) return false;
+    const { clientId, room } = registration;
+    const token = registration.token ?? requestToken;
     if (token !== null && typeof token !== "string") {
       throw new ProtocolError("unauthorized", "The token must be a string.");
     }
