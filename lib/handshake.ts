@@ -4,6 +4,11 @@ const WEBSOCKET_VERSION = "13";
 /** 16 bytes in base64. */
 const KEY = /^[A-Za-z0-9+/]{22}==$/;
 
+// One of a comma-separated list, in whatever case. Blanks are HTTP's two alone (RFC 9110 section 5.6.3): String.trim takes
+// U+00A0 for another, but the runtime does not, and throws where it is the stricter one.
+const WEBSOCKET = /(?:^|,)[ \t]*websocket[ \t]*(?:,|$)/i;
+const UPGRADE = /(?:^|,)[ \t]*upgrade[ \t]*(?:,|$)/i;
+
 /** A refused upgrade, as HTTP says it. */
 export interface Refusal {
   readonly status: 400 | 403 | 426 | 429 | 503;
@@ -12,7 +17,7 @@ export interface Refusal {
 
 /** Whether a request wants to become a WebSocket at all. */
 export function wantsWebSocket(headers: Headers): boolean {
-  return hasToken(headers.get("upgrade"), "websocket");
+  return WEBSOCKET.test(headers.get("upgrade") ?? "");
 }
 
 /** What is wrong with the request for an upgrade; null where nothing is. */
@@ -20,7 +25,7 @@ export function checkHandshake(method: string, headers: Headers): Refusal | null
   if (method !== "GET") {
     return { status: 400, message: `A WebSocket is opened with GET, not ${method}.` };
   }
-  if (!hasToken(headers.get("connection"), "upgrade")) {
+  if (!UPGRADE.test(headers.get("connection") ?? "")) {
     return { status: 400, message: "The header Connection: Upgrade is missing." };
   }
   const key = headers.get("sec-websocket-key");
@@ -36,7 +41,10 @@ export function checkHandshake(method: string, headers: Headers): Refusal | null
 
 /** The answer to a refused upgrade. */
 export function refuse({ status, message }: Refusal): Response {
-  const headers = new Headers({ "content-type": "text/plain; charset=utf-8" });
+  const headers = new Headers({
+    "connection": "close", // or the refused one keeps a file descriptor
+    "content-type": "text/plain; charset=utf-8",
+  });
   if (status === 426) {
     headers.set("upgrade", "websocket");
     headers.set("sec-websocket-version", WEBSOCKET_VERSION);
@@ -51,9 +59,4 @@ const RETRY_AFTER_SECONDS = 5;
 export function bearerToken(headers: Headers, url: string): string | null {
   const [, token] = /^bearer +(\S+) *$/i.exec(headers.get("authorization") ?? "") ?? [];
   return token ?? URL.parse(url)?.searchParams.get("token") ?? null;
-}
-
-/** Whether a comma-separated header has `token`, in whatever case. */
-function hasToken(header: string | null, token: string): boolean {
-  return header?.split(",").some((part) => part.trim().toLowerCase() === token) ?? false;
 }
