@@ -64,8 +64,11 @@ const MAX_WAITING_MESSAGES = 64;
 const MAX_WAITING_CHARS = 256 * 1024;
 /** Up to here a message over the size limit is still read, to tell its sender which target it had. */
 const MAX_EXPLAINED_CHARS = 1024 * 1024;
-/** Of twice the idle timeout. The rest is for the look at it to come round. */
-const STUCK_SHARE = 0.8;
+/**
+ * In idle timeouts: for how long what waits for a client may fail to shrink. A client that is cut off may take half an idle
+ * timeout to get stuck, and the look at it comes a little late: within two it is gone.
+ */
+const MAX_STUCK = 1.25;
 
 export class Connection implements Link {
   readonly address: string;
@@ -80,9 +83,12 @@ export class Connection implements Link {
   /** Messages that came while others are being asked; null at any other time. */
   #waiting: string[] | null = null;
   #waitingChars = 0;
+  /** What waited at the last look. */
   #bufferedBytes = 0;
-  /** When what waits was last seen to shrink. */
-  #shrankAtMs: number;
+  /** When what waits was last seen to shrink, or to begin. */
+  #stuckSinceMs = 0;
+  /** Whether the last look found the runtime closing it. */
+  #isEnding = false;
 
   /** @param requestToken the token that came with the upgrade request, if one did */
   constructor(
@@ -96,9 +102,7 @@ export class Connection implements Link {
     this.#socket = socket;
     this.#requestToken = requestToken;
     this.#surroundings = surroundings;
-    const nowMs = clock.now();
-    this.#bucket = new TokenBucket(options.rateLimitPerSecond, options.rateBurst, nowMs);
-    this.#shrankAtMs = nowMs;
+    this.#bucket = new TokenBucket(options.rateLimitPerSecond, options.rateBurst, clock.now());
   }
 
   /** Whether the upgrade is done. */
@@ -323,16 +327,24 @@ export class Connection implements Link {
   }
 
   /**
-   * Drops a client if what waits for it has not shrunk for too long: the runtime's own idle timeout never comes while
+   * Drops a client if what waits for it has not shrunk for too long: the runtime's own idle timeout never ends while
    * a write is stuck. To be called now and then, a good deal more often than the idle timeout.
    */
   checkReading(nowMs: number): void {
     const { idleTimeoutMs } = this.#surroundings.options;
-    if (idleTimeoutMs === 0) return;
-    const buffered = this.#socket.bufferedAmount;
-    if (buffered === 0 || buffered < this.#bufferedBytes) this.#shrankAtMs = nowMs;
-    this.#bufferedBytes = buffered;
-    if (nowMs - this.#shrankAtMs >= 2 * idleTimeoutMs * STUCK_SHARE) this.close("overloaded");
+    if (idleTimeoutMs === 0 || this.#closedFor !== null) return;
+    const { readyState, bufferedAmount } = this.#socket;
+    if (readyState === WebSocket.CLOSING) return this.#checkEnding();
+    const isStuck = this.#bufferedBytes > 0 && bufferedAmount >= this.#bufferedBytes;
+    this.#bufferedBytes = bufferedAmount;
+    if (!isStuck) this.#stuckSinceMs = nowMs;
+    else if (nowMs - this.#stuckSinceMs >= idleTimeoutMs * MAX_STUCK) this.close("overloaded");
+  }
+
+  /** The runtime closes this socket, and if its close frame is stuck behind a write there will never be an event of it. */
+  #checkEnding(): void {
+    if (this.#isEnding) this.close("overloaded");
+    this.#isEnding = true;
   }
 
   /** Takes the client out of the router and begins to close; from here on nothing is read or sent. */

@@ -402,6 +402,18 @@ testPure(
   },
 );
 
+testPure("checkReading() drops a client whose close by the runtime is stuck", () => {
+  const board = new Switchboard({ idleTimeoutMs: 10_000 });
+  const halfOpen = board.register("half-open");
+  halfOpen.socket.readyState = WebSocket.CLOSING; // no pong came; bufferedAmount reads 0 from here on
+  board.clock.advance(1250);
+  halfOpen.connection.checkReading(board.clock.now());
+  assert.equal(board.router.connected, 1); // it may be a close that is under way
+  board.clock.advance(1250);
+  halfOpen.connection.checkReading(board.clock.now());
+  assert.equal(board.router.connected, 0);
+});
+
 testPure("checkReading() drops nobody with the idle timeout 0", () => {
   const board = new Switchboard({ idleTimeoutMs: 0 });
   const alice = board.register("alice");
