@@ -1,6 +1,7 @@
 /** One socket's life: it registers, what it sends is forwarded, it ends. */
 
 import { Buffer } from "node:buffer";
+import { Backlog, type BacklogOptions, type Outlet } from "./backlog.ts";
 import type { Clock } from "./clock.ts";
 import { readdress, readEnvelope } from "./envelope.ts";
 import type { Events, Message } from "./events.ts";
@@ -22,26 +23,19 @@ import type { Registrar } from "./registrar.ts";
 import type { Client, Delivery, Link, Router } from "./router.ts";
 
 /** What a connection needs of a WebSocket. */
-export interface Socket {
-  readonly readyState: number;
-  /** UTF-8 bytes that were sent and have not left the process. */
-  readonly bufferedAmount: number;
+export interface Socket extends Outlet {
   send(text: string): void;
   close(code: number, reason: string): void;
 }
 
-export interface ConnectionOptions {
+export interface ConnectionOptions extends BacklogOptions {
   /** Connections and held IDs; 0: no limit. */
   readonly maxConnections: number;
   /** Of one message, in UTF-8. */
   readonly maxMessageSizeBytes: number;
-  /** What may wait for one client that does not read. */
-  readonly maxBufferedBytes: number;
   /** Messages; 0: no limit. */
   readonly rateLimitPerSecond: number;
   readonly rateBurst: number;
-  /** For twice as long what waits for a client may fail to shrink; 0: for ever. */
-  readonly idleTimeoutMs: number;
 }
 
 /** What the connections of a server share. */
@@ -64,11 +58,6 @@ const MAX_WAITING_MESSAGES = 64;
 const MAX_WAITING_CHARS = 256 * 1024;
 /** Up to here a message over the size limit is still read, to tell its sender which target it had. */
 const MAX_EXPLAINED_CHARS = 1024 * 1024;
-/**
- * In idle timeouts: for how long what waits for a client may fail to shrink. A client that is cut off may take half an idle
- * timeout to get stuck, and the look at it comes a little late: within two it is gone.
- */
-const MAX_STUCK = 1.25;
 
 export class Connection implements Link {
   readonly address: string;
@@ -76,6 +65,7 @@ export class Connection implements Link {
   readonly #requestToken: string | null;
   readonly #surroundings: Surroundings;
   readonly #bucket: TokenBucket;
+  readonly #backlog: Backlog;
   #client: Client | null = null;
   #isOpen = false;
   #closedFor: CloseReason | null = null;
@@ -83,12 +73,6 @@ export class Connection implements Link {
   /** Messages that came while others are being asked; null at any other time. */
   #waiting: string[] | null = null;
   #waitingChars = 0;
-  /** What waited at the last look. */
-  #bufferedBytes = 0;
-  /** When what waits was last seen to shrink, or to begin. */
-  #stuckSinceMs = 0;
-  /** Whether the last look found the runtime closing it. */
-  #isEnding = false;
 
   /** @param requestToken the token that came with the upgrade request, if one did */
   constructor(
@@ -103,6 +87,7 @@ export class Connection implements Link {
     this.#requestToken = requestToken;
     this.#surroundings = surroundings;
     this.#bucket = new TokenBucket(options.rateLimitPerSecond, options.rateBurst, clock.now());
+    this.#backlog = new Backlog(socket, options, clock, () => this.close("overloaded"));
   }
 
   /** Whether the upgrade is done. */
@@ -307,11 +292,7 @@ export class Connection implements Link {
 
   /** Never throws: whoever sends has others to send to. */
   send(frame: string): boolean {
-    if (!this.isServed) return false;
-    if (this.#socket.bufferedAmount > this.#surroundings.options.maxBufferedBytes) {
-      this.close("overloaded");
-      return false;
-    }
+    if (!this.isServed || !this.#backlog.admits(frame)) return false;
     try {
       this.#socket.send(frame);
       return true;
@@ -326,31 +307,16 @@ export class Connection implements Link {
     return this.#closedFor === null && this.#socket.readyState === WebSocket.OPEN;
   }
 
-  /**
-   * Drops a client if what waits for it has not shrunk for too long: the runtime's own idle timeout never ends while
-   * a write is stuck. To be called now and then, a good deal more often than the idle timeout.
-   */
-  checkReading(nowMs: number): void {
-    const { idleTimeoutMs } = this.#surroundings.options;
-    if (idleTimeoutMs === 0 || this.#closedFor !== null) return;
-    const { readyState, bufferedAmount } = this.#socket;
-    if (readyState === WebSocket.CLOSING) return this.#checkEnding();
-    const isStuck = this.#bufferedBytes > 0 && bufferedAmount >= this.#bufferedBytes;
-    this.#bufferedBytes = bufferedAmount;
-    if (!isStuck) this.#stuckSinceMs = nowMs;
-    else if (nowMs - this.#stuckSinceMs >= idleTimeoutMs * MAX_STUCK) this.close("overloaded");
-  }
-
-  /** The runtime closes this socket, and if its close frame is stuck behind a write there will never be an event of it. */
-  #checkEnding(): void {
-    if (this.#isEnding) this.close("overloaded");
-    this.#isEnding = true;
+  /** Drops a client that has stopped to read. To be called a good deal more often than the idle timeout. */
+  checkReading(): void {
+    if (this.#closedFor === null) this.#backlog.look();
   }
 
   /** Takes the client out of the router and begins to close; from here on nothing is read or sent. */
   close(reason: CloseReason): void {
     if (this.#closedFor !== null) return;
     this.#closedFor = reason;
+    this.#backlog.stop();
     this.#surroundings.events.closing(reason, this.#client ?? this);
     this.#leave(!isFinal(reason));
     this.#closeSocket(reason);
@@ -366,6 +332,7 @@ export class Connection implements Link {
 
   /** The socket has ended. `code` is that of the close frame, 0 where none came. */
   ended(code: number): void {
+    this.#backlog.stop();
     this.#leave(!isGoodbye(code));
   }
 

@@ -228,7 +228,7 @@ export class Server {
     const { clock } = this.#parts;
     const delayMs = this.#options.idleTimeoutMs / LOOKS_PER_IDLE_TIMEOUT;
     this.#cancelLook = clock.after(delayMs, () => {
-      for (const connection of this.#connections) connection.checkReading(clock.now());
+      for (const connection of this.#connections) connection.checkReading();
       this.#lookAgain();
     });
   }

@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import { testPure } from "./helpers/pure.ts";
-import { FakeSocket, Switchboard } from "./helpers/switchboard.ts";
+import { FakePeer, FakeSocket, Switchboard } from "./helpers/switchboard.ts";
 
 const register = (clientId: string) => ({ type: "register", client_id: clientId });
 
@@ -295,29 +295,32 @@ testPure("a message far over the limit is not read to find its target", () => {
 
 // Slow readers.
 
-testPure(
-  "a client may have as much waiting as the limit says, and is out at once with more",
-  () => {
-    const board = new Switchboard({ maxBufferedBytes: 1000 });
-    const alice = board.register("alice");
-    const slow = board.register("slow");
-    slow.socket.bufferedAmount = 1000;
-    alice.send({ target_id: "slow", n: 1 });
-    assert.deepEqual(slow.texts(), ['{"from":"alice","n":1}']);
-    slow.socket.bufferedAmount = 1001;
-    alice.send({ target_id: "slow", n: 2 });
-    assert.deepEqual([slow.texts(), slow.closed], [[], "1013 overloaded"]);
-    assert.deepEqual(alice.frames().map(({ code }) => code), ["target_not_found"]);
-    assert.equal(board.router.connected, 1);
-  },
-);
+/** Lets so much time pass that a client past the limit has had its moment to read. */
+function lose(board: Switchboard, slow: FakePeer): void {
+  slow.socket.bufferedAmount = 1001;
+  board.register("other").send({ target_id: "slow", past: "the limit" });
+  slow.socket.bufferedAmount = 2000; // and so nothing was read
+  board.clock.advance(100);
+  slow.texts();
+}
+
+testPure("a slow reader is out of the router, and closed with 1013", () => {
+  const board = new Switchboard({ maxBufferedBytes: 1000 });
+  const alice = board.register("alice");
+  const slow = board.register("slow");
+  lose(board, slow);
+  assert.equal(slow.closed, "1013 overloaded");
+  alice.send({ target_id: "slow", n: 2 });
+  assert.deepEqual(slow.texts(), []);
+  assert.deepEqual(alice.frames().map(({ code }) => code), ["target_not_found"]);
+  assert.equal(board.router.connected, 2);
+});
 
 testPure("a slow reader is never sent to again, also not when it has caught up", () => {
   const board = new Switchboard({ maxBufferedBytes: 1000 });
   const alice = board.register("alice");
   const slow = board.register("slow", { presence: true });
-  slow.socket.bufferedAmount = 1001;
-  alice.send({ a: 1 });
+  lose(board, slow);
   slow.socket.bufferedAmount = 0;
   slow.socket.readyState = WebSocket.OPEN; // as if its close had not been carried out
   alice.send({ a: 2 }, { target_id: "slow", a: 3 });
@@ -326,19 +329,20 @@ testPure("a slow reader is never sent to again, also not when it has caught up",
   assert.deepEqual(slow.texts(), []);
 });
 
-testPure("a slow reader does not keep a broadcast from the others", () => {
+testPure("a client far past the limit is out at once, and a broadcast goes to the others", () => {
   const board = new Switchboard({ maxBufferedBytes: 1000 });
   const alice = board.register("alice");
   const slow = board.register("slow");
   const bob = board.register("bob");
-  slow.socket.bufferedAmount = 1001;
+  slow.socket.bufferedAmount = 16_001;
   alice.send({ a: 1 });
+  assert.deepEqual([slow.texts(), slow.closed], [[], "1013 overloaded"]);
   assert.deepEqual(bob.texts(), ['{"from":"alice","a":1}']);
   assert.deepEqual(board.events.lines.slice(-1), ["broadcast alice 1"]);
 });
 
 testPure(
-  "a client for which more was kept than may wait is out at once, and the rest reported",
+  "a client that is dropped while it gets what was kept is out, and the rest reported",
   () => {
     const board = new Switchboard({ maxBufferedBytes: 1000, mailboxTtlMs: 10_000 });
     const alice = board.register("alice");
@@ -346,7 +350,7 @@ testPure(
     const slow = board.connect();
     slow.socket.send = (text) => {
       slow.socket.sent.push(text);
-      if (text.includes('"n":1')) slow.socket.bufferedAmount = 1001;
+      if (text.includes('"n":1')) slow.socket.bufferedAmount = 16_001;
     };
     slow.send(register("slow"));
     assert.equal(slow.closed, "1013 overloaded");
@@ -355,74 +359,35 @@ testPure(
   },
 );
 
-testPure(
-  "checkReading() drops a client whose waiting bytes do not shrink for twice the idle timeout",
-  () => {
-    const board = new Switchboard({ idleTimeoutMs: 10_000 });
-    const slow = board.register("slow");
-    slow.socket.bufferedAmount = 10;
-    let waitedMs = 0;
-    for (; slow.closed === null; waitedMs += 1250) {
-      assert(waitedMs <= 20_000);
-      board.clock.advance(1250);
-      slow.connection.checkReading(board.clock.now());
-    }
-    assert(waitedMs > 10_000);
-    assert.equal(slow.closed, "1013 overloaded");
-    assert.equal(board.router.connected, 0);
-  },
-);
-
-testPure(
-  "checkReading() lets a client be that reads, however slowly, or for which nothing waits",
-  () => {
-    const board = new Switchboard({ idleTimeoutMs: 10_000 });
-    const idle = board.register("idle");
-    const slow = board.register("slow");
-    for (let waiting = 1000; waiting > 0; waiting--) {
-      slow.socket.bufferedAmount = waiting;
-      board.clock.advance(15_000);
-      slow.connection.checkReading(board.clock.now());
-      idle.connection.checkReading(board.clock.now());
-    }
-    assert.deepEqual([idle.closed, slow.closed], [null, null]);
-  },
-);
-
-testPure(
-  "checkReading() counts from when something began to wait, not from the start of the server",
-  () => {
-    const board = new Switchboard({ idleTimeoutMs: 10_000 });
-    board.clock.advance(3_600_000);
-    const busy = board.register("busy");
-    busy.socket.bufferedAmount = 500_000;
-    board.clock.advance(1250);
-    busy.connection.checkReading(board.clock.now());
-    assert.equal(busy.closed, null);
-  },
-);
-
-testPure("checkReading() drops a client whose close by the runtime is stuck", () => {
+testPure("checkReading() drops a client that has stopped to read", () => {
   const board = new Switchboard({ idleTimeoutMs: 10_000 });
-  const halfOpen = board.register("half-open");
-  halfOpen.socket.readyState = WebSocket.CLOSING; // no pong came; bufferedAmount reads 0 from here on
-  board.clock.advance(1250);
-  halfOpen.connection.checkReading(board.clock.now());
-  assert.equal(board.router.connected, 1); // it may be a close that is under way
-  board.clock.advance(1250);
-  halfOpen.connection.checkReading(board.clock.now());
+  const slow = board.register("slow");
+  slow.socket.bufferedAmount = 10;
+  for (let waitedMs = 0; slow.closed === null; waitedMs += 1250) {
+    assert(waitedMs <= 20_000);
+    board.clock.advance(1250);
+    slow.connection.checkReading();
+  }
+  assert.equal(slow.closed, "1013 overloaded");
   assert.equal(board.router.connected, 0);
 });
 
-testPure("checkReading() drops nobody with the idle timeout 0", () => {
-  const board = new Switchboard({ idleTimeoutMs: 0 });
+testPure("the end of a connection leaves no timer behind", () => {
+  const board = new Switchboard({ maxBufferedBytes: 1000 });
   const alice = board.register("alice");
-  alice.socket.bufferedAmount = 10;
-  for (let look = 0; look < 10; look++) {
-    board.clock.advance(60_000);
-    alice.connection.checkReading(board.clock.now());
+  for (
+    const [name, end] of [
+      ["closed", (peer: FakePeer) => peer.connection.close("overloaded")],
+      ["ended", (peer: FakePeer) => peer.connection.ended(1006)],
+    ] as const
+  ) {
+    const slow = board.register(name);
+    slow.socket.bufferedAmount = 1001;
+    alice.send({ target_id: name });
+    assert.equal(board.clock.pending, 1);
+    end(slow);
+    assert.equal(board.clock.pending, 0);
   }
-  assert.equal(alice.closed, null);
 });
 
 // Rates.
