@@ -27,7 +27,8 @@ export interface Parts {
   isMemoryTight(): boolean;
 }
 
-const LISTEN_AGAIN_DELAY_MS = 100;
+/** How often it is looked whether anybody listens. */
+const LISTENER_CHECK_MS = 500;
 /** Of the drain timeout: the rest is for the process to end. */
 const DRAIN_SHARE = 0.9;
 /** How many times within the idle timeout it is looked whether clients read. */
@@ -46,6 +47,9 @@ export class Server {
   readonly #addresses = new AddressCounter();
   readonly #unregistered: Deadlines<Connection>;
   #listener: Deno.HttpServer<Deno.NetAddr>;
+  /** Why the listener ended, where the runtime has said so. */
+  #listenerError: unknown = null;
+  #cancelCheck = () => {};
   #isDraining = false;
   #onAllEnded = () => {};
   #cancelLook = () => {};
@@ -106,7 +110,7 @@ export class Server {
   }
 
   #listen(port: number): Deno.HttpServer<Deno.NetAddr> {
-    return Deno.serve(
+    const listener = Deno.serve(
       {
         hostname: this.#options.host,
         port,
@@ -116,20 +120,43 @@ export class Server {
       },
       (request, info) => this.#answer(request, info.remoteAddr.hostname),
     );
+    this.#listenerError = null;
+    listener.finished.catch((error) => {
+      if (listener === this.#listener) this.#listenerError = error;
+    });
+    return listener;
   }
 
-  /** Running out of file descriptors ends the runtime's listener, but not the connections: so listen again. */
-  async #keepListening(): Promise<void> {
-    const { port } = this.address;
-    while (true) {
-      await this.#listener.finished.catch((error) => this.#parts.events.listenerFailed(error));
-      if (this.#isDraining) return;
-      await new Promise<void>((resolve) => this.#parts.clock.after(LISTEN_AGAIN_DELAY_MS, resolve));
-      try {
-        this.#listener = this.#listen(port);
-      } catch (error) {
-        this.#parts.events.listenerFailed(error);
-      }
+  /**
+   * Running out of file descriptors ends the runtime's listener, but not the connections: so listen again. Deno 2.4 does not
+   * say so before the last half-sent request is gone; but as long as one listens, nobody else can.
+   */
+  #keepListening(): void {
+    this.#cancelCheck = this.#parts.clock.after(LISTENER_CHECK_MS, () => {
+      if (!this.#isListening()) this.#listenAgain();
+      this.#keepListening();
+    });
+  }
+
+  #isListening(): boolean {
+    const { hostname, port } = this.address;
+    try {
+      Deno.listen({ hostname, port }).close();
+      return false;
+    } catch (error) {
+      // Anything else, such as too many open files, does not tell: the next time it may.
+      if (!(error instanceof Deno.errors.AddrInUse)) this.#parts.events.listenerFailed(error);
+      return true;
+    }
+  }
+
+  #listenAgain(): void {
+    const { events } = this.#parts;
+    events.listenerFailed(this.#listenerError ?? new Error("the runtime has ended it"));
+    try {
+      this.#listener = this.#listen(this.address.port);
+    } catch (error) {
+      events.listenerFailed(error);
     }
   }
 
@@ -235,10 +262,11 @@ export class Server {
 
   /**
    * Shuts down: refuses what is new, closes what there is, and resolves when all of it has ended, at the latest
-   * when the drain timeout is nearly over. A client may never answer a close, so somebody has to end the process then.
+   * when the time is nearly over. A client may never answer a close, so somebody has to end the process then.
    */
-  async drain(): Promise<void> {
+  async drain(timeoutMs: number = this.#options.drainTimeoutMs): Promise<void> {
     this.#isDraining = true;
+    this.#cancelCheck();
     this.#cancelLook();
     this.#router.giveUpKept();
     const allEnded = new Promise<void>((resolve) => this.#onAllEnded = resolve);
@@ -246,7 +274,7 @@ export class Server {
     if (this.#connections.size === 0) this.#onAllEnded();
     let cancel = () => {};
     const timeUp = new Promise<void>((resolve) => {
-      cancel = this.#parts.clock.after(this.#options.drainTimeoutMs * DRAIN_SHARE, resolve);
+      cancel = this.#parts.clock.after(timeoutMs * DRAIN_SHARE, resolve);
     });
     await Promise.race([allEnded.then(() => this.#end()), timeUp]);
     cancel();
