@@ -19,6 +19,9 @@ const SHUTDOWN_SIGNALS: readonly Deno.Signal[] = Deno.build.os === "windows"
   ? ["SIGINT", "SIGBREAK"]
   : ["SIGINT", "SIGTERM"];
 
+/** How long a shutdown for want of memory may take: whoever fills the memory goes on doing so, and never answers a close. */
+const MEMORY_DRAIN_TIMEOUT_MS = 250;
+
 /** How long the last log lines may take to be written. */
 const LAST_LINES_MS = 200;
 
@@ -51,8 +54,8 @@ async function serve(options: Options): Promise<void> {
   surviveMistakes(events);
 
   let server: Server | null = null;
-  const shutdown = async (status: number) => {
-    await server?.drain();
+  const shutdown = async (status: number, drainTimeoutMs?: number) => {
+    await server?.drain(drainTimeoutMs);
     await Promise.race([lines.flush(), wait(LAST_LINES_MS)]);
     Deno.exit(status);
   };
@@ -62,7 +65,9 @@ async function serve(options: Options): Promise<void> {
     shutdown(STATUS.OK);
   });
   warnOfFileLimit(options.maxConnections, log);
-  const memory = watchMemory(options.maxMemoryBytes, log, () => shutdown(STATUS.TEMPORARY_FAILURE));
+  const memory = watchMemory(options.maxMemoryBytes, log, () => {
+    shutdown(STATUS.TEMPORARY_FAILURE, Math.min(options.drainTimeoutMs, MEMORY_DRAIN_TIMEOUT_MS));
+  });
   const authenticator = await findAuthenticator(options, log);
   server = startServer(options, events, authenticator, () => memory?.isTight ?? false);
   await server.join();
