@@ -162,6 +162,16 @@ export class RawPeer implements Disposable {
   }
 }
 
+/** The head of the answer to an upgrade, and no more: whoever was let in leaves at once. */
+export async function answerToUpgrade(
+  url: string,
+  headers: Readonly<Record<string, string>> = {},
+): Promise<string> {
+  using peer = await RawPeer.connect(url);
+  await peer.write(upgradeRequest({ ...UPGRADE_HEADERS, ...headers }));
+  return await peer.readHead();
+}
+
 /** The text of an upgrade request. */
 export function upgradeRequest(
   headers: Readonly<Record<string, string>> = UPGRADE_HEADERS,

@@ -1,0 +1,117 @@
+/** How many may connect, and for how long without saying who they are. */
+
+import assert from "node:assert/strict";
+import { TestClient } from "../helpers/client.ts";
+import { FakeClock } from "../helpers/clock.ts";
+import { RecordedEvents } from "../helpers/events.ts";
+import { answerToUpgrade, RawPeer } from "../helpers/raw_peer.ts";
+import { startServer, type TestServer } from "../helpers/server.ts";
+
+const OPEN = /^HTTP\/1\.1 101 /;
+const FULL = /^HTTP\/1\.1 503 .*\r\nretry-after: \d+\r\n/is;
+const TOO_MANY = /^HTTP\/1\.1 429 /;
+
+Deno.test("--max-connections: who is too many gets 503, and comes in when another has left", async () => {
+  const events = new RecordedEvents();
+  await using server = startServer({ maxConnections: "2" }, { events });
+  const alice = await TestClient.register(server.url, "alice");
+  using _silent = await RawPeer.open(server.url); // one that has not registered counts as well
+  assert.match(await answerToUpgrade(server.url), FULL);
+  await alice.close();
+  await events.happened("disconnected");
+  assert.match(await answerToUpgrade(server.url), OPEN);
+});
+
+Deno.test("a client that never answers its close counts until its socket is gone", async () => {
+  const events = new RecordedEvents();
+  await using server = startServer({ maxConnections: "1" }, { events });
+  using zombie = await RawPeer.register(server.url, "zombie");
+  await zombie.send({ opcode: 2 });
+  assert.equal((await zombie.readClose())?.code, 1003);
+  assert.equal(await clientsAt(server), 0);
+  assert.match(await answerToUpgrade(server.url), FULL);
+  zombie.close();
+  await events.happened("disconnected");
+  assert.match(await answerToUpgrade(server.url), OPEN);
+});
+
+Deno.test("an ID that is held for a resume counts until it is given up", async () => {
+  const clock = new FakeClock();
+  const events = new RecordedEvents();
+  await using server = startServer({ maxConnections: "1" }, { events, clock });
+  using lost = await RawPeer.register(server.url, "lost", { resume: true });
+  lost.close();
+  await events.happened("held lost");
+  assert.match(await answerToUpgrade(server.url), FULL);
+  clock.advance(30_000);
+  assert.match(await answerToUpgrade(server.url), OPEN);
+});
+
+async function clientsAt(server: TestServer): Promise<number> {
+  return (await (await fetch(`${server.httpUrl}/healthz`)).json()).clients;
+}
+
+Deno.test("--max-connections-per-ip: the one too many of an address gets 429", async () => {
+  const events = new RecordedEvents();
+  const options = { maxConnectionsPerIp: "2", trustProxy: "true" };
+  await using server = startServer(options, { events });
+  const from = (address: string) => answerToUpgrade(server.url, { "x-forwarded-for": address });
+  const open = (address: string) => RawPeer.open(server.url, { "x-forwarded-for": address });
+  using first = await open("192.0.2.1");
+  using _second = await open("192.0.2.1");
+  assert.match(await from("192.0.2.1"), TOO_MANY);
+  assert.match(await from("::ffff:192.0.2.1"), TOO_MANY); // the same, written as IPv6
+  using _other = await open("192.0.2.2");
+  first.close();
+  await events.happened("disconnected");
+  assert.match(await from("192.0.2.1"), OPEN);
+});
+
+/** X-Forwarded-For, and whether it is believed of a proxy on loopback. */
+const PROXIES = [
+  { trustProxy: undefined, header: "192.0.2.1", address: "127.0.0.1" },
+  { trustProxy: "0", header: "192.0.2.1", address: "127.0.0.1" },
+  { trustProxy: "10.0.0.0/8", header: "192.0.2.1", address: "127.0.0.1" },
+  { trustProxy: "true", header: "192.0.2.1", address: "192.0.2.1" },
+  { trustProxy: "10.0.0.7,127.0.0.0/8", header: "192.0.2.1", address: "192.0.2.1" },
+  { trustProxy: "true", header: "198.51.100.9, 192.0.2.1", address: "192.0.2.1" },
+  { trustProxy: "true", header: "2001:db8::1", address: "2001:db8::1" },
+  { trustProxy: "true", header: "nonsense", address: "127.0.0.1" },
+  { trustProxy: "true", header: "192.0.2.1, nonsense\tand more", address: "127.0.0.1" },
+];
+
+for (const { trustProxy, header, address } of PROXIES) {
+  const option = trustProxy === undefined ? "without --trust-proxy" : `--trust-proxy=${trustProxy}`;
+  Deno.test(`${option} takes ${JSON.stringify(header)} as ${address}`, async () => {
+    const connected = Promise.withResolvers<string>();
+    const events = Object.assign(new RecordedEvents(), { connected: connected.resolve });
+    await using server = startServer(trustProxy === undefined ? {} : { trustProxy }, { events });
+    await answerToUpgrade(server.url, { "x-forwarded-for": header });
+    assert.equal(await connected.promise, address);
+  });
+}
+
+Deno.test("--register-timeout: who says nothing, or not who it is, is closed", async () => {
+  const clock = new FakeClock();
+  await using server = startServer({ registerTimeoutMs: "3s" }, { clock });
+  const silent = await TestClient.connect(server.url);
+  const alice = await TestClient.register(server.url, "alice");
+  clock.advance(2_999);
+  assert.equal(silent.unread, 0);
+  clock.advance(1);
+  assert.equal((await silent.next()).code, "register_timeout");
+  const { code, reason } = await silent.closed;
+  assert.deepEqual([code, reason], [1008, "register_timeout"]);
+  alice.send({ target_id: "alice" });
+  assert.equal((await alice.next()).from, "alice");
+  await alice.close();
+});
+
+Deno.test("--register-timeout: half a message does not save", async () => {
+  const clock = new FakeClock();
+  await using server = startServer({}, { clock });
+  using slow = await RawPeer.open(server.url);
+  await slow.send({ fin: false, payload: '{"type":"register",' });
+  clock.advance(10_000);
+  assert.deepEqual(await slow.readClose(), { code: 1008, reason: "register_timeout" });
+});
