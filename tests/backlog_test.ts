@@ -106,6 +106,17 @@ testPure("look() says so when what waits has not shrunk for 1.25 idle timeouts",
   assert.equal(bench.tooMuchAtMs, 60_000 + LOOK_EVERY_MS + 12_500);
 });
 
+testPure("look() says so within two idle timeouts after a client was cut off", () => {
+  const { idleTimeoutMs } = OPTIONS;
+  // Who gets stuck later does not keep the runtime from sending its ping, and so from closing after one idle timeout.
+  for (let stuckAtMs = 0; stuckAtMs <= idleTimeoutMs / 2; stuckAtMs += 50) {
+    const bench = new Bench();
+    bench.clock.after(stuckAtMs, () => bench.send(10));
+    bench.look(2 * idleTimeoutMs);
+    assert.notEqual(bench.tooMuchAtMs, null, `stuck at ${stuckAtMs} ms`);
+  }
+});
+
 testPure("look() is not deceived by what is sent meanwhile", () => {
   const bench = new Bench();
   bench.send(10);

@@ -9,21 +9,21 @@ export interface Runtime {
   readonly command: readonly string[] | undefined;
 }
 
-/** The variable that names the other Deno: a path, or a name on the path. */
-const OTHER = "OTHER_DENO";
+/** The variable that names the oldest Deno that is supported: a path, or a name on the path. */
+const OLDEST = "SIGNALBOX_TEST_DENO_OLDEST";
 
-/** This Deno, and the one in the variable `OTHER_DENO`: some things of the runtime differ from version to version. */
+/** This Deno, and the oldest one where it is named: some of what the program has to survive differs between them. */
 export function runtimes(): readonly Runtime[] {
-  const other = Deno.env.get(OTHER);
+  const oldest = Deno.env.get(OLDEST);
   return [
     { name: `Deno ${Deno.version.deno}`, command: fromSource },
-    other === undefined
-      ? { name: `another Deno (set ${OTHER})`, command: undefined }
-      : otherRuntime(other),
+    oldest === undefined
+      ? { name: `the oldest Deno (set ${OLDEST})`, command: undefined }
+      : oldestRuntime(oldest),
   ];
 }
 
-function otherRuntime(deno: string): Runtime {
+function oldestRuntime(deno: string): Runtime {
   // npm's `deno` is a script that starts the executable: a signal to it would not reach the program.
   const script = "console.log(JSON.stringify([Deno.version.deno, Deno.execPath()]))";
   const { stdout } = new Deno.Command(deno, { args: ["eval", script] }).outputSync();
