@@ -29,8 +29,6 @@ export interface Socket extends Outlet {
 }
 
 export interface ConnectionOptions extends BacklogOptions {
-  /** Connections and held IDs; 0: no limit. */
-  readonly maxConnections: number;
   /** Of one message, in UTF-8. */
   readonly maxMessageSizeBytes: number;
   /** Messages; 0: no limit. */
@@ -144,7 +142,7 @@ export class Connection implements Link {
     }
     const registration = readRegistration(members);
     const { registrar } = this.#surroundings;
-    if (registrar.isImmediate) return void this.#enter(registration, false);
+    if (registrar.isImmediate) return void registrar.register(registration, this, false);
     this.#waiting = [];
     this.#registerLater(registration).catch((error) => this.#answerError(error));
   }
@@ -154,17 +152,8 @@ export class Connection implements Link {
     const { registrar } = this.#surroundings;
     const ownsId = await registrar.authorize(registration, this.#requestToken);
     if (!this.isServed) return;
-    await this.#enter(registration, ownsId);
+    await registrar.register(registration, this, ownsId);
     this.#catchUp();
-  }
-
-  /** Held IDs take room, too. They are let in again themselves, or else nobody could resume at the connection limit. */
-  #enter(registration: Registration, ownsId: boolean): void | Promise<void> {
-    const { options: { maxConnections }, registrar, router } = this.#surroundings;
-    const isFull = maxConnections > 0 && router.connected + router.held >= maxConnections;
-    const isKnown = router.find(registration.room, registration.clientId) !== undefined;
-    if (isFull && !isKnown) return this.close("overloaded");
-    return registrar.register(registration, this, ownsId);
   }
 
   entered(client: Client): void {

@@ -216,7 +216,7 @@ export class Server {
   #checkRoom(address: string): Refusal | null {
     const { maxConnections, maxConnectionsPerIp } = this.#options;
     if (this.#isDraining) return { status: 503, message: "The server is shutting down." };
-    const taken = this.#connections.size; // IDs that are held count where somebody registers: they may be their own
+    const taken = this.#connections.size + this.#router.held;
     if ((maxConnections > 0 && taken >= maxConnections) || this.#parts.isMemoryTight()) {
       return { status: 503, message: "The server is full." };
     }

@@ -255,38 +255,6 @@ Deno.test("a sender that is away when its message fails hears of it when it come
   assert.deepEqual([code, target_id], ["target_not_found", "bob"]);
 });
 
-Deno.test("held IDs count against the connection limit, and can be taken back at it", async () => {
-  const { server, events, lose } = setUp({ maxConnections: "2" });
-  await using _ = server;
-  const resume = await lose("alice");
-  const bob = await TestClient.register(server.url, "bob");
-  events.lines.length = 0;
-  const newcomer = await TestClient.connect(server.url);
-  await assert.rejects(TestClient.connect(server.url), "as many sockets as there may be");
-  newcomer.send({ type: "register", client_id: "carol" });
-  const { code, reason } = await newcomer.closed;
-  assert.deepEqual([code, reason], [1013, "overloaded"]);
-  await events.happened("disconnected");
-  const back = await TestClient.register(server.url, "alice", { resume });
-  assert.equal(back.registered.resumed, true);
-  events.lines.length = 0;
-  await back.close(1000);
-  await events.happened("disconnected");
-  await TestClient.register(server.url, "carol");
-  await assertNothing(bob, "bob");
-});
-
-Deno.test("all clients of a full server can come back after a loss of the network", async () => {
-  const { server, lose } = setUp({ maxConnections: "5" });
-  await using _ = server;
-  const ids = Array.from({ length: 5 }, (_, n) => `client ${n}`);
-  const secrets = await Promise.all(ids.map((id) => lose(id)));
-  const back = await Promise.all(
-    ids.map((id, n) => TestClient.register(server.url, id, { resume: secrets[n] })),
-  );
-  for (const { registered } of back) assert.equal(registered.resumed, true);
-});
-
 Deno.test("a token of that very ID takes it without the secret, which is void from then on", async () => {
   const secret = "a secret of at least thirty-two bytes";
   const authenticator = await createAuthenticator(secret, undefined);

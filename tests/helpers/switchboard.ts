@@ -75,7 +75,6 @@ export class Switchboard {
   /** Without options there are no limits, no mailbox and no resume. */
   constructor(options: SwitchboardOptions = {}, authenticator: Authenticator | null = null) {
     const all = {
-      maxConnections: 0,
       maxMessageSizeBytes: 65536,
       maxBufferedBytes: 1024 * 1024,
       rateLimitPerSecond: 0,
