@@ -43,7 +43,11 @@ export function readCommandLine(
     .version(version, "--version", "print the version")
     .helpOption("--help", "print this help")
     .helpCommand("help [command]", "print the help of a command")
-    .configureOutput({ writeOut: (text) => printed += text, writeErr: () => {} })
+    .configureOutput({
+      writeOut: (text) => printed += text,
+      writeErr: () => {},
+      getOutHasColors: () => false, // or else it asks the environment
+    })
     .exitOverride();
   const serve = program.command("serve", { isDefault: true })
     .description("serve clients; the command where none is named")
