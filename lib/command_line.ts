@@ -46,7 +46,8 @@ export function readCommandLine(
     .configureOutput({
       writeOut: (text) => printed += text,
       writeErr: () => {},
-      getOutHasColors: () => false, // or else it asks the environment
+      getOutHasColors: () => false, // or else they ask the environment
+      getErrHasColors: () => false,
     })
     .exitOverride();
   const serve = program.command("serve", { isDefault: true })
