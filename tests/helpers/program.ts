@@ -3,8 +3,10 @@
 const SOURCE = new URL("../../main.ts", import.meta.url).pathname;
 const PERMISSIONS = ["--allow-net", "--allow-env", "--allow-read", "--no-prompt"];
 
-/** The command that runs the program from its source. */
-export const fromSource: readonly string[] = [Deno.execPath(), "run", ...PERMISSIONS, SOURCE];
+/** The command that runs the program from its source, with the Deno that runs the tests or another one. */
+export function fromSource(deno: string = Deno.execPath()): readonly string[] {
+  return [deno, "run", ...PERMISSIONS, SOURCE];
+}
 
 export interface ProgramOptions {
   readonly command?: readonly string[];
@@ -67,12 +69,20 @@ class Output {
 export class ServingProgram implements AsyncDisposable {
   readonly #process: Deno.ChildProcess;
   readonly #stderr: Output;
+  /** What it has printed on stdout when it listened. */
+  readonly startLine: string;
   readonly url: string;
   readonly httpUrl: string;
 
-  private constructor(process: Deno.ChildProcess, stderr: Output, url: string) {
+  private constructor(
+    process: Deno.ChildProcess,
+    stderr: Output,
+    startLine: string,
+    url: string,
+  ) {
     this.#process = process;
     this.#stderr = stderr;
+    this.startLine = startLine;
     this.url = url;
     this.httpUrl = url.replace(/^ws/, "http");
   }
@@ -94,7 +104,7 @@ export class ServingProgram implements AsyncDisposable {
     await reader.cancel();
     const url = /wss?:\/\/\S+/.exec(printed)?.[0];
     if (url === undefined) throw new Error(`no address in ${JSON.stringify(printed)}`);
-    return new ServingProgram(process, stderr, url);
+    return new ServingProgram(process, stderr, printed, url);
   }
 
   get pid(): number {
@@ -128,7 +138,7 @@ export class ServingProgram implements AsyncDisposable {
 }
 
 function command(args: readonly string[], options: ProgramOptions): Deno.Command {
-  const [program, ...rest] = options.command ?? fromSource;
+  const [program, ...rest] = options.command ?? fromSource();
   return new Deno.Command(program!, {
     args: [...rest, ...args],
     stdin: "null",
