@@ -15,7 +15,7 @@ const CLOSE = {
 
 /**
  * The code with which each reason closes a connection. A reason is also the close frame's reason and, but for the
- * last three, the `code` of the error frame that goes before it.
+ * silent ones, the `code` of the error frame that goes before it.
  */
 export const CLOSE_CODES = {
   invalid_message: CLOSE.POLICY_VIOLATION,
@@ -25,6 +25,7 @@ export const CLOSE_CODES = {
   unauthorized: CLOSE.POLICY_VIOLATION,
   forbidden: CLOSE.POLICY_VIOLATION,
   rate_limited: CLOSE.POLICY_VIOLATION,
+  disconnected: CLOSE.POLICY_VIOLATION,
   id_taken: CLOSE.CONFLICT,
   replaced: CLOSE.CONFLICT,
   message_too_large: CLOSE.MESSAGE_TOO_BIG,
@@ -37,14 +38,28 @@ export const CLOSE_CODES = {
 /** Why the server closes a connection. */
 export type CloseReason = keyof typeof CLOSE_CODES;
 
-/** Reasons of which the client hears in the close frame alone. */
-type SilentReason = "shutting_down" | "overloaded" | "internal_error";
+/** Reasons of which the client hears in the close frame alone. `disconnected`: by the operator. */
+const SILENT_REASONS = ["disconnected", "shutting_down", "overloaded", "internal_error"] as const;
+type SilentReason = (typeof SILENT_REASONS)[number];
 
 /** Errors after which the connection stays open. */
-type MildError = "already_registered" | "target_not_found" | "mailbox_full" | "unavailable";
+const MILD_ERRORS = [
+  "already_registered",
+  "target_not_found",
+  "mailbox_full",
+  "unavailable",
+] as const;
 
 /** The `code` of an error frame. */
-export type ErrorCode = Exclude<CloseReason, SilentReason> | MildError;
+export type ErrorCode = Exclude<CloseReason, SilentReason> | (typeof MILD_ERRORS)[number];
+
+/** Every code that an error frame can have. */
+export const ERROR_CODES: readonly ErrorCode[] = [
+  ...Object.keys(CLOSE_CODES).filter((reason): reason is Exclude<CloseReason, SilentReason> =>
+    !SILENT_REASONS.includes(reason as SilentReason)
+  ),
+  ...MILD_ERRORS,
+];
 
 /** Whether a client that is closed for this reason gives its ID up, even if it asked for a resume. */
 export function isFinal(reason: CloseReason): boolean {
