@@ -59,6 +59,12 @@ const MAX_EXPLAINED_CHARS = 1024 * 1024;
 
 export class Connection implements Link {
   readonly address: string;
+  /** When the request to connect came, in milliseconds of the server's clock. */
+  readonly connectedAtMs: number;
+  /** Messages that have come from it since it registered, whatever became of them. */
+  messagesIn = 0;
+  /** Frames that were sent to it, the server's own answers among them. */
+  messagesOut = 0;
   readonly #socket: Socket;
   readonly #requestToken: string | null;
   readonly #surroundings: Surroundings;
@@ -81,11 +87,28 @@ export class Connection implements Link {
   ) {
     const { clock, options } = surroundings;
     this.address = address;
+    this.connectedAtMs = clock.now();
     this.#socket = socket;
     this.#requestToken = requestToken;
     this.#surroundings = surroundings;
-    this.#bucket = new TokenBucket(options.rateLimitPerSecond, options.rateBurst, clock.now());
+    const nowMs = this.connectedAtMs;
+    this.#bucket = new TokenBucket(options.rateLimitPerSecond, options.rateBurst, nowMs);
     this.#backlog = new Backlog(socket, options, clock, () => this.close("overloaded"));
+  }
+
+  /** The client that it serves; null before it has registered, and once it is closing. */
+  get client(): Client | null {
+    return this.#client;
+  }
+
+  /** Why the server closes it, or has closed it; null where it did not. */
+  get closedFor(): CloseReason | null {
+    return this.#closedFor;
+  }
+
+  /** UTF-8 bytes that wait to be sent to it. */
+  get waitingBytes(): number {
+    return this.#socket.bufferedAmount;
   }
 
   /** Whether the upgrade is done. */
@@ -200,6 +223,7 @@ export class Connection implements Link {
   #handle(client: Client, text: string): void {
     const { clock, events, router } = this.#surroundings;
     const receivedAtMs = clock.now();
+    this.messagesIn++;
     if (!this.#bucket.take(1, receivedAtMs)) return this.#refuseRate(targetOf(text));
     const envelope = readEnvelope(text);
     const { members, targetId } = envelope;
@@ -284,6 +308,7 @@ export class Connection implements Link {
     if (!this.isServed || !this.#backlog.admits(frame)) return false;
     try {
       this.#socket.send(frame);
+      this.messagesOut++;
       return true;
     } catch (error) {
       this.#surroundings.events.crashed("send", error);
