@@ -25,8 +25,13 @@ export interface Message {
 
 export interface Events {
   connected(address: string): void;
-  /** `code` is that of the close frame which ended it, 0 where none did. */
-  disconnected(address: string, code: number): void;
+  /**
+   * A connection has ended.
+   *
+   * @param code of the close frame which ended it, 0 where none did
+   * @param reason why the server closed it; null where it did not
+   */
+  disconnected(address: string, code: number, reason: CloseReason | null): void;
   registered(client: ClientInfo): void;
   /** A client's connection was lost, and its ID is held for a resume. */
   held(client: ClientInfo): void;
@@ -34,6 +39,8 @@ export interface Events {
   sent(from: ClientInfo, targetId: string, message: Message): void;
   /** A message waits in the mailbox for a client that is not connected. */
   kept(from: ClientInfo, targetId: string, message: Message): void;
+  /** A message that was kept for a client has been sent to it. */
+  keptDelivered(client: ClientInfo): void;
   broadcast(from: ClientInfo, recipients: number, message: Message): void;
   /** An error frame was sent. */
   failed(code: ErrorCode, subject: Subject): void;
@@ -47,4 +54,70 @@ export interface Events {
   listenerFailed(error: unknown): void;
   /** Something threw that must not: a mistake in the server. */
   crashed(where: string, error: unknown): void;
+}
+
+/** Tells two observers of everything, one after the other. */
+export function tellBoth(first: Events, second: Events): Events {
+  return {
+    connected(address) {
+      first.connected(address);
+      second.connected(address);
+    },
+    disconnected(address, code, reason) {
+      first.disconnected(address, code, reason);
+      second.disconnected(address, code, reason);
+    },
+    registered(client) {
+      first.registered(client);
+      second.registered(client);
+    },
+    held(client) {
+      first.held(client);
+      second.held(client);
+    },
+    unregistered(client) {
+      first.unregistered(client);
+      second.unregistered(client);
+    },
+    sent(from, targetId, message) {
+      first.sent(from, targetId, message);
+      second.sent(from, targetId, message);
+    },
+    kept(from, targetId, message) {
+      first.kept(from, targetId, message);
+      second.kept(from, targetId, message);
+    },
+    keptDelivered(client) {
+      first.keptDelivered(client);
+      second.keptDelivered(client);
+    },
+    broadcast(from, recipients, message) {
+      first.broadcast(from, recipients, message);
+      second.broadcast(from, recipients, message);
+    },
+    failed(code, subject) {
+      first.failed(code, subject);
+      second.failed(code, subject);
+    },
+    closing(reason, subject) {
+      first.closing(reason, subject);
+      second.closing(reason, subject);
+    },
+    clusterJoined() {
+      first.clusterJoined();
+      second.clusterJoined();
+    },
+    clusterLost(error) {
+      first.clusterLost(error);
+      second.clusterLost(error);
+    },
+    listenerFailed(error) {
+      first.listenerFailed(error);
+      second.listenerFailed(error);
+    },
+    crashed(where, error) {
+      first.crashed(where, error);
+      second.crashed(where, error);
+    },
+  };
 }

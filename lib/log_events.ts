@@ -40,6 +40,10 @@ export function logEvents(log: Log): Events {
     kept(from, targetId, message) {
       if (info) writeMessage(log, "📥 Message kept for", from, targetId, message);
     },
+    keptDelivered(client) {
+      if (!debug) return;
+      log.write("debug", `Kept message delivered to ${client.id}`, () => clientFields(client));
+    },
     broadcast(from, recipients, message) {
       if (!info) return;
       const type = typeName(message);

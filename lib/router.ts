@@ -233,6 +233,7 @@ export class Router {
     for (const message of this.#mailbox.take(client.room.name, client.id)) {
       if (message.sender instanceof Report && message.sender.to !== client) continue; // an older one's
       if (!client.link?.send(message.frame)) this.#expired(message);
+      else if (message.sender !== null) this.#events.keptDelivered(client); // the others are reports
     }
   }
 

@@ -247,7 +247,7 @@ export class Server {
     this.#addresses.remove(connection.address);
     this.#unregistered.delete(connection);
     connection.ended(code);
-    this.#parts.events.disconnected(connection.address, code);
+    this.#parts.events.disconnected(connection.address, code, connection.closedFor);
     if (this.#connections.size === 0) this.#onAllEnded();
   }
 

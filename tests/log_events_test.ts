@@ -50,8 +50,9 @@ testPure("the lines that users of the protocol know, to the letter", () => {
 testPure("all other lines", () => {
   const lines = textOf((events) => {
     events.connected("192.0.2.9");
-    events.disconnected("192.0.2.9", 1001);
+    events.disconnected("192.0.2.9", 1001, null);
     events.held(sender);
+    events.keptDelivered(sender);
     events.failed("target_not_found", sender);
     events.failed("invalid_message", stranger);
     events.closing("replaced", sender);
@@ -65,6 +66,7 @@ testPure("all other lines", () => {
     "DEBUG - Connection opened: 192.0.2.9",
     "DEBUG - Connection closed: 192.0.2.9 (1001)",
     "INFO - ⏳ Client lost, ID held: sender_001",
+    "DEBUG - Kept message delivered to sender_001",
     "DEBUG - Error sent to sender_001: target_not_found",
     "DEBUG - Error sent to 192.0.2.9: invalid_message",
     "DEBUG - Closing sender_001: replaced",
@@ -86,7 +88,7 @@ testPure("JSON lines carry the fields", () => {
     events.broadcast(inLobby, 3, message("offer"));
     events.failed("mailbox_full", inLobby);
     events.closing("overloaded", stranger);
-    events.disconnected("192.0.2.9", 1005);
+    events.disconnected("192.0.2.9", 1005, null);
   });
   assert.deepEqual(lines.map(({ level: _, msg: __, ...fields }) => fields), [
     client,
@@ -170,12 +172,13 @@ testPure("nothing is built for a level that is off", () => {
   };
   const events = logEvents(log);
   events.connected("192.0.2.1");
-  events.disconnected("192.0.2.1", 1000);
+  events.disconnected("192.0.2.1", 1000, null);
   events.registered(untouchable);
   events.held(untouchable);
   events.unregistered(untouchable);
   events.sent(untouchable, "bob", untouchable);
   events.kept(untouchable, "bob", untouchable);
+  events.keptDelivered(untouchable);
   events.broadcast(untouchable, 1, untouchable);
   events.failed("target_not_found", untouchable);
   events.closing("replaced", untouchable);

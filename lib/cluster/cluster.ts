@@ -185,9 +185,9 @@ export class Cluster implements OtherNodes {
   #deliverMail(client: Client, mail: readonly DirectMessage[]): void {
     for (const { frame, sender } of mail) {
       if (!client.link?.send(frame)) return;
-      if (sender !== null) {
-        this.#publish(sender.node, { kind: "receipt", messageId: sender.messageId });
-      }
+      if (sender === null) continue;
+      this.#events.keptDelivered(client);
+      this.#publish(sender.node, { kind: "receipt", messageId: sender.messageId });
     }
   }
 

@@ -10,6 +10,7 @@ export const noEvents: Events = {
   unregistered() {},
   sent() {},
   kept() {},
+  keptDelivered() {},
   broadcast() {},
   failed() {},
   closing() {},
@@ -45,6 +46,7 @@ export class RecordedEvents implements Events {
   unregistered: Events["unregistered"] = ({ id }) => this.#put(`unregistered ${id}`);
   sent: Events["sent"] = ({ id }, targetId) => this.#put(`sent ${id} ${targetId}`);
   kept: Events["kept"] = ({ id }, targetId) => this.#put(`kept ${id} ${targetId}`);
+  keptDelivered: Events["keptDelivered"] = ({ id }) => this.#put(`keptDelivered ${id}`);
   broadcast: Events["broadcast"] = ({ id }, count) => this.#put(`broadcast ${id} ${count}`);
   failed: Events["failed"] = (code) => this.#put(`failed ${code}`);
   closing: Events["closing"] = (reason) => this.#put(`closing ${reason}`);
