@@ -104,6 +104,21 @@ export class Server {
     return this.#listener.addr;
   }
 
+  /** All sockets: those that have not registered, and those that are closing, among them. */
+  get connections(): ReadonlySet<Connection> {
+    return this.#connections;
+  }
+
+  /** How many clients are registered and connected. */
+  get clients(): number {
+    return this.#router.connected;
+  }
+
+  /** How many messages wait in the mailbox; in a cluster, of this node's clients. */
+  get keptMessages(): number {
+    return this.#cluster?.kept ?? this.#router.kept;
+  }
+
   /** Whether it speaks wss and https. */
   get isSecure(): boolean {
     return this.#parts.tls !== null;
@@ -177,7 +192,7 @@ export class Server {
   #health(): Response {
     const report = {
       status: this.#status(),
-      clients: this.#router.connected,
+      clients: this.clients,
       version: this.#parts.version,
       uptime_seconds: Math.floor((this.#parts.clock.now() - this.#startedAtMs) / 1000),
     };
