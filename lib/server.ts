@@ -9,6 +9,7 @@ import type { Events } from "./events.ts";
 import { bearerToken, checkHandshake, type Refusal, refuse, wantsWebSocket } from "./handshake.ts";
 import { iceServers } from "./ice.ts";
 import { AddressCounter } from "./limits.ts";
+import { Listener } from "./listener.ts";
 import type { Options } from "./options.ts";
 import { Pages } from "./pages.ts";
 import { Registrar } from "./registrar.ts";
@@ -27,8 +28,6 @@ export interface Parts {
   isMemoryTight(): boolean;
 }
 
-/** How often it is looked whether anybody listens. */
-const LISTENER_CHECK_MS = 500;
 /** Of the drain timeout: the rest is for the process to end. */
 const DRAIN_SHARE = 0.9;
 /** How many times within the idle timeout it is looked whether clients read. */
@@ -46,10 +45,7 @@ export class Server {
   readonly #connections = new Set<Connection>();
   readonly #addresses = new AddressCounter();
   readonly #unregistered: Deadlines<Connection>;
-  #listener: Deno.HttpServer<Deno.NetAddr>;
-  /** Why the listener ended, where the runtime has said so. */
-  #listenerError: unknown = null;
-  #cancelCheck = () => {};
+  readonly #listener: Listener;
   #isDraining = false;
   #onAllEnded = () => {};
   #cancelLook = () => {};
@@ -89,8 +85,12 @@ export class Server {
       options.registerTimeoutMs,
       (connection) => this.#giveUp(connection),
     );
-    this.#listener = this.#listen(options.port);
-    this.#keepListening();
+    this.#listener = new Listener(
+      { hostname: options.host, port: options.port, ...parts.tls },
+      clock,
+      events,
+      (request, peer) => this.#answer(request, peer),
+    );
     if (options.idleTimeoutMs > 0) this.#lookAgain();
   }
 
@@ -101,7 +101,7 @@ export class Server {
 
   /** Where it listens; the port that was picked, where 0 was asked for. */
   get address(): Deno.NetAddr {
-    return this.#listener.addr;
+    return this.#listener.address;
   }
 
   /** All sockets: those that have not registered, and those that are closing, among them. */
@@ -122,62 +122,6 @@ export class Server {
   /** Whether it speaks wss and https. */
   get isSecure(): boolean {
     return this.#parts.tls !== null;
-  }
-
-  #listen(port: number): Deno.HttpServer<Deno.NetAddr> {
-    const listener = Deno.serve(
-      {
-        hostname: this.#options.host,
-        port,
-        ...this.#parts.tls,
-        onListen: () => {},
-        onError: (error) => this.#crashed(error),
-      },
-      (request, info) => this.#answer(request, info.remoteAddr.hostname),
-    );
-    this.#listenerError = null;
-    listener.finished.catch((error) => {
-      if (listener === this.#listener) this.#listenerError = error;
-    });
-    return listener;
-  }
-
-  /**
-   * Running out of file descriptors ends the runtime's listener, but not the connections: so listen again. Deno 2.4 does not
-   * say so before the last half-sent request is gone; but as long as one listens, nobody else can.
-   */
-  #keepListening(): void {
-    this.#cancelCheck = this.#parts.clock.after(LISTENER_CHECK_MS, () => {
-      if (!this.#isListening()) this.#listenAgain();
-      this.#keepListening();
-    });
-  }
-
-  #isListening(): boolean {
-    const { hostname, port } = this.address;
-    try {
-      Deno.listen({ hostname, port }).close();
-      return false;
-    } catch (error) {
-      // Anything else, such as too many open files, does not tell: the next time it may.
-      if (!(error instanceof Deno.errors.AddrInUse)) this.#parts.events.listenerFailed(error);
-      return true;
-    }
-  }
-
-  #listenAgain(): void {
-    const { events } = this.#parts;
-    events.listenerFailed(this.#listenerError ?? new Error("the runtime has ended it"));
-    try {
-      this.#listener = this.#listen(this.address.port);
-    } catch (error) {
-      events.listenerFailed(error);
-    }
-  }
-
-  #crashed(error: unknown): Response {
-    this.#parts.events.crashed("request", error);
-    return new Response("Internal error.\n", { status: 500 });
   }
 
   #answer(request: Request, peer: string): Response {
@@ -281,7 +225,6 @@ export class Server {
    */
   async drain(timeoutMs: number = this.#options.drainTimeoutMs): Promise<void> {
     this.#isDraining = true;
-    this.#cancelCheck();
     this.#cancelLook();
     this.#router.giveUpKept();
     const allEnded = new Promise<void>((resolve) => this.#onAllEnded = resolve);
@@ -297,7 +240,7 @@ export class Server {
   }
 
   async #end(): Promise<void> {
-    await Promise.all([this.#cluster?.end(), this.#listener.shutdown()]);
+    await Promise.all([this.#cluster?.end(), this.#listener.stop()]);
   }
 }
 
