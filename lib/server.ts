@@ -11,9 +11,10 @@ import { iceServers } from "./ice.ts";
 import { AddressCounter } from "./limits.ts";
 import { Listener } from "./listener.ts";
 import type { Options } from "./options.ts";
-import { Pages } from "./pages.ts";
+import { readPages } from "./pages.ts";
 import { Registrar } from "./registrar.ts";
 import { Router } from "./router.ts";
+import type { StaticFiles } from "./static_files.ts";
 
 /** What a server is made of, beside its options. */
 export interface Parts {
@@ -36,7 +37,7 @@ const LOOKS_PER_IDLE_TIMEOUT = 8;
 export class Server {
   readonly #options: Options;
   readonly #parts: Parts;
-  readonly #pages: Pages;
+  readonly #pages: StaticFiles;
   readonly #router: Router;
   readonly #cluster: Cluster | null;
   readonly #surroundings: Surroundings;
@@ -59,7 +60,7 @@ export class Server {
     const { clock, events, authenticator } = parts;
     this.#options = options;
     this.#parts = parts;
-    this.#pages = new Pages(!options.noPage);
+    this.#pages = readPages(!options.noPage);
     this.#router = new Router(options, clock, events);
     this.#cluster = options.redisUrl === undefined
       ? null

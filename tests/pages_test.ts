@@ -8,7 +8,7 @@ async function get(url: string, init?: RequestInit): Promise<{ response: Respons
   return { response, body: await response.text() };
 }
 
-Deno.test("Pages serves the page with a strict policy and every file that it names", async () => {
+Deno.test("the public port serves the page with a strict policy and every file that it names", async () => {
   await using server = startServer();
   const { response, body } = await get(`${server.httpUrl}/`);
   assert.equal(response.status, 200);
@@ -36,7 +36,7 @@ async function assertServed(urls: Set<string>): Promise<void> {
   }
 }
 
-Deno.test("Pages serves the client to pages of any origin", async () => {
+Deno.test("the public port serves the client to pages of any origin", async () => {
   await using server = startServer();
   const { response, body } = await get(`${server.httpUrl}/client.js`);
   assert.equal(response.headers.get("access-control-allow-origin"), "*");
@@ -45,7 +45,7 @@ Deno.test("Pages serves the client to pages of any origin", async () => {
   assert.doesNotMatch(body, /^import /m);
 });
 
-Deno.test("Pages answers HEAD without a body, and what a browser has already with 304", async () => {
+Deno.test("the public port answers HEAD without a body, and what a browser has already with 304", async () => {
   await using server = startServer();
   const head = await get(`${server.httpUrl}/client.js`, { method: "HEAD" });
   assert.equal(head.response.status, 200);
@@ -68,7 +68,7 @@ Deno.test("--no-page takes the page away with its files, and leaves the client",
   assert.equal((await get(`${server.httpUrl}/client.js`)).response.status, 200);
 });
 
-Deno.test("Pages serves nothing else of the folder, and nothing out of it", async () => {
+Deno.test("the public port serves nothing else of the folder, and nothing out of it", async () => {
   await using server = startServer();
   const paths = [
     "/page/",

@@ -1,0 +1,69 @@
+/** Files for browsers: read once, and answered from memory. */
+
+import { createHash } from "node:crypto";
+
+const TYPES: Readonly<Record<string, string>> = {
+  css: "text/css; charset=utf-8",
+  html: "text/html; charset=utf-8",
+  js: "text/javascript; charset=utf-8",
+  svg: "image/svg+xml",
+};
+
+/** For a page: only from here, and nothing that stands in the page itself (CSP level 3). */
+export const PAGE_POLICY = {
+  "content-security-policy": [
+    "default-src 'none'",
+    "script-src 'self'",
+    "style-src 'self'",
+    "img-src 'self'",
+    "connect-src 'self'",
+    "base-uri 'none'",
+    "form-action 'none'",
+    "frame-ancestors 'none'",
+    "require-trusted-types-for 'script'",
+  ].join("; "),
+};
+
+type FixedHeaders = Readonly<Record<string, string>>;
+
+interface File {
+  readonly body: Uint8Array<ArrayBuffer>;
+  readonly headers: FixedHeaders & { readonly etag: string };
+}
+
+export class StaticFiles {
+  readonly #files = new Map<string, File>();
+
+  /**
+   * Reads a file.
+   *
+   * @param path under which it is asked for
+   * @param more headers that not all files have
+   */
+  add(path: string, url: URL, more: FixedHeaders = {}): void {
+    const body = Deno.readFileSync(url);
+    const extension = path.endsWith("/") ? "html" : path.slice(path.lastIndexOf(".") + 1);
+    const hash = createHash("sha256").update(body).digest("base64url");
+    const headers = {
+      "content-type": TYPES[extension]!,
+      "content-length": String(body.length), // in the answer to HEAD too, which has no body
+      "x-content-type-options": "nosniff",
+      "referrer-policy": "no-referrer",
+      "cache-control": "no-cache", // kept, but asked for again: an update of the server is an update of the page
+      etag: `"${hash}"`,
+      ...more,
+    };
+    this.#files.set(path, { body, headers });
+  }
+
+  /** The answer to a GET or HEAD request; null where there is no such file. */
+  answer(pathname: string, { method, headers }: Request): Response | null {
+    const file = this.#files.get(pathname);
+    if (file === undefined) return null;
+    if (headers.get("if-none-match") === file.headers.etag) {
+      const { "content-length": _, ...rest } = file.headers;
+      return new Response(null, { status: 304, headers: rest });
+    }
+    return new Response(method === "HEAD" ? null : file.body, { headers: file.headers });
+  }
+}
