@@ -2,10 +2,10 @@
 
 /** The page at `/` in Chromium, used as a person uses it: by what is written on its fields and buttons. */
 
-import axe from "axe-core";
 import assert from "node:assert/strict";
 import type { Locator, Page } from "playwright-core";
 import { createAuthenticator, signToken } from "../../lib/auth.ts";
+import { assertAccessible } from "../helpers/accessibility.ts";
 import { isChromiumMissing, TestBrowser } from "../helpers/chromium.ts";
 import { RecordedEvents } from "../helpers/events.ts";
 import { startServer } from "../helpers/server.ts";
@@ -195,15 +195,6 @@ for (const colorScheme of ["light", "dark"] as const) {
     await page.getByLabel("another device").check();
     await assertAccessible(page);
   });
-}
-
-async function assertAccessible(page: Page): Promise<void> {
-  await page.evaluate(axe.source);
-  const { violations, passes } = await page.evaluate(() =>
-    (globalThis as unknown as { axe: typeof axe }).axe.run()
-  );
-  assert.ok(passes.some(({ id }) => id === "color-contrast"));
-  assert.deepEqual(violations.map(({ id, nodes }) => [id, nodes.map(({ html }) => html)]), []);
 }
 
 test("the page fits a narrow screen", async (browser) => {
