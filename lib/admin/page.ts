@@ -1,0 +1,23 @@
+/** The files of the admin page. */
+
+import { PAGE_POLICY, StaticFiles } from "../static_files.ts";
+
+const FILES = [
+  "admin.css",
+  "admin.js",
+  "chart.js",
+  "clients.js",
+  "counts.js",
+  "disconnect.js",
+  "format.js",
+  "icon.svg",
+  "timeline.js",
+];
+
+/** Reads the page and what it consists of, once. */
+export function readAdminPage(): StaticFiles {
+  const files = new StaticFiles();
+  files.add("/", new URL("../web/admin/index.html", import.meta.url), PAGE_POLICY);
+  for (const name of FILES) files.add(`/${name}`, new URL(`../web/admin/${name}`, import.meta.url));
+  return files;
+}

@@ -1,0 +1,93 @@
+// @ts-check
+/** The last ten minutes: what the server counts since its start, turned into what happens in a second. */
+
+const MAX_POINTS = 600;
+
+/**
+ * @typedef {object} Sample as `/api/overview` gives it
+ * @property {number} time_ms
+ * @property {number} connections
+ * @property {number} clients
+ * @property {number} kept_messages
+ * @property {number} waiting_bytes
+ * @property {number} memory_bytes
+ * @property {number} cpu_seconds
+ * @property {number} opened
+ * @property {number} messages
+ * @property {number} deliveries
+ * @property {number} errors
+ */
+
+/**
+ * @typedef {object} Point
+ * @property {number} timeMs
+ * @property {number} connections
+ * @property {number} clients
+ * @property {number} keptMessages
+ * @property {number} waitingBytes
+ * @property {number} memoryBytes
+ * @property {number} cpuShare of one core
+ * @property {number} opened connections a second
+ * @property {number} messages a second, from clients
+ * @property {number} deliveries a second
+ * @property {number} errors a second
+ */
+
+export class Timeline {
+  /** @type {Point[]} */
+  #points = [];
+  /** @type {Sample | undefined} */
+  #last;
+  #startedAt = "";
+  #taken = 0;
+
+  /** @returns {readonly Point[]} the oldest first */
+  get points() {
+    return this.#points;
+  }
+
+  /** How many samples of the server are known: it is asked for those after them. */
+  get taken() {
+    return this.#taken;
+  }
+
+  /**
+   * @param {string} startedAt by which a server that was started again is known
+   * @param {number} taken
+   * @param {readonly Sample[]} samples
+   */
+  add(startedAt, taken, samples) {
+    if (startedAt !== this.#startedAt) {
+      this.#last = undefined; // it counts from zero again
+      this.#startedAt = startedAt;
+    }
+    this.#taken = taken;
+    for (const sample of samples) {
+      if (this.#last !== undefined) this.#points.push(toPoint(this.#last, sample));
+      this.#last = sample;
+    }
+    this.#points.splice(0, this.#points.length - MAX_POINTS);
+  }
+}
+
+/**
+ * @param {Sample} before
+ * @param {Sample} sample
+ * @returns {Point}
+ */
+function toPoint(before, sample) {
+  const seconds = Math.max(sample.time_ms - before.time_ms, 1) / 1000;
+  return {
+    timeMs: sample.time_ms,
+    connections: sample.connections,
+    clients: sample.clients,
+    keptMessages: sample.kept_messages,
+    waitingBytes: sample.waiting_bytes,
+    memoryBytes: sample.memory_bytes,
+    cpuShare: (sample.cpu_seconds - before.cpu_seconds) / seconds,
+    opened: (sample.opened - before.opened) / seconds,
+    messages: (sample.messages - before.messages) / seconds,
+    deliveries: (sample.deliveries - before.deliveries) / seconds,
+    errors: (sample.errors - before.errors) / seconds,
+  };
+}
