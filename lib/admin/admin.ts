@@ -1,0 +1,193 @@
+/** The admin listener: metrics, the list of clients and the way to disconnect one, and a page of it all. */
+
+import type { Clock } from "../clock.ts";
+import type { Events } from "../events.ts";
+import { Listener } from "../listener.ts";
+import type { Metrics } from "../metrics.ts";
+import type { CloseReason } from "../protocol.ts";
+import { type AdminAddress, writeAddress } from "./address.ts";
+import { listClients, type ListedConnection, readClientQuery } from "./client_list.ts";
+import type { Collector } from "./collector.ts";
+import { collectAll, cpuSeconds } from "./exposition.ts";
+import { guard } from "./guard.ts";
+import { History, type Sample } from "./history.ts";
+import { readAdminPage } from "./page.ts";
+
+/** What the admin listener needs of a server. */
+export interface WatchedServer {
+  readonly connections: ReadonlySet<ListedConnection & { close(reason: CloseReason): void }>;
+  /** How many clients are registered and connected. */
+  readonly clients: number;
+  /** How many messages wait in the mailbox. */
+  readonly keptMessages: number;
+}
+
+/** What the admin listener works with. */
+export interface AdminParts {
+  readonly version: string;
+  readonly clock: Clock;
+  readonly events: Events;
+  readonly metrics: Metrics;
+  readonly server: WatchedServer;
+  /** Undefined: none is needed. */
+  readonly password: string | undefined;
+}
+
+const CLIENTS_PATH = "/api/clients";
+
+/** Nothing of it is for other pages, or to be kept. */
+const HEADERS = {
+  "cache-control": "no-store",
+  "cross-origin-resource-policy": "same-origin",
+  "referrer-policy": "no-referrer",
+  "x-content-type-options": "nosniff",
+  "x-frame-options": "DENY",
+} as const;
+
+export class Admin {
+  readonly #hostname: string;
+  readonly #parts: AdminParts;
+  readonly #startedAt = new Date().toISOString();
+  readonly #page = readAdminPage();
+  readonly #history: History;
+  readonly #listener: Listener;
+  #collector: Promise<Collector> | null = null;
+
+  /**
+   * Starts to listen.
+   *
+   * @throws {Deno.errors.AddrInUse} and what else listening can throw
+   */
+  constructor({ hostname, port }: AdminAddress, parts: AdminParts) {
+    const { clock, events } = parts;
+    this.#hostname = hostname;
+    this.#parts = parts;
+    this.#listener = new Listener({ hostname, port }, clock, events, async (request) => {
+      const response = await this.#answer(request);
+      for (const [name, value] of Object.entries(HEADERS)) {
+        if (!response.headers.has(name)) response.headers.set(name, value);
+      }
+      return response;
+    });
+    this.#history = new History(clock, () => this.#sample());
+  }
+
+  /** Where it listens; the port that was picked, where 0 was asked for. */
+  get address(): AdminAddress {
+    return { hostname: this.#hostname, port: this.#listener.address.port };
+  }
+
+  /** The page's address. */
+  get url(): string {
+    return `http://${writeAddress(this.address)}/`;
+  }
+
+  #answer(request: Request): Response | Promise<Response> {
+    const url = URL.parse(request.url);
+    if (url === null) return text(400, "The request has no valid address.");
+    const { password } = this.#parts;
+    const refusal = guard(request, url, { hostname: this.#hostname, password });
+    if (refusal !== null) return refusal;
+    if (request.method === "DELETE") return this.#delete(url);
+    if (request.method !== "GET" && request.method !== "HEAD") {
+      return text(405, "Only GET, HEAD and DELETE are understood here.");
+    }
+    return this.#get(request, url);
+  }
+
+  #get(request: Request, { pathname, searchParams }: URL): Response | Promise<Response> {
+    switch (pathname) {
+      case "/metrics":
+        return this.#scrape();
+      case CLIENTS_PATH:
+        return this.#list(searchParams);
+      case "/api/overview":
+        return this.#overview(searchParams);
+    }
+    return this.#page.answer(pathname, request) ?? text(404, "Not found.");
+  }
+
+  async #scrape(): Promise<Response> {
+    this.#collector ??= collectAll(this.#parts);
+    const collector = await this.#collector;
+    const headers = { "content-type": collector.contentType };
+    return new Response(await collector.text(), { headers });
+  }
+
+  #list(parameters: URLSearchParams): Response {
+    const { clock, server } = this.#parts;
+    try {
+      const query = readClientQuery(parameters);
+      return Response.json(listClients(server.connections, query, Date.now() - clock.now()));
+    } catch (error) {
+      if (!(error instanceof RangeError)) throw error;
+      return text(400, `${error.message}.`);
+    }
+  }
+
+  #overview(parameters: URLSearchParams): Response {
+    const { version, metrics } = this.#parts;
+    const after = Number(parameters.get("after") ?? 0);
+    return Response.json({
+      version,
+      started_at: this.#startedAt,
+      errors: Object.fromEntries(metrics.errors),
+      closes: Object.fromEntries(metrics.closes),
+      taken: this.#history.taken,
+      samples: this.#history.after(Number.isSafeInteger(after) ? after : 0),
+    });
+  }
+
+  #sample(): Sample {
+    const { metrics, server } = this.#parts;
+    let waitingBytes = 0;
+    for (const connection of server.connections) waitingBytes += connection.waitingBytes;
+    return {
+      time_ms: Date.now(),
+      connections: server.connections.size,
+      clients: server.clients,
+      kept_messages: server.keptMessages,
+      waiting_bytes: waitingBytes,
+      memory_bytes: Deno.memoryUsage().rss,
+      cpu_seconds: cpuSeconds(),
+      opened: metrics.opened,
+      messages: metrics.direct + metrics.broadcasts,
+      deliveries: metrics.deliveries,
+      errors: metrics.failures,
+    };
+  }
+
+  /** `DELETE /api/clients/{id}?room=`, or `?id=` for the two IDs that no URL can have as its last part: `.` and `..`. */
+  #delete({ pathname, searchParams }: URL): Response {
+    const id = pathname === CLIENTS_PATH ? searchParams.get("id") : lastPart(pathname);
+    if (id === null) return text(404, "DELETE is for /api/clients/{id}.");
+    const roomName = searchParams.get("room") ?? "";
+    for (const connection of this.#parts.server.connections) {
+      const { client } = connection;
+      if (client === null || client.id !== id || client.roomName !== roomName) continue;
+      connection.close("disconnected");
+      return new Response(null, { status: 204 });
+    }
+    return text(404, "No such client is connected.");
+  }
+
+  /** Listens no more, and takes no more samples. */
+  async stop(): Promise<void> {
+    this.#history.stop();
+    await this.#listener.stop();
+  }
+}
+
+/** The ID in a path; null where it has none. */
+function lastPart(pathname: string): string | null {
+  const [, encoded] = /^\/api\/clients\/([^/]+)$/.exec(pathname) ?? [];
+  try {
+    return encoded === undefined ? null : decodeURIComponent(encoded);
+  } catch {
+    return null;
+  }
+}
+
+function text(status: number, message: string): Response {
+  return new Response(`${message}\n`, { status });
+}

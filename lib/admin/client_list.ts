@@ -1,0 +1,146 @@
+/** The clients as the admin listener lists them: filtered, sorted, a page at a time. */
+
+import { readChoice, readInteger } from "../units.ts";
+
+/** What is listed of a connection. */
+export interface ListedConnection {
+  readonly address: string;
+  readonly connectedAtMs: number;
+  readonly messagesIn: number;
+  readonly messagesOut: number;
+  readonly waitingBytes: number;
+  /** Null where it has not registered, or is closing: then it is not listed. */
+  readonly client: { readonly id: string; readonly roomName: string } | null;
+}
+
+type Client = ListedConnection & { readonly client: NonNullable<ListedConnection["client"]> };
+
+const SORT_KEYS = {
+  room: ({ client }: Client) => client.roomName,
+  id: ({ client }: Client) => client.id,
+  address: ({ address }: Client) => address,
+  connected_since: ({ connectedAtMs }: Client) => connectedAtMs,
+  messages_in: ({ messagesIn }: Client) => messagesIn,
+  messages_out: ({ messagesOut }: Client) => messagesOut,
+  waiting_bytes: ({ waitingBytes }: Client) => waitingBytes,
+} as const;
+
+type SortKey = keyof typeof SORT_KEYS;
+
+const SORT_NAMES = Object.keys(SORT_KEYS) as SortKey[];
+const DEFAULT_LIMIT = 50;
+const MAX_LIMIT = 500;
+
+/** What is asked for. */
+export interface ClientQuery {
+  /** Part of an ID, a room or an address, in lower case. */
+  readonly filter: string;
+  /** The one room; `""` for the default one; null for all. */
+  readonly room: string | null;
+  readonly sort: SortKey;
+  readonly isDescending: boolean;
+  readonly offset: number;
+  readonly limit: number;
+}
+
+/**
+ * Reads a query such as `?filter=cam&sort=-messages_in&offset=50&limit=50`.
+ *
+ * @throws {RangeError} that names the parameter and what it takes
+ */
+export function readClientQuery(parameters: URLSearchParams): ClientQuery {
+  const sort = parameters.get("sort") ?? "id";
+  const read = <Value>(name: string, reader: (text: string) => Value, text: string) => {
+    try {
+      return reader(text);
+    } catch (error) {
+      throw new RangeError(`${name} takes ${(error as Error).message}`);
+    }
+  };
+  const number = (name: string, min: number, max: number, byDefault: number) =>
+    read(name, (text) => readInteger(text, min, max), parameters.get(name) ?? String(byDefault));
+  return {
+    filter: (parameters.get("filter") ?? "").toLowerCase(),
+    room: parameters.get("room"),
+    sort: read("sort", (text) => readChoice(text, SORT_NAMES), sort.replace(/^-/, "")),
+    isDescending: sort.startsWith("-"),
+    offset: number("offset", 0, Number.MAX_SAFE_INTEGER, 0),
+    limit: number("limit", 1, MAX_LIMIT, DEFAULT_LIMIT),
+  };
+}
+
+/** One client, as JSON has it. */
+export interface ClientRow {
+  /** Null: the default room. */
+  readonly room: string | null;
+  readonly id: string;
+  readonly address: string;
+  /** ISO 8601. */
+  readonly connected_since: string;
+  readonly messages_in: number;
+  readonly messages_out: number;
+  readonly waiting_bytes: number;
+}
+
+export interface ClientPage {
+  /** How many clients there are, and how many of them match. */
+  readonly total: number;
+  readonly matching: number;
+  readonly offset: number;
+  readonly limit: number;
+  readonly clients: readonly ClientRow[];
+}
+
+/**
+ * One page of the clients that match.
+ *
+ * @param clockStartEpochMs what the server's clock calls 0, in milliseconds since 1970
+ */
+export function listClients(
+  connections: Iterable<ListedConnection>,
+  query: ClientQuery,
+  clockStartEpochMs: number,
+): ClientPage {
+  const clients = [...connections].filter(isClient);
+  const matching = clients.filter((client) => matches(client, query));
+  const { offset, limit } = query;
+  const page = sorted(matching, query).slice(offset, offset + limit);
+  return {
+    total: clients.length,
+    matching: matching.length,
+    offset,
+    limit,
+    clients: page.map((client) => toRow(client, clockStartEpochMs)),
+  };
+}
+
+function isClient(connection: ListedConnection): connection is Client {
+  return connection.client !== null;
+}
+
+function matches({ client, address }: Client, { filter, room }: ClientQuery): boolean {
+  if (room !== null && client.roomName !== room) return false;
+  return filter === "" || client.id.toLowerCase().includes(filter) ||
+    client.roomName.toLowerCase().includes(filter) || address.includes(filter);
+}
+
+function sorted(clients: readonly Client[], { sort, isDescending }: ClientQuery): Client[] {
+  const keyOf: (client: Client) => string | number = SORT_KEYS[sort];
+  const keyed = clients.map((client) => ({ client, key: keyOf(client) }));
+  const sign = isDescending ? -1 : 1;
+  keyed.sort((a, b) => a.key < b.key ? -sign : a.key > b.key ? sign : 0);
+  return keyed.map(({ client }) => client);
+}
+
+function toRow(connection: Client, clockStartEpochMs: number): ClientRow {
+  const { client, address, connectedAtMs, messagesIn, messagesOut, waitingBytes } = connection;
+  return {
+    room: client.roomName || null,
+    id: client.id,
+    address,
+    connected_since: new Date(clockStartEpochMs + connectedAtMs).toISOString(),
+    messages_in: messagesIn,
+    messages_out: messagesOut,
+    waiting_bytes: waitingBytes,
+  };
+}

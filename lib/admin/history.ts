@@ -1,0 +1,61 @@
+/** The last ten minutes, a sample a second, so that a page that has just been opened can show them. */
+
+import type { Clock } from "../clock.ts";
+
+const INTERVAL_MS = 1000;
+const MAX_SAMPLES = 600;
+
+/** What is sampled, as JSON has it. Counts of what has happened are since the start. */
+export interface Sample {
+  /** Milliseconds since 1970. */
+  readonly time_ms: number;
+  readonly connections: number;
+  readonly clients: number;
+  readonly kept_messages: number;
+  readonly waiting_bytes: number;
+  readonly memory_bytes: number;
+  readonly cpu_seconds: number;
+  /** Connections, those that are closed by now among them. */
+  readonly opened: number;
+  readonly messages: number;
+  readonly deliveries: number;
+  readonly errors: number;
+}
+
+export class History {
+  readonly #clock: Clock;
+  readonly #take: () => Sample;
+  readonly #samples: Sample[] = [];
+  #taken = 0;
+  #cancelTimer = () => {};
+
+  /** Takes the first sample at once. */
+  constructor(clock: Clock, take: () => Sample) {
+    this.#clock = clock;
+    this.#take = take;
+    this.#tick();
+  }
+
+  #tick(): void {
+    this.#samples.push(this.#take());
+    this.#taken++;
+    if (this.#samples.length > MAX_SAMPLES) this.#samples.shift();
+    this.#cancelTimer = this.#clock.after(INTERVAL_MS, () => this.#tick());
+  }
+
+  /** How many samples have been taken: for {@link after}, the next time. */
+  get taken(): number {
+    return this.#taken;
+  }
+
+  /** The samples after the first `taken` ones; of those that are still there. */
+  after(taken: number): readonly Sample[] {
+    const isOfAnother = taken > this.#taken; // the page has outlived a restart of the server
+    const missing = isOfAnother ? this.#taken : this.#taken - taken;
+    return missing === 0 ? [] : this.#samples.slice(-missing);
+  }
+
+  stop(): void {
+    this.#cancelTimer();
+  }
+}

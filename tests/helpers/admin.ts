@@ -1,0 +1,36 @@
+/** A server with its admin listener, in the test's own process. */
+
+import { Admin } from "../../lib/admin/admin.ts";
+import { systemClock } from "../../lib/clock.ts";
+import { tellBoth } from "../../lib/events.ts";
+import { Metrics } from "../../lib/metrics.ts";
+import type { GivenOptions } from "../../lib/options.ts";
+import { noEvents, RecordedEvents } from "./events.ts";
+import { startServer } from "./server.ts";
+
+export interface ServerWithAdmin extends AsyncDisposable {
+  /** `ws://127.0.0.1:…` */
+  readonly url: string;
+  /** `http://127.0.0.1:…`, without a path. */
+  readonly adminUrl: string;
+  readonly events: RecordedEvents;
+}
+
+/** Starts both. Options are written as on the command line; both are stopped when the test leaves the block. */
+export function startServerWithAdmin(given: GivenOptions = {}): ServerWithAdmin {
+  const metrics = new Metrics(systemClock);
+  const events = new RecordedEvents();
+  const { server, url, ...test } = startServer(given, { events: tellBoth(metrics, events) });
+  const address = { hostname: "127.0.0.1", port: 0 };
+  const parts = { version: "test", clock: systemClock, events: noEvents, metrics, server };
+  const admin = new Admin(address, { ...parts, password: given.adminPassword });
+  return {
+    url,
+    adminUrl: new URL(admin.url).origin,
+    events,
+    async [Symbol.asyncDispose]() {
+      await admin.stop();
+      await test[Symbol.asyncDispose]();
+    },
+  };
+}
