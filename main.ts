@@ -1,14 +1,17 @@
 /** The program: arguments and environment in, exit status out. */
 
 import config from "./deno.json" with { type: "json" };
+import { DEFAULT_ADMIN_ADDRESS, writeAddress } from "./lib/admin/address.ts";
+import { Admin, type AdminParts } from "./lib/admin/admin.ts";
 import { type Authenticator, createAuthenticator, signToken } from "./lib/auth.ts";
 import { systemClock } from "./lib/clock.ts";
 import { readCommandLine, type Task } from "./lib/command_line.ts";
-import type { Events } from "./lib/events.ts";
+import { type Events, tellBoth } from "./lib/events.ts";
 import { findFileLimit } from "./lib/file_limit.ts";
 import { createLog, LineWriter, type Log } from "./lib/log.ts";
 import { logEvents } from "./lib/log_events.ts";
 import { MemoryWatch } from "./lib/memory.ts";
+import { Metrics } from "./lib/metrics.ts";
 import { type Options, UsageError } from "./lib/options.ts";
 import { Server } from "./lib/server.ts";
 
@@ -50,7 +53,9 @@ async function serve(options: Options): Promise<void> {
     log.write("warn", `${lost} log lines were lost: stderr did not take them.`, () => ({ lost }));
   });
   const log = createLog(options.logLevel, options.logFormat, (line) => lines.put(line));
-  const events = logEvents(log);
+  const metrics = options.admin === null ? null : new Metrics(systemClock);
+  const logged = logEvents(log);
+  const events = metrics === null ? logged : tellBoth(metrics, logged);
   surviveMistakes(events);
 
   let server: Server | null = null;
@@ -70,9 +75,12 @@ async function serve(options: Options): Promise<void> {
   });
   const authenticator = await findAuthenticator(options, log);
   server = startServer(options, events, authenticator, () => memory?.isTight ?? false);
+  const admin = metrics && startAdmin(options, { metrics, events, server }, log);
   await server.join();
   const page = options.noPage ? "" : ` (see it work: ${pageUrl(server)})`;
-  print(Deno.stdout, `signalbox ${config.version} listens on ${webSocketUrl(server)}${page}\n`);
+  const line = `signalbox ${config.version} listens on ${webSocketUrl(server)}${page}\n`;
+  const adminLine = admin === null ? "" : `admin page: ${admin.url}\n`;
+  print(Deno.stdout, line + adminLine);
 }
 
 /** Null where nobody needs a token. */
@@ -112,6 +120,23 @@ function startServer(
     throw new Error(
       `cannot listen on --host ${host} --port ${port}${withTls}: ${messageOf(error)}`,
     );
+  }
+}
+
+type AdminRest = Pick<AdminParts, "metrics" | "events" | "server">;
+
+/** Starts the admin listener. Where nobody asked for it, the server does without rather than not start: then null. */
+function startAdmin(options: Options, rest: AdminRest, log: Log): Admin | null {
+  const { admin: asked, adminPassword: password } = options;
+  const address = asked ?? DEFAULT_ADMIN_ADDRESS;
+  try {
+    const parts = { version: config.version, clock: systemClock, password, ...rest };
+    return new Admin(address, parts);
+  } catch (error) {
+    const cannot = `cannot listen on --admin ${writeAddress(address)}: ${messageOf(error)}`;
+    if (asked !== undefined) throw new Error(cannot);
+    log.write("warn", `No admin page: ${cannot}`, () => ({}));
+    return null;
   }
 }
 

@@ -1,6 +1,12 @@
 /** Every option of the server, declared once: its flag, its unit, its default, its help. Variables follow from the flag. */
 
 import { readTrustedProxies } from "./address.ts";
+import {
+  DEFAULT_ADMIN_ADDRESS,
+  isLoopback,
+  readAdminAddress,
+  writeAddress,
+} from "./admin/address.ts";
 import { isTurnUrl, readIceUrl } from "./ice.ts";
 import { type Format, type Level, LOG_LEVELS } from "./log.ts";
 import type { DuplicateRule } from "./router.ts";
@@ -53,6 +59,18 @@ export const SETTINGS = {
     default: "8765",
     help: "public port; 0 picks a free one",
     read: (value) => readInteger(value, 0, 65535),
+  },
+  admin: {
+    flag: "--admin <address>",
+    help: "address and port of the admin listener, or off " +
+      `(default: ${writeAddress(DEFAULT_ADMIN_ADDRESS)}, or none if that is taken)`,
+    read: readAdminAddress,
+  },
+  adminPassword: {
+    flag: "--admin-password <password>",
+    help: "needed for an admin address other than loopback; HTTP Basic, any user name",
+    secret: true,
+    read: readPassword,
   },
   noPage: {
     flag: "--no-page",
@@ -244,7 +262,15 @@ export function readOptions(
 }
 
 /** @throws {UsageError} where one option needs another */
-function checkCombination({ tlsCert, tlsKey, iceServers, turnSecret }: Options): void {
+function checkCombination(options: Options): void {
+  const { admin, adminPassword, tlsCert, tlsKey, iceServers, turnSecret } = options;
+  if (admin && adminPassword === undefined && !isLoopback(admin.hostname)) {
+    throw new UsageError(
+      `--admin ${
+        writeAddress(admin)
+      } can be reached from other machines: it needs --admin-password`,
+    );
+  }
   if ((tlsCert === undefined) !== (tlsKey === undefined)) {
     throw new UsageError("--tls-cert and --tls-key go together: one of them is missing");
   }
@@ -255,6 +281,11 @@ function checkCombination({ tlsCert, tlsKey, iceServers, turnSecret }: Options):
   if (!hasTurn && turnSecret !== undefined) {
     throw new UsageError("--turn-secret needs an --ice-server with a TURN URL to be used for");
   }
+}
+
+function readPassword(password: string): string {
+  if (password !== "") return password;
+  throw new RangeError("a password of at least one character");
 }
 
 function readAuthSecret(secret: string): string {

@@ -12,6 +12,8 @@ export interface ProgramOptions {
   readonly command?: readonly string[];
   readonly env?: Record<string, string>;
   readonly cwd?: string;
+  /** Where nothing is said of the admin listener, there is none: several programs run at a time. */
+  readonly hasDefaultAdmin?: true;
 }
 
 /** What a process has left when it ended. */
@@ -73,18 +75,18 @@ export class ServingProgram implements AsyncDisposable {
   readonly startLine: string;
   readonly url: string;
   readonly httpUrl: string;
+  /** Undefined where it has no admin listener. */
+  readonly adminUrl: string | undefined;
 
-  private constructor(
-    process: Deno.ChildProcess,
-    stderr: Output,
-    startLine: string,
-    url: string,
-  ) {
+  private constructor(process: Deno.ChildProcess, stderr: Output, startLine: string) {
+    const url = /wss?:\/\/\S+/.exec(startLine)?.[0];
+    if (url === undefined) throw new Error(`no address in ${JSON.stringify(startLine)}`);
     this.#process = process;
     this.#stderr = stderr;
     this.startLine = startLine;
     this.url = url;
     this.httpUrl = url.replace(/^ws/, "http");
+    this.adminUrl = /^admin page: (\S+)$/m.exec(startLine)?.[1];
   }
 
   /** Starts it on a free port of loopback; resolves once it listens. */
@@ -92,7 +94,9 @@ export class ServingProgram implements AsyncDisposable {
     args: readonly string[] = [],
     options: ProgramOptions = {},
   ): Promise<ServingProgram> {
-    const process = command(["--host", "127.0.0.1", "--port", "0", ...args], options).spawn();
+    const fresh = ["--host", "127.0.0.1", "--port", "0"];
+    if (!options.hasDefaultAdmin) fresh.push("--admin", "off");
+    const process = command([...fresh, ...args], options).spawn();
     const stderr = new Output(process.stderr);
     const reader = process.stdout.pipeThrough(new TextDecoderStream()).getReader();
     let printed = "";
@@ -102,9 +106,7 @@ export class ServingProgram implements AsyncDisposable {
       printed += value;
     }
     await reader.cancel();
-    const url = /wss?:\/\/\S+/.exec(printed)?.[0];
-    if (url === undefined) throw new Error(`no address in ${JSON.stringify(printed)}`);
-    return new ServingProgram(process, stderr, printed, url);
+    return new ServingProgram(process, stderr, printed);
   }
 
   get pid(): number {
