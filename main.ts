@@ -1,7 +1,7 @@
 /** The program: arguments and environment in, exit status out. */
 
 import config from "./deno.json" with { type: "json" };
-import { DEFAULT_ADMIN_ADDRESS, writeAddress } from "./lib/admin/address.ts";
+import { DEFAULT_ADMIN_ADDRESS, writeAddress } from "./lib/admin_address.ts";
 import { Admin, type AdminParts } from "./lib/admin/admin.ts";
 import { type Authenticator, createAuthenticator, signToken } from "./lib/auth.ts";
 import { systemClock } from "./lib/clock.ts";

@@ -6,7 +6,7 @@ import {
   isLoopback,
   readAdminAddress,
   writeAddress,
-} from "./admin/address.ts";
+} from "./admin_address.ts";
 import { isTurnUrl, readIceUrl } from "./ice.ts";
 import { type Format, type Level, LOG_LEVELS } from "./log.ts";
 import type { DuplicateRule } from "./router.ts";

@@ -13,7 +13,6 @@ interface Rule {
 
 /** What knows connections, and so is known by nothing that only parses, decides or routes. */
 const SHELL = [
-  "lib/admin.ts",
   "lib/admin/",
   "lib/cluster/",
   "lib/connection.ts",
@@ -81,10 +80,17 @@ const RULES: readonly Rule[] = [
 ];
 
 /** Packages that few need and that cost time at the start: imported by `import()` where an option asks for them. */
-const LAZY_PACKAGES = ["jose", "redis"];
+const LAZY_PACKAGES = ["jose", "prom-client", "redis"];
 
 /** Who may speak to the runtime, and who may read what the user gave. */
-const DENO_USERS = ["main.ts", "lib/pages.ts", "lib/server.ts"];
+const DENO_USERS = [
+  "main.ts",
+  "lib/admin/admin.ts",
+  "lib/admin/exposition.ts",
+  "lib/listener.ts",
+  "lib/server.ts",
+  "lib/static_files.ts",
+];
 const INPUT_USERS = ["main.ts"];
 
 interface Import {

@@ -51,6 +51,27 @@ const EXPECTED: Readonly<Record<Name, Expectation>> = {
     bad: ["65536", "-1", "http", "80.5"],
     takes: "a whole number from 0 to 65535",
   },
+  admin: {
+    flag: "--admin",
+    variable: "SIGNALBOX_ADMIN",
+    byDefault: undefined,
+    good: [
+      ["off", null],
+      ["127.0.0.1:0", { hostname: "127.0.0.1", port: 0 }],
+      ["localhost:8766", { hostname: "localhost", port: 8766 }],
+      ["[::1]:65535", { hostname: "::1", port: 65535 }],
+    ],
+    bad: ["", "8766", "127.0.0.1", "127.0.0.1:65536", "::1:8766", "[127.0.0.1]:1", "on"],
+    takes: "an address with a port such as 127.0.0.1:8766 or [::1]:8766, or off",
+  },
+  adminPassword: {
+    flag: "--admin-password",
+    variable: "SIGNALBOX_ADMIN_PASSWORD",
+    byDefault: undefined,
+    good: [["hush", "hush"]],
+    bad: [""],
+    takes: "a password of at least one character",
+  },
   noPage: {
     flag: "--no-page",
     variable: "SIGNALBOX_NO_PAGE",
@@ -331,7 +352,7 @@ for (const [key, expectation] of Object.entries(EXPECTED)) {
 
 testPure("a mistake is told in one line, whatever was written", () => {
   for (const name of Object.keys(EXPECTED) as Name[]) {
-    if (["tlsCert", "tlsKey", "host", "turnSecret"].includes(name)) continue; // they take any text
+    if (["tlsCert", "tlsKey", "host", "turnSecret", "adminPassword"].includes(name)) continue; // they take any text
     assert.throws(() => holds(name, { [name]: "a\nb\x1b[2J" }), (error) => {
       assert(error instanceof UsageError);
       assert.doesNotMatch(error.message, /\p{Cc}/u);

@@ -172,6 +172,7 @@ const REASONS: Readonly<Record<CloseReason, readonly [code: number, held: boolea
   unauthorized: [1008, false],
   forbidden: [1008, false],
   rate_limited: [1008, false],
+  disconnected: [1008, false],
   id_taken: [4409, true],
   replaced: [4409, true],
   message_too_large: [1009, false],

@@ -5,7 +5,7 @@ import type { Events } from "../events.ts";
 import { Listener } from "../listener.ts";
 import type { Metrics } from "../metrics.ts";
 import type { CloseReason } from "../protocol.ts";
-import { type AdminAddress, writeAddress } from "./address.ts";
+import { type AdminAddress, writeAddress } from "../admin_address.ts";
 import { listClients, type ListedConnection, readClientQuery } from "./client_list.ts";
 import type { Collector } from "./collector.ts";
 import { collectAll, cpuSeconds } from "./exposition.ts";

@@ -16,7 +16,7 @@ const OLDEST = "SIGNALBOX_TEST_DENO_OLDEST";
 export function runtimes(): readonly Runtime[] {
   const oldest = Deno.env.get(OLDEST);
   return [
-    { name: `Deno ${Deno.version.deno}`, command: fromSource },
+    { name: `Deno ${Deno.version.deno}`, command: fromSource() },
     oldest === undefined
       ? { name: `the oldest Deno (set ${OLDEST})`, command: undefined }
       : oldestRuntime(oldest),
@@ -28,7 +28,7 @@ function oldestRuntime(deno: string): Runtime {
   const script = "console.log(JSON.stringify([Deno.version.deno, Deno.execPath()]))";
   const { stdout } = new Deno.Command(deno, { args: ["eval", script] }).outputSync();
   const [version, path] = JSON.parse(new TextDecoder().decode(stdout));
-  return { name: `Deno ${version}`, command: [path, ...fromSource.slice(1)] };
+  return { name: `Deno ${version}`, command: fromSource(path) };
 }
 
 /** A test for each of {@link runtimes}. */

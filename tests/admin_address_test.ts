@@ -1,8 +1,8 @@
 /** What --admin takes. */
 
 import assert from "node:assert/strict";
-import { isLoopback, readAdminAddress, writeAddress } from "../../lib/admin/address.ts";
-import { testPure } from "../helpers/pure.ts";
+import { isLoopback, readAdminAddress, writeAddress } from "../lib/admin_address.ts";
+import { testPure } from "./helpers/pure.ts";
 
 testPure("readAdminAddress() reads names, IPv4 and IPv6, and off", () => {
   assert.deepEqual(readAdminAddress("127.0.0.1:8766"), { hostname: "127.0.0.1", port: 8766 });
