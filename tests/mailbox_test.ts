@@ -98,6 +98,18 @@ testPure("for one target 256 KiB of UTF-8 are kept, and not one byte more", () =
   }
 });
 
+testPure("what has expired makes room for more", () => {
+  const { clock, keep } = setUp();
+  const half = "x".repeat(MAX_BYTES_PER_TARGET / 2);
+  keep("bob", half);
+  clock.advance(TTL_MS / 2);
+  keep("bob", half);
+  assert.equal(keep("bob", "x"), "full");
+  clock.advance(TTL_MS / 2);
+  assert.equal(keep("bob", half), "kept");
+  assert.equal(keep("bob", "x"), "full");
+});
+
 testPure(
   "in all no more than 64 MiB are kept, what a message costs beside its text included",
   () => {

@@ -195,6 +195,17 @@ testPure("rooms are namespaces: neither message nor broadcast nor presence cross
   assert.deepEqual(router.peersOf(watcher.client), ["alice"]);
 });
 
+testPure("a room is forgotten with its last client, also one that is held", () => {
+  const { router, clock, join } = setUp();
+  const alice = join("alice", { room: "lobby" });
+  const bob = join("bob", { room: "lobby", resume: true });
+  router.unregister(alice.client, alice.link, true);
+  router.unregister(bob.client, bob.link, true);
+  assert(router.hasRoom("lobby"));
+  clock.advance(RESUME_TTL_MS);
+  assert(!router.hasRoom("lobby"));
+});
+
 testPure("a kept message waits in its room alone", () => {
   const { router, join } = setUp();
   const alice = join("alice", { room: "lobby" });

@@ -304,6 +304,25 @@ Deno.test("an upgrade at the connection limit is refused with 503 and Retry-Afte
   assert.equal((await TestClient.register(server.url, "bob")).registered.client_id, "bob");
 });
 
+Deno.test("an upgrade over the limit of its address is refused with 429, until one has left", async () => {
+  const events = new RecordedEvents();
+  await using server = startServer({ maxConnectionsPerIp: "1" }, { events });
+  const only = await TestClient.register(server.url, "alice");
+  assert.match(await answerTo(server.url, upgradeRequest()), /^HTTP\/1\.1 429 /);
+  await only.close(1000);
+  await events.happened("disconnected");
+  assert.equal((await TestClient.register(server.url, "bob")).registered.client_id, "bob");
+});
+
+Deno.test("an upgrade from a page of another origin is refused with 403, one without an origin is not", async () => {
+  await using server = startServer({ allowOrigins: "https://example.org" });
+  const from = (origin: string) => upgradeRequest({ ...UPGRADE_HEADERS, origin });
+  assert.match(await answerTo(server.url, from("https://example.com")), /^HTTP\/1\.1 403 /);
+  assert.match(await answerTo(server.url, from("null")), /^HTTP\/1\.1 403 /);
+  assert.match(await answerTo(server.url, from("https://example.org")), /^HTTP\/1\.1 101 /);
+  assert.match(await answerTo(server.url, upgradeRequest()), /^HTTP\/1\.1 101 /);
+});
+
 Deno.test("an upgrade is refused with 503 while the memory is tight", async () => {
   let isTight = true;
   await using server = startServer({}, { isMemoryTight: () => isTight });
