@@ -4,8 +4,9 @@ import assert from "node:assert/strict";
 import { TestClient } from "../helpers/client.ts";
 import { FakeClock } from "../helpers/clock.ts";
 import { RecordedEvents } from "../helpers/events.ts";
+import { clientsAt } from "../helpers/health.ts";
 import { answerToUpgrade, RawPeer } from "../helpers/raw_peer.ts";
-import { startServer, type TestServer } from "../helpers/server.ts";
+import { startServer } from "../helpers/server.ts";
 
 const OPEN = /^HTTP\/1\.1 101 /;
 const FULL = /^HTTP\/1\.1 503 .*\r\nretry-after: \d+\r\n/is;
@@ -28,7 +29,7 @@ Deno.test("a client that never answers its close counts until its socket is gone
   using zombie = await RawPeer.register(server.url, "zombie");
   await zombie.send({ opcode: 2 });
   assert.equal((await zombie.readClose())?.code, 1003);
-  assert.equal(await clientsAt(server), 0);
+  assert.equal(await clientsAt(server.httpUrl), 0);
   assert.match(await answerToUpgrade(server.url), FULL);
   zombie.close();
   await events.happened("disconnected");
@@ -46,10 +47,6 @@ Deno.test("an ID that is held for a resume counts until it is given up", async (
   clock.advance(30_000);
   assert.match(await answerToUpgrade(server.url), OPEN);
 });
-
-async function clientsAt(server: TestServer): Promise<number> {
-  return (await (await fetch(`${server.httpUrl}/healthz`)).json()).clients;
-}
 
 Deno.test("--max-connections-per-ip: the one too many of an address gets 429", async () => {
   const events = new RecordedEvents();

@@ -18,7 +18,7 @@ const UPGRADE_REQUIRED = "426";
 /** An upgrade with some headers as they should not be; undefined: not there. */
 function upgradeWith(
   changed: Readonly<Record<string, string | undefined>>,
-  requestLine?: string,
+  requestLine = "GET /nothing/here HTTP/1.1",
 ): Uint8Array {
   const headers = Object.entries({ ...UPGRADE_HEADERS, ...changed });
   const present = headers.filter((header): header is [string, string] => header[1] !== undefined);

@@ -1,0 +1,12 @@
+/** What a server says of itself. */
+
+/** How many clients are connected. */
+export async function clientsAt(httpUrl: string): Promise<number> {
+  const { clients } = await (await fetch(`${httpUrl}/healthz`)).json();
+  return clients;
+}
+
+/** Resolves once the last client has left: the server may hear of an end a little later than he who made it. */
+export async function untilEmpty(httpUrl: string): Promise<void> {
+  while (await clientsAt(httpUrl) > 0) await new Promise((resolve) => setTimeout(resolve, 10));
+}

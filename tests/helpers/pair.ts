@@ -1,0 +1,90 @@
+/** Two well-behaved clients that go on exchanging numbered messages, and notice each one that is lost. */
+
+import assert from "node:assert/strict";
+import { TestClient } from "./client.ts";
+
+/** Of each, a second: below the default rate limit of 100. */
+const MESSAGES_PER_SECOND = 80;
+
+export class Pair {
+  readonly #left: TestClient;
+  readonly #right: TestClient;
+  readonly #timer: ReturnType<typeof setInterval>;
+  readonly #sentAtMs: number[] = [];
+  readonly #received: Promise<void>;
+  #back = 0;
+  #slowestMs = 0;
+  #isEnding = false;
+  #onBack = () => {};
+
+  private constructor(left: TestClient, right: TestClient) {
+    this.#left = left;
+    this.#right = right;
+    this.#timer = setInterval(() => this.#sendNext(), 1000 / MESSAGES_PER_SECOND);
+    this.#received = Promise.all([this.#echo(), this.#check()]).then(() => {});
+    this.#received.catch(() => {}); // until somebody asks
+  }
+
+  /** Connects them; they begin at once. */
+  static async start(url: string, more: Record<string, unknown> = {}): Promise<Pair> {
+    const left = await TestClient.register(url, "left", more);
+    return new Pair(left, await TestClient.register(url, "right", more));
+  }
+
+  #sendNext(): void {
+    this.#sentAtMs.push(performance.now());
+    this.#left.send({ target_id: "right", n: this.#sentAtMs.length - 1 });
+  }
+
+  /** The right one checks what comes, and sends it back. */
+  async #echo(): Promise<void> {
+    for (let expected = 0; !this.#isOver(expected); expected++) {
+      const { from, n } = await nextFrom(this.#right, "left");
+      assert.deepEqual([from, n], ["left", expected]);
+      this.#right.send({ target_id: "left", n });
+    }
+  }
+
+  async #check(): Promise<void> {
+    while (!this.#isOver(this.#back)) {
+      const { from, n } = await nextFrom(this.#left, "right");
+      assert.deepEqual([from, n], ["right", this.#back]);
+      this.#slowestMs = Math.max(this.#slowestMs, performance.now() - this.#sentAtMs[this.#back]!);
+      this.#back++;
+      this.#onBack();
+    }
+  }
+
+  #isOver(count: number): boolean {
+    return this.#isEnding && count === this.#sentAtMs.length;
+  }
+
+  /** Resolves once so many more have gone there and back; rejects when one is lost. */
+  async exchange(count: number): Promise<void> {
+    const wanted = this.#back + count;
+    const reached = new Promise<void>((resolve) => {
+      this.#onBack = () => {
+        if (this.#back >= wanted) resolve();
+      };
+    });
+    await Promise.race([reached, this.#received]);
+  }
+
+  /** Ends the exchange with one last message; rejects when one was lost. Tells how many went there and back. */
+  async finish(): Promise<{ readonly messages: number; readonly slowestMs: number }> {
+    clearInterval(this.#timer);
+    this.#isEnding = true;
+    this.#sendNext();
+    await this.#received;
+    await Promise.all([this.#left.close(), this.#right.close()]);
+    return { messages: this.#sentAtMs.length, slowestMs: Math.round(this.#slowestMs) };
+  }
+}
+
+/** The next frame, but for broadcasts of others. */
+async function nextFrom(client: TestClient, peer: string): Promise<Record<string, unknown>> {
+  while (true) {
+    const frame = await client.next();
+    if (frame.from === undefined || frame.from === peer) return frame;
+  }
+}
