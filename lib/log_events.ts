@@ -8,7 +8,12 @@ import type { CloseReason } from "./protocol.ts";
 const MAX_TYPE_CHARS = 64;
 
 /** Drops that an operator wants to know of; all others are the client's own affair. */
-const NOTEWORTHY: readonly CloseReason[] = ["overloaded", "rate_limited", "internal_error"];
+const NOTEWORTHY: readonly CloseReason[] = [
+  "disconnected",
+  "overloaded",
+  "rate_limited",
+  "internal_error",
+];
 
 /** Events that write to `log`. Nothing is built for a level that is off. */
 export function logEvents(log: Log): Events {

@@ -58,6 +58,7 @@ testPure("all other lines", () => {
     events.closing("replaced", sender);
     events.closing("overloaded", sender);
     events.closing("rate_limited", stranger);
+    events.closing("disconnected", sender);
     events.clusterJoined();
     events.clusterLost(new Error("Connection refused"));
     events.listenerFailed(new Error("Too many open files"));
@@ -72,6 +73,7 @@ testPure("all other lines", () => {
     "DEBUG - Closing sender_001: replaced",
     "WARN - Closing sender_001: overloaded",
     "WARN - Closing 192.0.2.9: rate_limited",
+    "WARN - Closing sender_001: disconnected",
     "INFO - Joined the cluster",
     "WARN - Redis cannot be reached, serving alone: Connection refused",
     "ERROR - Listening failed, trying again: Too many open files",
