@@ -1,0 +1,28 @@
+/** What every scenario has in common. */
+
+import type { Driver } from "./driver.ts";
+import type { ServerProcess } from "./server_process.ts";
+
+/** What was measured in one slice of time, by the metric's name. */
+export type Sample = Readonly<Record<string, number>>;
+
+/** A number that a scenario gives. */
+export interface Metric {
+  readonly name: string;
+  readonly unit: string;
+  readonly moreIsBetter?: true;
+}
+
+/** A scenario that is prepared at one server: its clients are connected. */
+export interface Session {
+  /** Puts load on the server for a while; at the end nothing is in flight any more. */
+  run(durationMs: number): Sample;
+  end(): void;
+}
+
+export interface Scenario {
+  readonly name: string;
+  readonly what: string;
+  readonly metrics: readonly Metric[];
+  prepare(driver: Driver, server: ServerProcess): Session;
+}
