@@ -1,99 +1,107 @@
-/** The benchmark's command: starts the servers, lets them take turns in each scenario, and prints what came out. */
+/** The benchmark's command: signalbox beside other relays, taking turns; prints a table. */
 
-import { Command } from "commander";
-import { broadcast } from "./broadcast.ts";
-import * as contenders from "./contenders.ts";
-import { Driver } from "./driver.ts";
+import { Command, Option } from "commander";
+import { chooseContenders, OTHER_RELAYS, type Wanted } from "./contenders.ts";
+import { describeMachine, pickCores, pinSelf } from "./machine.ts";
 import { candidate, offer } from "./messages.ts";
-import { pairs } from "./pairs.ts";
-import { summarize } from "./results.ts";
-import type { Scenario } from "./scenario.ts";
-import { ServerProcess } from "./server_process.ts";
-import { type Competitor, type Plan, takeTurns } from "./turns.ts";
+import { legend, Progress, scenarioLines, table } from "./report.ts";
+import { type Bench, runIdle, runInTurns } from "./run.ts";
+import { broadcast } from "./scenarios/broadcast.ts";
+import { connections } from "./scenarios/connections.ts";
+import { idle } from "./scenarios/idle.ts";
+import { latency } from "./scenarios/latency.ts";
+import { pairs } from "./scenarios/pairs.ts";
+import type { Scenario } from "./scenarios/scenario.ts";
+import type { Plan } from "./turns.ts";
 
-const FULL: Plan = { turns: 40, sliceMs: 200, warmups: 5 };
-const QUICK: Plan = { turns: 12, sliceMs: 150, warmups: 4 };
+interface Arguments extends Wanted {
+  readonly quick?: true;
+  readonly scenarios: readonly string[];
+  readonly json?: string;
+}
+
+interface BenchPlan extends Plan {
+  readonly idleRounds: number;
+  readonly idleClients: number;
+}
+
+// Slices are short and turns many: whatever else the machine does lasts longer than a slice, and meets all alike.
+const FULL: BenchPlan = { turns: 40, sliceMs: 200, warmups: 5, idleRounds: 3, idleClients: 4000 };
+const QUICK: BenchPlan = { turns: 8, sliceMs: 150, warmups: 3, idleRounds: 1, idleClients: 2000 };
 
 const SCENARIOS: readonly Scenario[] = [
-  pairs("candidate", "a candidate of 221 bytes", candidate),
-  pairs("sdp", "an offer of 3.5 KB", offer),
+  pairs("candidate", "a candidate of 221 bytes", candidate()),
+  pairs("offer", "an offer of 3.5 KB", offer()),
   broadcast,
+  connections,
+  latency,
 ];
 
-const program = new Command("bench")
-  .option("--quick", "one minute in place of eight")
-  .option("--main <path...>", "main.ts of the signalbox to measure; several: side by side", [
-    `${import.meta.dirname}/../../main.ts`,
-  ])
-  .option("--executable <path>", "measure this executable, too")
-  .option("--only <names...>", "contenders")
-  .option("--scenarios <names...>", "scenarios");
-program.parse(Deno.args, { from: "user" });
-const options = program.opts();
-
-const temporary = Deno.makeTempDirSync();
-const list: contenders.Contender[] = [contenders.bareDeno()];
-for (const main of options.main) {
-  const label = options.main.length > 1 ? ` ${main}` : "";
-  list.push(
-    await contenders.signalbox(`signalbox${label}`, contenders.fromSource(main), {
-      "--log-level": "warn",
-    }),
-  );
-  list.push(
-    await contenders.signalbox(`signalbox, info${label}`, contenders.fromSource(main), {
-      "--log-level": "info",
-    }),
-  );
-}
-if (options.executable) {
-  list.push(
-    await contenders.signalbox("executable", [options.executable], { "--log-level": "warn" }),
-  );
-}
-const cache = `${
-  Deno.env.get("XDG_CACHE_HOME") ?? `${Deno.env.get("HOME")}/.cache`
-}/signalbox-bench`;
-for (const make of [contenders.node, contenders.bun, contenders.python]) {
-  list.push(await make(cache));
-}
-const chosen = list.filter(({ name }) =>
-  options.only === undefined || name === contenders.BASELINE ||
-  options.only.some((word: string) => name.toLowerCase().startsWith(word.toLowerCase()))
-);
-await new Deno.Command("taskset", {
-  args: ["-a", "-p", "-c", "1", String(Deno.pid)],
-  stdout: "null",
-}).output();
-const driver = new Driver();
-const running: Competitor[] = [];
-for (const [index, { name, command, env }] of chosen.entries()) {
-  const server = await ServerProcess.start({
-    command,
-    env: env ?? {},
-    core: 0,
-    stderrFile: `${temporary}/${index}.log`,
-  });
-  running.push({ name, server });
-}
-const plan = options.quick ? QUICK : FULL;
-const shown = SCENARIOS.filter(({ name }) => options.scenarios?.includes(name) ?? true);
-for (const scenario of shown) {
-  const samples = takeTurns(driver, running, scenario, plan, (done, all) => {
-    Deno.stderr.writeSync(new TextEncoder().encode(`\r${scenario.name} ${done}/${all} `));
-  });
-  console.log();
-  for (const r of summarize(scenario, samples).results) {
-    console.log(
-      r.contender.padEnd(40),
-      r.metric.padEnd(10),
-      r.value.median.toFixed(1).padStart(9),
-      r.unit.padEnd(3),
-      r.ratio?.median.toFixed(2),
-      `(${r.ratio?.lower.toFixed(2)}-${r.ratio?.upper.toFixed(2)})`,
-    );
+async function main(): Promise<void> {
+  const given = readArguments(Deno.args);
+  const plan = given.quick ? QUICK : FULL;
+  const progress = new Progress(Deno.stderr);
+  const contenders = await chooseContenders(given, (line) => progress.say(line));
+  const cores = pickCores();
+  const isPinned = cores !== null && await pinSelf(cores.driver);
+  if (!isPinned) progress.say("Server and driver have no core each to themselves: expect noise.");
+  const logs = Deno.makeTempDirSync({ prefix: "signalbox-bench-" });
+  const bench: Bench = {
+    cores: isPinned ? cores : null,
+    logs,
+    signal: interruption(),
+    onProgress: (what, done, all) => progress.show(`${what}: ${done} of ${all}`),
+    onResults: (run) => progress.say(scenarioLines(run)),
+  };
+  try {
+    const isChosen = ({ name }: { readonly name: string }) => given.scenarios.includes(name);
+    const runs = await runInTurns(bench, contenders, SCENARIOS.filter(isChosen), plan);
+    if (isChosen(idle)) {
+      runs.push(await runIdle(bench, contenders, plan.idleRounds, plan.idleClients));
+    }
+    const machine = describeMachine();
+    print(`${table(runs.flatMap(({ metrics }) => metrics))}\n${legend(machine, contenders)}`);
+    if (given.json !== undefined) writeJson(given.json, { machine, contenders, plan, runs });
+  } finally {
+    Deno.removeSync(logs, { recursive: true });
   }
 }
-driver.close();
-for (const { server } of running) await server.stop();
-Deno.removeSync(temporary, { recursive: true });
+
+function readArguments(args: readonly string[]): Arguments {
+  const source = Deno.realPathSync(`${import.meta.dirname}/../../main.ts`);
+  const relays = Object.keys(OTHER_RELAYS);
+  const scenarios = [...SCENARIOS, idle].map(({ name }) => name);
+  return new Command("deno task bench")
+    .description("Compares signalbox with other relays: CPU, memory, latency. Takes seven minutes.")
+    .option("--quick", "a rougher answer after one or two minutes")
+    .option("--main <files...>", "the main.ts to measure; several: side by side", [source])
+    .option("--executable <file>", "measure this executable, too")
+    .option("--with <options...>", 'measure with options, too: --with "--mailbox-ttl 0"', [])
+    .addOption(new Option("--relays <names...>", "which others").choices(relays).default(relays))
+    .option("--no-relays", "no others than bare Deno")
+    .addOption(new Option("--scenarios <names...>", "which").choices(scenarios).default(scenarios))
+    .option("--json <file>", "write all numbers there")
+    .parse(args, { from: "user" })
+    .opts<Arguments>();
+}
+
+function interruption(): AbortSignal {
+  const controller = new AbortController();
+  Deno.addSignalListener("SIGINT", () => controller.abort(new Error("interrupted")));
+  return controller.signal;
+}
+
+function writeJson(file: string, report: object): void {
+  const json = JSON.stringify(
+    { measuredAt: new Date(), ...report },
+    (_, value) => value instanceof Map ? Object.fromEntries(value) : value,
+    2,
+  );
+  Deno.writeTextFileSync(file, json + "\n");
+}
+
+function print(text: string): void {
+  Deno.stdout.writeSync(new TextEncoder().encode(text));
+}
+
+if (import.meta.main) await main();

@@ -3,28 +3,94 @@
 /** A server that can be started. */
 export interface Contender {
   readonly name: string;
+  /** Of what it is made. */
+  readonly version: string;
   readonly command: readonly string[];
   readonly env?: Readonly<Record<string, string>>;
 }
 
-/** A contender that cannot be had on this machine. */
-export class Unavailable extends Error {}
+/** Something that this machine does not have. */
+class Unavailable extends Error {}
 
 /** All ratios are to this one. */
 export const BASELINE = "bare Deno";
+
+/** What the person at the command line wants to compare. */
+export interface Wanted {
+  /** Each a `main.ts` of signalbox. */
+  readonly main: readonly string[];
+  readonly executable?: string;
+  /** Options of signalbox, each a contender more. */
+  readonly with: readonly string[];
+  /** Names of {@link OTHER_RELAYS}; false for none. */
+  readonly relays: readonly string[] | false;
+}
+
+/**
+ * The list of contenders, the baseline first. What is missing on this machine is left out, and `say` is told why.
+ *
+ * @throws {Error} where signalbox itself cannot be run
+ */
+export async function chooseContenders(
+  wanted: Wanted,
+  say: (line: string) => void,
+): Promise<Contender[]> {
+  const list = [bareDeno()];
+  for (const [index, main] of wanted.main.entries()) {
+    const name = wanted.main.length === 1 ? "signalbox" : `signalbox ${index + 1}`;
+    list.push(await signalbox(name, fromSource(main), QUIET));
+    list.push(
+      await signalbox(`${name}, info to a file`, fromSource(main), ["--log-level", "info"]),
+    );
+    for (const extra of wanted.with) {
+      const options = [...QUIET, ...extra.split(/[ =]/)];
+      list.push(await signalbox(`${name}, ${extra}`, fromSource(main), options));
+    }
+  }
+  const { executable } = wanted;
+  if (executable !== undefined) {
+    list.push(await signalbox("signalbox, executable", [executable], QUIET));
+  }
+  return [...list, ...await otherRelays(wanted.relays || [], say)];
+}
+
+async function otherRelays(
+  names: readonly string[],
+  say: (line: string) => void,
+): Promise<Contender[]> {
+  const list: Contender[] = [];
+  for (const name of names) {
+    try {
+      list.push(await OTHER_RELAYS[name as keyof typeof OTHER_RELAYS](cacheDirectory()));
+    } catch (error) {
+      if (!(error instanceof Unavailable)) throw error;
+      say(`Left out: ${name}. ${error.message}`);
+    }
+  }
+  return list;
+}
+
+/** Where packages for the other relays are installed: outside of the project. */
+function cacheDirectory(): string {
+  return `${Deno.env.get("XDG_CACHE_HOME") ?? `${Deno.env.get("HOME")}/.cache`}/signalbox-bench`;
+}
 
 const RELAYS = `${import.meta.dirname}/relays`;
 
 export function bareDeno(): Contender {
   return {
     name: BASELINE,
+    version: Deno.version.deno,
     command: [Deno.execPath(), "run", "--allow-net", "--no-prompt", `${RELAYS}/deno.ts`],
   };
 }
 
+/** Nothing for each message. */
+export const QUIET = ["--log-level", "warn"] as const;
+
 /**
- * What signalbox is started with: everything at its default, but for what would be in a benchmark's way. An option that
- * the measured version does not have is left out.
+ * What signalbox is started with: all at its default, but for what would be in the way. An option that the measured
+ * version does not have is left out.
  */
 const SIGNALBOX_OPTIONS = {
   "--host": "127.0.0.1",
@@ -34,74 +100,83 @@ const SIGNALBOX_OPTIONS = {
   "--max-connections": "0",
 } as const;
 
-/** The source, from its `main.ts`. */
-export function fromSource(main: string): readonly string[] {
-  return [
-    Deno.execPath(),
-    "run",
-    "--allow-net",
-    "--allow-env",
-    "--allow-read",
-    "--no-prompt",
-    main,
-  ];
+/** The command that runs signalbox from its `main.ts`. */
+export function fromSource(main: string): string[] {
+  const permissions = ["--allow-net", "--allow-env", "--allow-read", "--no-prompt"];
+  return [Deno.execPath(), "run", ...permissions, main];
 }
 
-/** @param program the executable, or what {@link fromSource} gives */
+/**
+ * Signalbox.
+ *
+ * @param program the executable, or what {@link fromSource} gives
+ * @param options more than {@link SIGNALBOX_OPTIONS}
+ * @throws {Unavailable} where it does not run
+ */
 export async function signalbox(
   name: string,
   program: readonly string[],
-  options: Readonly<Record<string, string>>,
+  options: readonly string[],
 ): Promise<Contender> {
   const help = await outputOf([...program, "--help"]);
-  const known = Object.entries({ ...SIGNALBOX_OPTIONS, ...options })
-    .filter(([flag]) => help.includes(`${flag} `));
-  return { name, command: [...program, ...known.flat()] };
+  const known = Object.entries(SIGNALBOX_OPTIONS).filter(([flag]) => help.includes(`${flag} `));
+  const version = (await outputOf([...program, "--version"])).trim();
+  return { name, version, command: [...program, ...known.flat(), ...options] };
 }
 
-export async function node(cache: string): Promise<Contender> {
-  await installFromNpm(cache, "ws", "8.23.0");
+/** The relays other than bare Deno; each is told where it may install packages. */
+export const OTHER_RELAYS = { node, bun, python } as const;
+
+async function node(cache: string): Promise<Contender> {
+  const version = (await outputOf(["node", "--version"])).trim().slice(1);
+  await installPackage(cache, "ws", WS_VERSION);
   return {
-    name: `Node, ws`,
+    name: "Node, ws",
+    version: `${version}, ws ${WS_VERSION}`,
     command: ["node", `${RELAYS}/node.cjs`],
     env: { NODE_PATH: `${cache}/node_modules` },
   };
 }
 
-export async function bun(cache: string): Promise<Contender> {
-  const arch = Deno.build.arch === "x86_64" ? "x64" : "aarch64";
-  // The package `bun` only picks one of these; its install script is not needed for that.
-  const binaries = `@oven/bun-linux-${arch}`;
-  await installFromNpm(cache, binaries, "1.4.5");
-  return {
-    name: "Bun",
-    command: [`${cache}/node_modules/${binaries}/bin/bun`, `${RELAYS}/bun.js`],
-  };
+const WS_VERSION = "8.23.0";
+
+async function bun(cache: string): Promise<Contender> {
+  // The package `bun` picks one of these with a script when it is installed; this does without scripts.
+  const name = `@oven/bun-linux-${Deno.build.arch === "x86_64" ? "x64" : "aarch64"}`;
+  await installPackage(cache, name, BUN_VERSION);
+  const program = `${cache}/node_modules/${name}/bin/bun`;
+  return { name: "Bun", version: BUN_VERSION, command: [program, `${RELAYS}/bun.js`] };
 }
 
-export async function python(): Promise<Contender> {
-  const interpreters = ["python3", "/usr/bin/python3"];
-  for (const interpreter of interpreters) {
-    const probe = [interpreter, "-c", "import websockets"];
-    if (await outputOf(probe).then(() => true, () => false)) {
-      return { name: "Python, websockets", command: [interpreter, `${RELAYS}/python.py`] };
-    }
+const BUN_VERSION = "1.4.5";
+
+async function python(): Promise<Contender> {
+  for (const program of ["python3", "/usr/bin/python3"]) {
+    const version = await outputOf([program, "-c", PYTHON_VERSIONS]).catch(() => null);
+    if (version === null) continue;
+    const command = [program, `${RELAYS}/python.py`];
+    return { name: "Python, websockets", version: version.trim(), command };
   }
-  throw new Unavailable("no python3 with the package websockets was found");
+  throw new Unavailable("No python3 has the package websockets (Debian: python3-websockets).");
 }
 
-async function installFromNpm(cache: string, name: string, version: string): Promise<void> {
-  const installed = await Deno.readTextFile(`${cache}/node_modules/${name}/package.json`)
-    .then((text) => JSON.parse(text).version, () => null);
-  if (installed === version) return;
+const PYTHON_VERSIONS = `
+import platform, websockets
+print(f"{platform.python_version()}, websockets {websockets.__version__}")
+`;
+
+async function installPackage(cache: string, name: string, version: string): Promise<void> {
+  const manifest = `${cache}/node_modules/${name}/package.json`;
+  const installed = await Deno.readTextFile(manifest).then(JSON.parse, () => null);
+  if (installed?.version === version) return;
   await Deno.mkdir(cache, { recursive: true });
-  const flags = ["--prefix", cache, "--ignore-scripts", "--no-audit", "--no-fund"];
-  await outputOf(["npm", "install", ...flags, `${name}@${version}`]);
+  const options = ["--prefix", cache, "--ignore-scripts", "--no-audit", "--no-fund"];
+  await outputOf(["npm", "install", ...options, `${name}@${version}`]);
 }
 
 /** @throws {Unavailable} where it cannot be run, or fails */
 async function outputOf([program, ...args]: readonly string[]): Promise<string> {
-  const command = new Deno.Command(program!, { args, stdin: "null" });
+  const command = new Deno.Command(program!, { args, env: { NO_COLOR: "1" }, stdin: "null" });
   const { success, stdout, stderr } = await command.output().catch((error) => {
     throw new Unavailable(`${program} cannot be run: ${error.message}`);
   });

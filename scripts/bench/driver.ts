@@ -71,11 +71,22 @@ export class Driver {
     this.#sockets.wait(timeoutMs, this.#onReady);
   }
 
-  /** @throws {Error} where it takes so long that something must be wrong */
-  waitUntil(isDone: () => boolean): void {
+  /** Receives for a while. */
+  pollFor(durationMs: number): void {
+    const until = performance.now() + durationMs;
+    while (performance.now() < until) this.poll(10);
+  }
+
+  /**
+   * Receives until `isDone`.
+   *
+   * @param sleepMs how long to sleep at most where there is nothing to receive
+   * @throws {Error} where it takes so long that something must be wrong
+   */
+  waitUntil(isDone: () => boolean, sleepMs = 10): void {
     const giveUpAt = performance.now() + PATIENCE_MS;
     while (!isDone()) {
-      this.poll(100);
+      this.poll(sleepMs);
       if (performance.now() > giveUpAt) throw new Error("the server does not answer");
     }
   }

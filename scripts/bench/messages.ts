@@ -1,16 +1,16 @@
-/** What the clients say: a candidate and an offer as browsers write them, and the check that they arrive unharmed. */
+/** What the clients say to each other: a candidate and an offer, of the size that browsers write. ASCII only. */
 
-import { deepStrictEqual } from "node:assert/strict";
-import { findNumber, type NumberPlace, PLACEHOLDER, writeDigits } from "./frames.ts";
+import { NUMBER } from "./numbered.ts";
 
-type Message = Readonly<Record<string, unknown>>;
+/** Without the target, which {@link addressed} puts in. */
+export type Message = Readonly<Record<string, unknown>>;
 
 /** An ICE candidate: 221 bytes with a target of 11 characters. */
 export function candidate(): Message {
   return {
     type: "candidate",
     candidate: {
-      candidate: `candidate:${PLACEHOLDER} 1 udp 1677729535 203.0.113.7 46154 typ srflx ` +
+      candidate: `candidate:${NUMBER} 1 udp 1677729535 203.0.113.7 46154 typ srflx ` +
         "raddr 10.0.0.17 rport 46154 generation 0 ufrag a1Bc",
       sdpMid: "0",
       sdpMLineIndex: 0,
@@ -22,7 +22,7 @@ export function candidate(): Message {
 export function offer(): Message {
   const lines = [
     "v=0",
-    `o=- ${PLACEHOLDER} 2 IN IP4 127.0.0.1`,
+    `o=- ${NUMBER} 2 IN IP4 127.0.0.1`,
     "s=-",
     "t=0 0",
     "a=group:BUNDLE 0 1 2",
@@ -95,71 +95,4 @@ function hexByte(value: number): string {
 export function addressed(message: Message, targetId: string | null): string {
   const { type, ...rest } = message;
   return JSON.stringify(targetId === null ? message : { type, target_id: targetId, ...rest });
-}
-
-/** A message's number says which of several senders wrote it, and how many it had written before. */
-export const NUMBERS_PER_SENDER = 10_000_000;
-
-/**
- * Checks the content of every message that arrives. The first one of each sender shows how this server writes it
- * (where it puts `from`); from then on each byte is compared.
- */
-export class Inspector {
-  readonly #message: Message;
-  readonly #senderIds: readonly string[];
-  readonly #samples: Uint8Array[] = [];
-  #place: NumberPlace | undefined;
-
-  /** @param senderIds of equal length, so that the number stands at the same place in the messages of all */
-  constructor(message: Message, senderIds: readonly string[]) {
-    this.#message = message;
-    this.#senderIds = senderIds;
-  }
-
-  /**
-   * Reads the number of the message in bytes `start` to `end`.
-   *
-   * @throws {Error} where another byte of it is not as it was sent
-   */
-  inspect(bytes: Uint8Array, start: number, end: number): number {
-    const place = this.#place ??= placeOfDigits(bytes.subarray(start, end));
-    const number = readDigits(bytes, start + place);
-    const sender = Math.floor(number / NUMBERS_PER_SENDER);
-    const sample = this.#samples[sender] ??= this.#learn(sender, bytes.slice(start, end));
-    writeDigits(number, place, (at, digit) => sample[at] = digit);
-    if (isEqual(sample, bytes, start, end)) return number;
-    throw new Error(`a message came damaged: ${decode(bytes.subarray(start, end))}`);
-  }
-
-  #learn(sender: number, sample: Uint8Array): Uint8Array {
-    const text = decode(sample).replace(DIGITS, PLACEHOLDER);
-    deepStrictEqual(JSON.parse(text), { ...this.#message, from: this.#senderIds[sender] });
-    return sample;
-  }
-}
-
-const DIGITS = /(?<=candidate:|o=- )\d{8}/;
-
-function placeOfDigits(bytes: Uint8Array): NumberPlace {
-  return findNumber(new TextEncoder().encode(decode(bytes).replace(DIGITS, PLACEHOLDER)));
-}
-
-function readDigits(bytes: Uint8Array, start: number): number {
-  let number = 0;
-  for (let at = start; at < start + PLACEHOLDER.length; at++) {
-    number = 10 * number + bytes[at]! - 0x30;
-  }
-  return number;
-}
-
-function decode(bytes: Uint8Array): string {
-  return new TextDecoder().decode(bytes);
-}
-
-function isEqual(sample: Uint8Array, bytes: Uint8Array, start: number, end: number): boolean {
-  if (end - start !== sample.length) return false;
-  for (let i = 0; i < sample.length; i++) {
-    if (sample[i] !== bytes[start + i]) return false;
-  }
-  return true;
 }

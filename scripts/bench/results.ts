@@ -1,46 +1,45 @@
 /** What was measured, summed up: medians and quartiles, and ratios to the baseline taken within a turn. */
 
 import { BASELINE } from "./contenders.ts";
-import type { Metric, Scenario } from "./scenario.ts";
+import type { Metric } from "./scenarios/scenario.ts";
 import { type Spread, spread } from "./statistics.ts";
 import type { Samples } from "./turns.ts";
 
+/** One metric of one contender. */
 export interface Result {
   readonly contender: string;
-  readonly metric: string;
-  readonly unit: string;
   readonly value: Spread;
   /** To the baseline; null where that did not run. */
   readonly ratio: Spread | null;
 }
 
-export interface ScenarioResults {
+export interface MetricResults {
   readonly scenario: string;
-  readonly what: string;
+  readonly metric: Metric;
   readonly results: readonly Result[];
 }
 
-export function summarize(scenario: Scenario, samples: Samples): ScenarioResults {
-  const results = scenario.metrics.flatMap((metric) =>
-    [...samples.keys()].map((contender) => summarizeOne(contender, metric, samples))
-  );
-  return { scenario: scenario.name, what: scenario.what, results };
+/** What came out, summed up and raw. */
+export interface ScenarioRun {
+  readonly name: string;
+  readonly what: string;
+  readonly metrics: readonly MetricResults[];
+  readonly samples: Samples;
 }
 
-function summarizeOne(contender: string, metric: Metric, samples: Samples): Result {
-  const values = valuesOf(contender, metric, samples);
-  const baseline = valuesOf(BASELINE, metric, samples);
-  return {
-    contender,
-    metric: metric.name,
-    unit: metric.unit,
-    value: spread(values),
-    ratio: baseline.length === 0
-      ? null
-      : spread(values.map((value, turn) => value / baseline[turn]!)),
-  };
-}
-
-function valuesOf(contender: string, { name }: Metric, samples: Samples): number[] {
-  return (samples.get(contender) ?? []).map((sample) => sample[name] ?? NaN);
+/** Sums up one metric of a scenario. */
+export function summarize(scenario: string, metric: Metric, samples: Samples): MetricResults {
+  const valuesOf = (contender: string) =>
+    samples.get(contender)?.map((sample) => sample[metric.name] ?? NaN) ?? [];
+  const baseline = valuesOf(BASELINE);
+  const results = [...samples.keys()].map((contender) => {
+    const values = valuesOf(contender);
+    const ratios = values.map((value, turn) => value / (baseline[turn] ?? NaN));
+    return {
+      contender,
+      value: spread(values),
+      ratio: baseline.length === 0 ? null : spread(ratios),
+    };
+  });
+  return { scenario, metric, results };
 }

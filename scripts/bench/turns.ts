@@ -1,7 +1,7 @@
 /** Lets servers take turns: so near in time, they meet the same machine, whatever else it does. */
 
 import type { Driver } from "./driver.ts";
-import type { Sample, Scenario } from "./scenario.ts";
+import type { Sample, Scenario } from "./scenarios/scenario.ts";
 import type { ServerProcess } from "./server_process.ts";
 
 export interface Plan {
@@ -21,14 +21,14 @@ export interface Competitor {
 /** By the contender's name: one sample for each turn, so that equal indexes are of one turn. */
 export type Samples = ReadonlyMap<string, readonly Sample[]>;
 
-/** @param onTurn is called before each turn, warm-ups included, with how many are done */
-export function takeTurns(
+/** @param onTurn is told before each turn, warm-ups included, how many are done */
+export async function takeTurns(
   driver: Driver,
   competitors: readonly Competitor[],
   scenario: Scenario,
   plan: Plan,
   onTurn: (done: number, all: number) => void,
-): Samples {
+): Promise<Samples> {
   const places = competitors.map(({ name, server }) => ({
     samples: [] as Sample[],
     name,
@@ -37,6 +37,7 @@ export function takeTurns(
   const all = plan.warmups + plan.turns;
   for (let turn = 0; turn < all; turn++) {
     onTurn(turn, all);
+    await new Promise((resolve) => setTimeout(resolve)); // lets signals in: the driver itself never waits for anything else
     for (const { session, samples } of rotated(places, turn)) {
       const sample = session.run(plan.sliceMs);
       if (turn >= plan.warmups) samples.push(sample);

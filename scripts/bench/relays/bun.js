@@ -1,3 +1,4 @@
+// deno-lint-ignore-file no-console
 /** The same relay as deno.ts, on Bun and its built-in server. */
 
 const clients = new Map();

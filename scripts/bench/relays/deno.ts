@@ -1,3 +1,4 @@
+// deno-lint-ignore-file no-console
 /** The yardstick: a relay on bare Deno that parses, looks up and writes again. No limits, errors, logs or metrics. */
 
 const clients = new Map<string, WebSocket>();

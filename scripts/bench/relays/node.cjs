@@ -1,3 +1,4 @@
+// deno-lint-ignore-file no-console
 /** The same relay as deno.ts, on Node with the `ws` package. */
 
 const { WebSocketServer } = require("ws");

@@ -1,7 +1,7 @@
-/** What every scenario has in common. */
+/** What all scenarios have in common. */
 
-import type { Driver } from "./driver.ts";
-import type { ServerProcess } from "./server_process.ts";
+import type { Driver } from "../driver.ts";
+import type { ServerProcess } from "../server_process.ts";
 
 /** What was measured in one slice of time, by the metric's name. */
 export type Sample = Readonly<Record<string, number>>;
@@ -10,13 +10,15 @@ export type Sample = Readonly<Record<string, number>>;
 export interface Metric {
   readonly name: string;
   readonly unit: string;
-  readonly moreIsBetter?: true;
+  /** What it is, for the report. */
+  readonly label: string;
 }
 
-/** A scenario that is prepared at one server: its clients are connected. */
+/** A scenario at one server, its clients connected. */
 export interface Session {
-  /** Puts load on the server for a while; at the end nothing is in flight any more. */
+  /** Puts load on the server for a while; when it returns, nothing is in flight any more. */
   run(durationMs: number): Sample;
+  /** Disconnects the clients. */
   end(): void;
 }
 

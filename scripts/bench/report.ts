@@ -1,0 +1,93 @@
+/** What the benchmark prints: each scenario's numbers as they come, and a table of all at the end. */
+
+import { BASELINE, type Contender } from "./contenders.ts";
+import type { Machine } from "./machine.ts";
+import type { MetricResults, Result, ScenarioRun } from "./results.ts";
+import type { Spread } from "./statistics.ts";
+
+/** One scenario: for each metric, a line for each contender, with quartiles. */
+export function scenarioLines({ name, what, metrics }: ScenarioRun): string {
+  return `${name}: ${what}\n${metrics.map(metricLines).join("\n")}`;
+}
+
+function metricLines({ metric, results }: MetricResults): string {
+  const width = Math.max(...results.map(({ contender }) => contender.length));
+  const lines = results.map(({ contender, value, ratio }) => {
+    const numbers = `${show(value.median).padStart(6)} ${quartiles(value, show).padEnd(13)}`;
+    const isCompared = ratio !== null && contender !== BASELINE;
+    const compared = isCompared ? `${twoDigits(ratio.median)} ${quartiles(ratio, twoDigits)}` : "";
+    return `    ${contender.padEnd(width)} ${numbers} ${compared}`.trimEnd();
+  });
+  return `  ${metric.label}, ${metric.unit}\n${lines.join("\n")}\n`;
+}
+
+function quartiles({ lower, upper }: Spread, write: (value: number) => string): string {
+  return `(${write(lower)}–${write(upper)})`;
+}
+
+function twoDigits(value: number): string {
+  return value.toFixed(2);
+}
+
+/** A number with the digits that mean something: 1.6, 15.7, 382, 149k. */
+export function show(value: number): string {
+  if (value >= 9999.5) return `${Math.round(value / 1000)}k`;
+  return value.toFixed(value < 99.95 ? 1 : 0);
+}
+
+/** A table in Markdown: a row for each contender, a column for each metric, ratios in brackets. */
+export function table(metrics: readonly MetricResults[]): string {
+  const columns = metrics.map(({ scenario, metric }) =>
+    `${scenario} ${metric.name}, ${metric.unit}`
+  );
+  const contenders = new Set(metrics.flatMap(({ results }) => results.map((r) => r.contender)));
+  const rows = [...contenders].map((contender) => [
+    contender,
+    ...metrics.map(({ results }) => cell(results.find((r) => r.contender === contender))),
+  ]);
+  const lines = [["relay", ...columns], ["---", ...columns.map(() => "---:")], ...rows];
+  return lines.map((cells) => `| ${cells.join(" | ")} |\n`).join("");
+}
+
+function cell(result: Result | undefined): string {
+  if (result === undefined) return "";
+  const { contender, value, ratio } = result;
+  if (ratio === null || contender === BASELINE) return show(value.median);
+  return `${show(value.median)} (${twoDigits(ratio.median)})`;
+}
+
+/** How to read the numbers, and where they come from. */
+export function legend(machine: Machine, contenders: readonly Contender[]): string {
+  const { cpu, cores, memoryGiB, kernel } = machine;
+  const versions = contenders.map(({ name, version }) => `${name}: ${version}`);
+  return `Medians; in brackets the ratio to ${BASELINE}, taken within a turn. CPU is the server's, kernel included.
+Below 5 per cent, a difference is noise.
+${cpu}, ${cores} cores, ${memoryGiB} GiB, ${kernel}
+${versions.join("; ")}
+`;
+}
+
+/** Lines on a terminal or in a file, and on a terminal the state of things below them. */
+export class Progress {
+  readonly #output: { writeSync(bytes: Uint8Array): number; isTerminal(): boolean };
+
+  constructor(output: { writeSync(bytes: Uint8Array): number; isTerminal(): boolean }) {
+    this.#output = output;
+  }
+
+  /** Shows the state; the next call of either replaces it. */
+  show(state: string): void {
+    if (this.#output.isTerminal()) this.#write(`${ERASE_LINE}${state} `);
+  }
+
+  say(lines: string): void {
+    this.#write(`${this.#output.isTerminal() ? ERASE_LINE : ""}${lines}\n`);
+  }
+
+  #write(text: string): void {
+    this.#output.writeSync(new TextEncoder().encode(text));
+  }
+}
+
+/** To the line's beginning, and all of it gone (ECMA-48). */
+const ERASE_LINE = "\r\x1b[2K";

@@ -1,0 +1,99 @@
+/** Scenario: a room of clients, of which some send to all others. */
+
+import type { Client, Driver } from "../driver.ts";
+import { addressed, candidate } from "../messages.ts";
+import { Inspector, NumberedFrame, NUMBERS_PER_SENDER } from "../numbered.ts";
+import type { ServerProcess } from "../server_process.ts";
+import type { Sample, Scenario, Session } from "./scenario.ts";
+
+const CLIENTS = 50;
+/** More than one, so that the server is never without work. */
+const SENDERS = 4;
+
+export const broadcast: Scenario = {
+  name: "broadcast",
+  what: `a candidate to all in a room of ${CLIENTS}, one in flight from each of ${SENDERS}`,
+  metrics: [
+    { name: "rate", unit: "/s", label: "deliveries" },
+    { name: "cpu", unit: "µs", label: "CPU for each delivery" },
+  ],
+  prepare: (driver, server) => new BroadcastSession(driver, server),
+};
+
+class BroadcastSession implements Session {
+  readonly #driver: Driver;
+  readonly #server: ServerProcess;
+  readonly #clients: readonly Client[];
+  readonly #senders: readonly Sender[];
+  readonly #inspector: Inspector;
+  #delivered = 0;
+  #isSending = false;
+
+  constructor(driver: Driver, server: ServerProcess) {
+    this.#driver = driver;
+    this.#server = server;
+    const ids = Array.from({ length: CLIENTS }, (_, index) => `member_${1000 + index}`);
+    this.#clients = driver.openAll(server.port, ids);
+    this.#senders = this.#clients.slice(0, SENDERS)
+      .map((client, index) => new Sender(client, index * NUMBERS_PER_SENDER));
+    this.#inspector = new Inspector(candidate(), ids.slice(0, SENDERS));
+    for (const client of this.#clients) this.#attend(client);
+  }
+
+  #attend(client: Client): void {
+    const expected = this.#senders.map(({ firstNumber }) => firstNumber);
+    client.onMessage = (bytes, start, end) => {
+      const number = this.#inspector.inspect(bytes, start, end);
+      const index = Math.floor(number / NUMBERS_PER_SENDER);
+      if (number !== expected[index]!++) {
+        throw new Error(`${client.id} got message ${number}, not ${expected[index]! - 1}`);
+      }
+      this.#delivered++;
+      const sender = this.#senders[index]!;
+      if (--sender.missing === 0 && this.#isSending) this.#send(sender);
+    };
+  }
+
+  run(durationMs: number): Sample {
+    const deliveredBefore = this.#delivered;
+    this.#server.takeCpuNs();
+    const startedAt = performance.now();
+    this.#isSending = true;
+    for (const sender of this.#senders) this.#send(sender);
+    this.#driver.pollFor(durationMs);
+    this.#isSending = false;
+    this.#driver.waitUntil(() => this.#senders.every(({ missing }) => missing === 0));
+    const wallMs = performance.now() - startedAt;
+    const cpuNs = this.#server.takeCpuNs();
+    const deliveries = this.#delivered - deliveredBefore;
+    return {
+      rate: deliveries / (wallMs / 1000),
+      cpu: cpuNs / 1000 / deliveries,
+      busy: cpuNs / 1e6 / wallMs,
+    };
+  }
+
+  #send(sender: Sender): void {
+    sender.missing = CLIENTS - 1;
+    this.#driver.send(sender.client, sender.frame.with(sender.nextNumber++));
+  }
+
+  end(): void {
+    this.#driver.closeAll(this.#clients);
+  }
+}
+
+class Sender {
+  readonly frame = new NumberedFrame(addressed(candidate(), null));
+  readonly client: Client;
+  readonly firstNumber: number;
+  nextNumber: number;
+  /** How many have not got the message that is in flight. */
+  missing = 0;
+
+  constructor(client: Client, firstNumber: number) {
+    this.client = client;
+    this.firstNumber = firstNumber;
+    this.nextNumber = firstNumber;
+  }
+}

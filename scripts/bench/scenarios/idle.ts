@@ -1,0 +1,30 @@
+/** Scenario: clients that are connected and say nothing. Unlike the others it wants a server of its own, just started. */
+
+import type { Driver } from "../driver.ts";
+import type { ServerProcess } from "../server_process.ts";
+import type { Metric, Sample } from "./scenario.ts";
+
+/** Before the first measurement: what the server allocates once is not to be counted. */
+const FIRST_CLIENTS = 500;
+const SETTLE_MS = 500;
+
+export const idle = {
+  name: "idle",
+  what: "connected clients that say nothing, in a server of their own",
+  metrics: [
+    { name: "memory", unit: "KB", label: "memory for each client" },
+  ] as readonly Metric[],
+};
+
+/** Connects clients, and measures by how much the server has grown. */
+export function measureIdle(driver: Driver, server: ServerProcess, count: number): Sample {
+  const ids = Array.from({ length: FIRST_CLIENTS + count }, (_, index) => `idle_${10_000 + index}`);
+  const first = driver.openAll(server.port, ids.slice(0, FIRST_CLIENTS));
+  driver.pollFor(SETTLE_MS);
+  const before = server.residentBytes();
+  const others = driver.openAll(server.port, ids.slice(FIRST_CLIENTS));
+  driver.pollFor(SETTLE_MS);
+  const bytes = server.residentBytes() - before;
+  driver.closeAll([...first, ...others]);
+  return { memory: bytes / 1024 / count };
+}

@@ -1,0 +1,67 @@
+/** Scenario: messages at a steady rate that leaves every server idle most of the time. */
+
+import type { Driver } from "../driver.ts";
+import { candidate } from "../messages.ts";
+import type { ServerProcess } from "../server_process.ts";
+import { quantile } from "../statistics.ts";
+import { connectPairs, type Pair } from "./pairs.ts";
+import type { Sample, Scenario, Session } from "./scenario.ts";
+
+const PAIRS = 64;
+const MESSAGES_PER_SECOND = 2000;
+const INTERVAL_MS = 1000 / MESSAGES_PER_SECOND;
+
+export const latency: Scenario = {
+  name: "latency",
+  what: `a candidate every ${INTERVAL_MS} ms, over ${PAIRS} pairs`,
+  metrics: [
+    { name: "p50", unit: "µs", label: "latency, median" },
+    { name: "p99", unit: "µs", label: "latency, 99th percentile" },
+  ],
+  prepare: (driver, server) => new LatencySession(driver, server),
+};
+
+class LatencySession implements Session {
+  readonly #driver: Driver;
+  readonly #pairs: readonly Pair[];
+  /** For each pair, when the messages that are under way were due to be sent. */
+  readonly #dueAt: number[][];
+  #latenciesMs: number[] = [];
+
+  constructor(driver: Driver, server: ServerProcess) {
+    this.#driver = driver;
+    this.#pairs = connectPairs(driver, server, candidate(), PAIRS);
+    this.#dueAt = this.#pairs.map((pair) => {
+      const dueAt: number[] = [];
+      pair.onReceived = () => this.#latenciesMs.push(performance.now() - dueAt.shift()!);
+      return dueAt;
+    });
+  }
+
+  /**
+   * Sends on a timetable that does not wait for answers, and measures from when a message was due: a server that
+   * stalls is not spared the messages of that time. The driver waits busily, so that it adds no wake-up of its own.
+   */
+  run(durationMs: number): Sample {
+    this.#latenciesMs = [];
+    const startedAt = performance.now();
+    const count = Math.ceil(durationMs / INTERVAL_MS);
+    for (let sent = 0; sent < count;) {
+      const dueAt = startedAt + sent * INTERVAL_MS;
+      if (performance.now() >= dueAt) this.#send(sent++ % PAIRS, dueAt);
+      this.#driver.poll(0);
+    }
+    this.#driver.waitUntil(() => this.#latenciesMs.length === count, 0);
+    const sorted = this.#latenciesMs.toSorted((a, b) => a - b);
+    return { p50: 1000 * quantile(sorted, 0.5), p99: 1000 * quantile(sorted, 0.99) };
+  }
+
+  #send(index: number, dueAt: number): void {
+    this.#dueAt[index]!.push(dueAt);
+    this.#pairs[index]!.send(this.#driver);
+  }
+
+  end(): void {
+    this.#driver.closeAll(this.#pairs.flatMap(({ sender, receiver }) => [sender, receiver]));
+  }
+}

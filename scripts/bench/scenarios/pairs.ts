@@ -1,0 +1,110 @@
+/** Pairs of clients, of which one sends to the other. */
+
+import type { Client, Driver } from "../driver.ts";
+import { addressed, type Message } from "../messages.ts";
+import { Inspector, NumberedFrame } from "../numbered.ts";
+import type { ServerProcess } from "../server_process.ts";
+import type { Sample, Scenario, Session } from "./scenario.ts";
+
+const PAIRS = 64;
+
+/** Scenario: one message is in flight on each of many pairs, so that the server is never without work. */
+export function pairs(name: string, what: string, message: Message): Scenario {
+  return {
+    name,
+    what: `${what}, one in flight on each of ${PAIRS} pairs`,
+    metrics: [{ name: "cpu", unit: "µs", label: "CPU for each message" }],
+    prepare: (driver, server) =>
+      new PairsSession(driver, server, connectPairs(driver, server, message, PAIRS), PAIRS),
+  };
+}
+
+/** Keeps a number of messages in flight, the pairs taking turns. */
+export class PairsSession implements Session {
+  readonly #driver: Driver;
+  readonly #server: ServerProcess;
+  readonly #pairs: readonly Pair[];
+  readonly #inFlight: number;
+  #next = 0;
+  #sent = 0;
+  #received = 0;
+  #isSending = false;
+
+  constructor(driver: Driver, server: ServerProcess, pairs: readonly Pair[], inFlight: number) {
+    this.#driver = driver;
+    this.#server = server;
+    this.#pairs = pairs;
+    this.#inFlight = inFlight;
+    for (const pair of pairs) {
+      pair.onReceived = () => {
+        this.#received++;
+        if (this.#isSending) this.#send();
+      };
+    }
+  }
+
+  run(durationMs: number): Sample {
+    const receivedBefore = this.#received;
+    this.#server.takeCpuNs();
+    const startedAt = performance.now();
+    this.#isSending = true;
+    for (let i = 0; i < this.#inFlight; i++) this.#send();
+    this.#driver.pollFor(durationMs);
+    this.#isSending = false;
+    this.#driver.waitUntil(() => this.#received === this.#sent);
+    const wallNs = 1e6 * (performance.now() - startedAt);
+    const cpuNs = this.#server.takeCpuNs();
+    return { cpu: cpuNs / 1000 / (this.#received - receivedBefore), busy: cpuNs / wallNs };
+  }
+
+  #send(): void {
+    this.#pairs[this.#next]!.send(this.#driver);
+    this.#next = (this.#next + 1) % this.#pairs.length;
+    this.#sent++;
+  }
+
+  end(): void {
+    this.#driver.closeAll(this.#pairs.flatMap(({ sender, receiver }) => [sender, receiver]));
+  }
+}
+
+/** One client that sends, and one that receives; what comes is checked for its content and its order. */
+export class Pair {
+  onReceived: () => void = () => {};
+  readonly sender: Client;
+  readonly receiver: Client;
+  readonly #frame: NumberedFrame;
+  #sent = 0;
+  #received = 0;
+
+  constructor(sender: Client, receiver: Client, message: Message) {
+    this.sender = sender;
+    this.receiver = receiver;
+    this.#frame = new NumberedFrame(addressed(message, receiver.id));
+    const inspector = new Inspector(message, [sender.id]);
+    receiver.onMessage = (bytes, start, end) => {
+      const number = inspector.inspect(bytes, start, end);
+      if (number !== ++this.#received) {
+        throw new Error(`${receiver.id} got message ${number}, not ${this.#received}`);
+      }
+      this.onReceived();
+    };
+  }
+
+  send(driver: Driver): void {
+    driver.send(this.sender, this.#frame.with(++this.#sent));
+  }
+}
+
+/** Connects two clients for each pair, with IDs of 11 characters. */
+export function connectPairs(
+  driver: Driver,
+  server: ServerProcess,
+  message: Message,
+  count: number,
+): Pair[] {
+  const numbers = Array.from({ length: count }, (_, index) => String(index).padStart(4, "0"));
+  const senders = driver.openAll(server.port, numbers.map((number) => `sender_${number}`));
+  const receivers = driver.openAll(server.port, numbers.map((number) => `getter_${number}`));
+  return senders.map((sender, index) => new Pair(sender, receivers[index]!, message));
+}
