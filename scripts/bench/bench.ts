@@ -16,6 +16,7 @@ import type { Plan } from "./turns.ts";
 
 interface Arguments extends Wanted {
   readonly quick?: true;
+  readonly turns?: number;
   readonly scenarios: readonly string[];
   readonly json?: string;
 }
@@ -39,7 +40,8 @@ const SCENARIOS: readonly Scenario[] = [
 
 async function main(): Promise<void> {
   const given = readArguments(Deno.args);
-  const plan = given.quick ? QUICK : FULL;
+  const usual = given.quick ? QUICK : FULL;
+  const plan = { ...usual, turns: given.turns ?? usual.turns };
   const progress = new Progress(Deno.stderr);
   const contenders = await chooseContenders(given, (line) => progress.say(line));
   const cores = pickCores();
@@ -69,13 +71,16 @@ async function main(): Promise<void> {
 
 function readArguments(args: readonly string[]): Arguments {
   const source = Deno.realPathSync(`${import.meta.dirname}/../../main.ts`);
+  const levels = ["warn", "info"];
   const relays = Object.keys(OTHER_RELAYS);
   const scenarios = [...SCENARIOS, idle].map(({ name }) => name);
   return new Command("deno task bench")
     .description("Compares signalbox with other relays: CPU, memory, latency. Takes seven minutes.")
     .option("--quick", "a rougher answer after one or two minutes")
+    .option("--turns <number>", "how often each has its turn, if not as usual", Number)
     .option("--main <files...>", "the main.ts to measure; several: side by side", [source])
     .option("--executable <file>", "measure this executable, too")
+    .addOption(new Option("--levels <levels...>", "log levels").choices(levels).default(levels))
     .option("--with <options...>", 'measure with options, too: --with "--mailbox-ttl 0"', [])
     .addOption(new Option("--relays <names...>", "which others").choices(relays).default(relays))
     .option("--no-relays", "no others than bare Deno")

@@ -20,6 +20,8 @@ export interface Wanted {
   /** Each a `main.ts` of signalbox. */
   readonly main: readonly string[];
   readonly executable?: string;
+  /** The log levels to measure it at. */
+  readonly levels: readonly string[];
   /** Options of signalbox, each a contender more. */
   readonly with: readonly string[];
   /** Names of {@link OTHER_RELAYS}; false for none. */
@@ -38,10 +40,10 @@ export async function chooseContenders(
   const list = [bareDeno()];
   for (const [index, main] of wanted.main.entries()) {
     const name = wanted.main.length === 1 ? "signalbox" : `signalbox ${index + 1}`;
-    list.push(await signalbox(name, fromSource(main), QUIET));
-    list.push(
-      await signalbox(`${name}, info to a file`, fromSource(main), ["--log-level", "info"]),
-    );
+    for (const level of wanted.levels) {
+      const named = level === "warn" ? name : `${name}, ${level} to a file`;
+      list.push(await signalbox(named, fromSource(main), ["--log-level", level]));
+    }
     for (const extra of wanted.with) {
       const options = [...QUIET, ...extra.split(/[ =]/)];
       list.push(await signalbox(`${name}, ${extra}`, fromSource(main), options));
