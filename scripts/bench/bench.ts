@@ -30,7 +30,7 @@ interface BenchPlan extends Plan {
 const FULL: BenchPlan = { turns: 40, sliceMs: 200, warmups: 5, idleRounds: 3, idleClients: 4000 };
 const QUICK: BenchPlan = { turns: 8, sliceMs: 150, warmups: 3, idleRounds: 1, idleClients: 2000 };
 
-const SCENARIOS: readonly Scenario[] = [
+export const SCENARIOS: readonly Scenario[] = [
   pairs("candidate", "a candidate of 221 bytes", candidate()),
   pairs("offer", "an offer of 3.5 KB", offer()),
   broadcast,

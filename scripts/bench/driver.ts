@@ -176,16 +176,15 @@ export class Driver {
   }
 }
 
-const UPGRADE_REQUEST = new TextEncoder().encode(
-  [
-    "GET / HTTP/1.1",
-    "Host: 127.0.0.1",
-    "Upgrade: websocket",
-    "Connection: Upgrade",
-    "Sec-WebSocket-Version: 13",
-    "Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==",
-  ].join("\r\n") + END_OF_HEAD,
-);
+const UPGRADE_HEAD = [
+  "GET / HTTP/1.1",
+  "Host: 127.0.0.1",
+  "Upgrade: websocket",
+  "Connection: Upgrade",
+  "Sec-WebSocket-Version: 13",
+  "Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==",
+].join("\r\n") + END_OF_HEAD;
+const UPGRADE_REQUEST = new Uint8Array(new TextEncoder().encode(UPGRADE_HEAD));
 
 /** Code 1000. */
 const CLOSE_FRAME = clientFrame(OPCODE.CLOSE, new Uint8Array([0x03, 0xe8]));

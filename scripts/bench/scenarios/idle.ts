@@ -4,8 +4,8 @@ import type { Driver } from "../driver.ts";
 import type { ServerProcess } from "../server_process.ts";
 import type { Metric, Sample } from "./scenario.ts";
 
-/** Before the first measurement: what the server allocates once is not to be counted. */
-const FIRST_CLIENTS = 500;
+/** Of the clients, how many are there before the first measurement: what a server allocates once does not count. */
+const FIRST_SHARE = 0.1;
 const SETTLE_MS = 500;
 
 export const idle = {
@@ -18,13 +18,14 @@ export const idle = {
 
 /** Connects clients, and measures by how much the server has grown. */
 export function measureIdle(driver: Driver, server: ServerProcess, count: number): Sample {
-  const ids = Array.from({ length: FIRST_CLIENTS + count }, (_, index) => `idle_${10_000 + index}`);
-  const first = driver.openAll(server.port, ids.slice(0, FIRST_CLIENTS));
+  const ids = Array.from({ length: count }, (_, index) => `idle_${10_000 + index}`);
+  const firstCount = Math.ceil(FIRST_SHARE * count);
+  const first = driver.openAll(server.port, ids.slice(0, firstCount));
   driver.pollFor(SETTLE_MS);
   const before = server.residentBytes();
-  const others = driver.openAll(server.port, ids.slice(FIRST_CLIENTS));
+  const others = driver.openAll(server.port, ids.slice(firstCount));
   driver.pollFor(SETTLE_MS);
-  const bytes = server.residentBytes() - before;
+  const grownBytes = server.residentBytes() - before;
   driver.closeAll([...first, ...others]);
-  return { memory: bytes / 1024 / count };
+  return { memory: grownBytes / 1024 / others.length };
 }
