@@ -2,13 +2,16 @@
 
 import assert from "node:assert/strict";
 import { SCENARIOS } from "../scripts/bench/bench.ts";
-import { bareDeno, chooseContenders } from "../scripts/bench/contenders.ts";
+import { drawChart } from "../scripts/bench/chart.ts";
+import { bareDeno, chooseContenders, type Contender } from "../scripts/bench/contenders.ts";
 import { readCpuList } from "../scripts/bench/machine.ts";
 import { addressed, candidate, offer } from "../scripts/bench/messages.ts";
 import { Inspector, NumberedFrame, NUMBERS_PER_SENDER } from "../scripts/bench/numbered.ts";
+import { Progress } from "../scripts/bench/progress.ts";
 import { scenarioLines, show, table } from "../scripts/bench/report.ts";
 import { summarize } from "../scripts/bench/results.ts";
 import { type Bench, runIdle, runInTurns } from "../scripts/bench/run.ts";
+import { measureScale } from "../scripts/bench/scale.ts";
 import { spread } from "../scripts/bench/statistics.ts";
 import { isMissing } from "./helpers/tools.ts";
 import { fromSource } from "./helpers/program.ts";
@@ -20,35 +23,54 @@ const MAIN = fromSource.at(-1)!;
 const PLAN = { turns: 1, sliceMs: 10, warmups: 0 };
 
 Deno.test({ name: "every scenario gives a number for each contender", ignore }, async () => {
-  const logs = await Deno.makeTempDir();
-  try {
-    const wanted = { main: [MAIN], levels: ["warn", "info"], with: [], relays: [] };
-    const contenders = await chooseContenders(wanted, assert.fail);
-    const bench = quietBench(logs);
-    const runs = await runInTurns(bench, contenders, SCENARIOS, PLAN);
-    assert.match(await Deno.readTextFile(`${logs}/signalbox-info-to-a-file.log`), /INFO - 📤/);
-    runs.push(await runIdle(bench, contenders, 1, 300));
-    const results = runs.flatMap(({ metrics }) => metrics).flatMap(({ results }) => results);
-    assert.equal(results.length, 8 * contenders.length);
-    for (const { value } of results) assert.ok(value.median > 0 && Number.isFinite(value.median));
-  } finally {
-    await Deno.remove(logs, { recursive: true });
-  }
+  await using bench = await QuietBench.create();
+  const contenders = await contendersOf(["warn", "info"]);
+  const runs = await runInTurns(bench, contenders, SCENARIOS, PLAN);
+  assert.match(await bench.logOf("signalbox-info-to-a-file"), /INFO - 📤/);
+  runs.push(await runIdle(bench, contenders, { idleRounds: 1, idleClients: 300 }));
+  const results = runs.flatMap(({ metrics }) => metrics).flatMap(({ results }) => results);
+  assert.equal(results.length, 8 * contenders.length);
+  for (const { value } of results) assert.ok(value.median > 0 && Number.isFinite(value.median));
 });
 
 Deno.test({ name: "an aborted run stops its servers", ignore }, async () => {
-  const logs = await Deno.makeTempDir();
-  try {
-    const bench = { ...quietBench(logs), signal: AbortSignal.abort(new Error("enough")) };
-    await assert.rejects(runInTurns(bench, [bareDeno()], SCENARIOS, PLAN), /^Error: enough$/);
-  } finally {
-    await Deno.remove(logs, { recursive: true });
-  }
+  await using bench = await QuietBench.create(AbortSignal.abort(new Error("enough")));
+  await assert.rejects(runInTurns(bench, [bareDeno()], SCENARIOS, PLAN), /^Error: enough$/);
 });
 
-function quietBench(logs: string): Bench {
-  const signal = new AbortController().signal;
-  return { cores: null, logs, signal, onProgress: () => {}, onResults: () => {} };
+Deno.test({ name: "every member of a room learns of all others", ignore }, async () => {
+  await using bench = await QuietBench.create();
+  const [, signalbox] = await contendersOf(["warn"]);
+  const crowd = { activePairs: 2, idleClients: [0, 10], slices: 1, sliceMs: 10 };
+  const plan = { crowd, storms: [20], rooms: [20] };
+  const result = await measureScale(bench, signalbox!, plan);
+  assert.deepEqual(result.crowd.map(({ clients }) => clients), [4, 14]);
+  assert.ok(result.storms[0]!.longestWaitMs >= result.storms[0]!.medianWaitMs);
+  assert.ok(result.rooms[0]!.joined.presenceFrames <= 20 * 19 / 2);
+});
+
+function contendersOf(levels: readonly string[]): Promise<Contender[]> {
+  return chooseContenders({ main: [MAIN], levels, with: [], relays: [] }, assert.fail);
+}
+
+/** A bench that prints nothing, and leaves nothing behind. */
+class QuietBench implements Bench, AsyncDisposable {
+  readonly cores = null;
+  readonly progress = new Progress({ writeSync: ({ length }) => length, isTerminal: () => false });
+
+  private constructor(readonly logs: string, readonly signal: AbortSignal) {}
+
+  static async create(signal = new AbortController().signal): Promise<QuietBench> {
+    return new QuietBench(await Deno.makeTempDir(), signal);
+  }
+
+  logOf(contender: string): Promise<string> {
+    return Deno.readTextFile(`${this.logs}/${contender}.log`);
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return Deno.remove(this.logs, { recursive: true });
+  }
 }
 
 Deno.test("messages have the size that the report says", () => {
@@ -115,6 +137,14 @@ Deno.test("summarize() takes ratios within a turn", () => {
   const run = { name: "candidate", what: "", samples, metrics: [summarize("x", metric, samples)] };
   assert.match(scenarioLines(run), /other +10\.0 \(7\.5–15\.0\) +0\.50 \(0\.38–0\.75\)/);
   assert.match(table(run.metrics), /^\| other \| 10\.0 \(0\.50\) \|$/m);
+});
+
+Deno.test("drawChart() places points by their values, and escapes names", () => {
+  const series = [{ name: "a < b", points: [{ x: 0, y: 0 }, { x: 50, y: 100 }] }];
+  const svg = drawChart({ title: "CPU & memory", xLabel: "clients", series });
+  assert.match(svg, /<title>CPU &amp; memory<\/title>/);
+  assert.match(svg, />a &lt; b<\/text>/);
+  assert.match(svg, /points="64,324 570,56"/);
 });
 
 Deno.test("show() writes a number with the digits that mean something", () => {

@@ -2,10 +2,11 @@
 
 import { Command, Option } from "commander";
 import { chooseContenders, OTHER_RELAYS, type Wanted } from "./contenders.ts";
-import { describeMachine, pickCores, pinSelf } from "./machine.ts";
+import { describeMachine } from "./machine.ts";
 import { candidate, offer } from "./messages.ts";
-import { legend, Progress, scenarioLines, table } from "./report.ts";
-import { type Bench, runIdle, runInTurns } from "./run.ts";
+import { Progress } from "./progress.ts";
+import { legend, table, writeJson } from "./report.ts";
+import { type IdlePlan, runIdle, runInTurns, withBench } from "./run.ts";
 import { broadcast } from "./scenarios/broadcast.ts";
 import { connections } from "./scenarios/connections.ts";
 import { idle } from "./scenarios/idle.ts";
@@ -21,10 +22,7 @@ interface Arguments extends Wanted {
   readonly json?: string;
 }
 
-interface BenchPlan extends Plan {
-  readonly idleRounds: number;
-  readonly idleClients: number;
-}
+type BenchPlan = Plan & IdlePlan;
 
 // Slices are short and turns many: whatever else the machine does lasts longer than a slice, and meets all alike.
 const FULL: BenchPlan = { turns: 40, sliceMs: 200, warmups: 5, idleRounds: 3, idleClients: 4000 };
@@ -44,29 +42,14 @@ async function main(): Promise<void> {
   const plan = { ...usual, turns: given.turns ?? usual.turns };
   const progress = new Progress(Deno.stderr);
   const contenders = await chooseContenders(given, (line) => progress.say(line));
-  const cores = pickCores();
-  const isPinned = cores !== null && await pinSelf(cores.driver);
-  if (!isPinned) progress.say("Server and driver have no core each to themselves: expect noise.");
-  const logs = Deno.makeTempDirSync({ prefix: "signalbox-bench-" });
-  const bench: Bench = {
-    cores: isPinned ? cores : null,
-    logs,
-    signal: interruption(),
-    onProgress: (what, done, all) => progress.show(`${what}: ${done} of ${all}`),
-    onResults: (run) => progress.say(scenarioLines(run)),
-  };
-  try {
-    const isChosen = ({ name }: { readonly name: string }) => given.scenarios.includes(name);
-    const runs = await runInTurns(bench, contenders, SCENARIOS.filter(isChosen), plan);
-    if (isChosen(idle)) {
-      runs.push(await runIdle(bench, contenders, plan.idleRounds, plan.idleClients));
-    }
-    const machine = describeMachine();
-    print(`${table(runs.flatMap(({ metrics }) => metrics))}\n${legend(machine, contenders)}`);
-    if (given.json !== undefined) writeJson(given.json, { machine, contenders, plan, runs });
-  } finally {
-    Deno.removeSync(logs, { recursive: true });
-  }
+  const isChosen = ({ name }: { readonly name: string }) => given.scenarios.includes(name);
+  const runs = await withBench(progress, async (bench) => [
+    ...await runInTurns(bench, contenders, SCENARIOS.filter(isChosen), plan),
+    ...isChosen(idle) ? [await runIdle(bench, contenders, plan)] : [],
+  ]);
+  const machine = describeMachine();
+  print(`${table(runs.flatMap(({ metrics }) => metrics))}\n${legend(machine, contenders)}`);
+  if (given.json !== undefined) writeJson(given.json, { machine, contenders, plan, runs });
 }
 
 function readArguments(args: readonly string[]): Arguments {
@@ -88,21 +71,6 @@ function readArguments(args: readonly string[]): Arguments {
     .option("--json <file>", "write all numbers there")
     .parse(args, { from: "user" })
     .opts<Arguments>();
-}
-
-function interruption(): AbortSignal {
-  const controller = new AbortController();
-  Deno.addSignalListener("SIGINT", () => controller.abort(new Error("interrupted")));
-  return controller.signal;
-}
-
-function writeJson(file: string, report: object): void {
-  const json = JSON.stringify(
-    { measuredAt: new Date(), ...report },
-    (_, value) => value instanceof Map ? Object.fromEntries(value) : value,
-    2,
-  );
-  Deno.writeTextFileSync(file, json + "\n");
 }
 
 function print(text: string): void {

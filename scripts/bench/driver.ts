@@ -16,6 +16,8 @@ export type OnMessage = (bytes: Uint8Array, start: number, end: number) => void;
 /** One client of a server. */
 export class Client {
   state: State = "connecting";
+  /** Gets the server's answer to `register`. */
+  onRegistered: (answer: Readonly<Record<string, unknown>>) => void = () => {};
   onMessage: OnMessage = () => {};
   /** The beginning of a frame whose end has not come yet. */
   rest: Uint8Array | null = null;
@@ -30,16 +32,15 @@ export class Driver {
   readonly #frame: ReceivedFrame = { opcode: 0, start: 0, end: 0 };
   readonly #onReady = (fd: number) => this.#serve(fd);
 
-  /** Begins to connect and register a client. */
-  open(port: number, id: string, more: Record<string, unknown> = {}): Client {
+  /**
+   * Begins to connect and register a client.
+   *
+   * @param more what `register` says beside the ID
+   */
+  open(port: number, id: string, more: Readonly<Record<string, unknown>> = {}): Client {
     const fd = this.#sockets.connect(port);
-    const client = new Client(
-      id,
-      fd,
-      JSON.stringify({ type: "register", client_id: id, ...more }),
-    );
-    this.#clients[fd] = client;
-    return client;
+    const registration = JSON.stringify({ type: "register", client_id: id, ...more });
+    return this.#clients[fd] = new Client(id, fd, registration);
   }
 
   /** Connects and registers clients, `atOnce` at a time, and waits until all are ready. */
@@ -60,6 +61,11 @@ export class Driver {
       this.#sockets.send(client.fd, CLOSE_FRAME);
     }
     this.waitUntil(() => clients.every(({ state }) => state === "closed"));
+  }
+
+  /** Cuts connections without a word, as a network does. */
+  cutAll(clients: readonly Client[]): void {
+    for (const client of clients) this.#forget(client);
   }
 
   send(client: Client, frame: Uint8Array<ArrayBuffer>): void {
@@ -83,8 +89,8 @@ export class Driver {
    * @param sleepMs how long to sleep at most where there is nothing to receive
    * @throws {Error} where it takes so long that something must be wrong
    */
-  waitUntil(isDone: () => boolean, sleepMs = 10): void {
-    const giveUpAt = performance.now() + PATIENCE_MS;
+  waitUntil(isDone: () => boolean, sleepMs = 10, patienceMs = PATIENCE_MS): void {
+    const giveUpAt = performance.now() + patienceMs;
     while (!isDone()) {
       this.poll(sleepMs);
       if (performance.now() > giveUpAt) throw new Error("the server does not answer");
@@ -166,10 +172,15 @@ export class Driver {
       throw new Error(`${client.id} could not register: ${JSON.stringify(answer)}`);
     }
     client.state = "ready";
+    client.onRegistered(answer);
   }
 
   #ended(client: Client): void {
     if (client.state !== "closing") throw new Error(`the connection of ${client.id} broke`);
+    this.#forget(client);
+  }
+
+  #forget(client: Client): void {
     client.state = "closed";
     this.#sockets.closeSocket(client.fd);
     this.#clients[client.fd] = undefined;

@@ -67,27 +67,12 @@ ${versions.join("; ")}
 `;
 }
 
-/** Lines on a terminal or in a file, and on a terminal the state of things below them. */
-export class Progress {
-  readonly #output: { writeSync(bytes: Uint8Array): number; isTerminal(): boolean };
-
-  constructor(output: { writeSync(bytes: Uint8Array): number; isTerminal(): boolean }) {
-    this.#output = output;
-  }
-
-  /** Shows the state; the next call of either replaces it. */
-  show(state: string): void {
-    if (this.#output.isTerminal()) this.#write(`${ERASE_LINE}${state} `);
-  }
-
-  say(lines: string): void {
-    this.#write(`${this.#output.isTerminal() ? ERASE_LINE : ""}${lines}\n`);
-  }
-
-  #write(text: string): void {
-    this.#output.writeSync(new TextEncoder().encode(text));
-  }
+/** Writes all there is to a file, as JSON. */
+export function writeJson(file: string, report: object): void {
+  const json = JSON.stringify(
+    { measuredAt: new Date(), ...report },
+    (_, value) => value instanceof Map ? Object.fromEntries(value) : value,
+    2,
+  );
+  Deno.writeTextFileSync(file, json + "\n");
 }
-
-/** To the line's beginning, and all of it gone (ECMA-48). */
-const ERASE_LINE = "\r\x1b[2K";

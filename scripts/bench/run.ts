@@ -2,7 +2,9 @@
 
 import type { Contender } from "./contenders.ts";
 import { Driver } from "./driver.ts";
-import type { Cores } from "./machine.ts";
+import { type Cores, pickCores, pinSelf } from "./machine.ts";
+import type { Progress } from "./progress.ts";
+import { scenarioLines } from "./report.ts";
 import { type ScenarioRun, summarize } from "./results.ts";
 import { idle, measureIdle } from "./scenarios/idle.ts";
 import type { Sample, Scenario } from "./scenarios/scenario.ts";
@@ -17,10 +19,32 @@ export interface Bench {
   readonly logs: string;
   /** Ends the run early. */
   readonly signal: AbortSignal;
-  /** Is told what is going on. */
-  readonly onProgress: (what: string, done: number, all: number) => void;
-  /** Is told each scenario's results as soon as they are there. */
-  readonly onResults: (run: ScenarioRun) => void;
+  readonly progress: Progress;
+}
+
+/** Prepares this process to be the driver, for as long as `use` takes. */
+export async function withBench<Answer>(
+  progress: Progress,
+  use: (bench: Bench) => Promise<Answer>,
+): Promise<Answer> {
+  const cores = pickCores();
+  const isPinned = cores !== null && await pinSelf(cores.driver);
+  if (!isPinned) progress.say("Server and driver have no core each to themselves: expect noise.");
+  const interruption = new AbortController();
+  const interrupt = () => interruption.abort(new Error("interrupted"));
+  Deno.addSignalListener("SIGINT", interrupt);
+  const logs = Deno.makeTempDirSync({ prefix: "signalbox-bench-" });
+  try {
+    return await use({
+      cores: isPinned ? cores : null,
+      logs,
+      signal: interruption.signal,
+      progress,
+    });
+  } finally {
+    Deno.removeSync(logs, { recursive: true });
+    Deno.removeSignalListener("SIGINT", interrupt);
+  }
 }
 
 /** Scenarios in which all contenders run at once, and take turns. */
@@ -40,7 +64,7 @@ export async function runInTurns(
     for (const scenario of scenarios) {
       const samples = await takeTurns(driver, competitors, scenario, plan, (done, all) => {
         bench.signal.throwIfAborted();
-        bench.onProgress(scenario.name, done, all);
+        bench.progress.show(`${scenario.name}: turn ${done + 1} of ${all}`);
       });
       runs.push(report(bench, scenario, samples));
     }
@@ -51,29 +75,44 @@ export async function runInTurns(
   }
 }
 
+export interface IdlePlan {
+  readonly idleRounds: number;
+  readonly idleClients: number;
+}
+
 /** The memory of idle clients: one server after the other, a new one each time. */
 export async function runIdle(
   bench: Bench,
   contenders: readonly Contender[],
-  rounds: number,
-  clients: number,
+  { idleRounds: rounds, idleClients: clients }: IdlePlan,
 ): Promise<ScenarioRun> {
   const samples = new Map(contenders.map(({ name }) => [name, [] as Sample[]]));
   for (let round = 0; round < rounds; round++) {
     for (const [index, contender] of contenders.entries()) {
-      bench.signal.throwIfAborted();
-      bench.onProgress(idle.name, round * contenders.length + index, rounds * contenders.length);
-      samples.get(contender.name)!.push(await measureAlone(bench, contender, clients));
+      const done = round * contenders.length + index;
+      bench.progress.show(`${idle.name}: ${done + 1} of ${rounds * contenders.length}`);
+      const sample = await withNewServer(
+        bench,
+        contender,
+        (driver, server) => measureIdle(driver, server, clients),
+      );
+      samples.get(contender.name)!.push(sample);
     }
   }
   return report(bench, idle, samples);
 }
 
-async function measureAlone(bench: Bench, contender: Contender, clients: number): Promise<Sample> {
+/** Runs something at a server that was started for it. */
+export async function withNewServer<Answer>(
+  bench: Bench,
+  contender: Contender,
+  use: (driver: Driver, server: ServerProcess) => Answer,
+): Promise<Answer> {
+  bench.signal.throwIfAborted();
   const driver = new Driver();
   const server = await start(bench, contender);
   try {
-    return measureIdle(driver, server, clients);
+    return use(driver, server);
   } finally {
     driver.close();
     await server.stop();
@@ -90,12 +129,12 @@ function start({ cores, logs }: Bench, { name, command, env }: Contender): Promi
 }
 
 function report(
-  { onResults }: Bench,
+  { progress }: Bench,
   { name, what, metrics }: Pick<Scenario, "name" | "what" | "metrics">,
   samples: Samples,
 ): ScenarioRun {
   const results = metrics.map((metric) => summarize(name, metric, samples));
   const run = { name, what, metrics: results, samples };
-  onResults(run);
+  progress.say(scenarioLines(run));
   return run;
 }

@@ -1,0 +1,161 @@
+/** The second command: what a node does with many clients. Prints numbers, and draws them as curves. */
+
+import { Command } from "commander";
+import { type Chart, drawChart, type Point } from "./chart.ts";
+import { BASELINE, chooseContenders, type Contender } from "./contenders.ts";
+import type { Driver } from "./driver.ts";
+import { describeMachine } from "./machine.ts";
+import { Progress } from "./progress.ts";
+import { writeJson } from "./report.ts";
+import { type Bench, withBench, withNewServer } from "./run.ts";
+import { type CrowdPlan, type CrowdPoint, measureCrowd } from "./scale/crowd.ts";
+import { type Gathering, measureRoom, type RoomResult } from "./scale/room.ts";
+import { measureStorm, type Storm } from "./scale/storm.ts";
+import type { ServerProcess } from "./server_process.ts";
+
+interface Arguments {
+  readonly quick?: true;
+  readonly main: readonly string[];
+  readonly json?: string;
+  readonly svg?: string;
+}
+
+export interface ScalePlan {
+  readonly crowd: CrowdPlan;
+  readonly storms: readonly number[];
+  readonly rooms: readonly number[];
+}
+
+const FULL: ScalePlan = {
+  crowd: {
+    activePairs: 1000,
+    idleClients: [0, 2000, 4000, 6000, 8000, 10_000],
+    slices: 20,
+    sliceMs: 200,
+  },
+  storms: [1000, 2500, 5000, 10_000],
+  rooms: [250, 500, 1000, 2000],
+};
+const QUICK: ScalePlan = {
+  crowd: { activePairs: 100, idleClients: [0, 500, 1000], slices: 5, sliceMs: 100 },
+  storms: [500, 1000],
+  rooms: [100, 200, 400],
+};
+
+/** What was measured of one contender. */
+export interface ScaleResult {
+  readonly contender: string;
+  readonly crowd: readonly CrowdPoint[];
+  readonly storms: readonly Storm[];
+  /** None where it has no presence. */
+  readonly rooms: readonly RoomResult[];
+}
+
+async function main(): Promise<void> {
+  const given = readArguments(Deno.args);
+  const plan = given.quick ? QUICK : FULL;
+  const progress = new Progress(Deno.stderr);
+  const wanted = { main: given.main, levels: ["warn"], with: [], relays: [] };
+  const contenders = await chooseContenders(wanted, (line) => progress.say(line));
+  const results = await withBench(progress, async (bench) => {
+    const results: ScaleResult[] = [];
+    for (const contender of contenders) results.push(await measureScale(bench, contender, plan));
+    return results;
+  });
+  const machine = describeMachine();
+  if (given.json !== undefined) writeJson(given.json, { machine, contenders, plan, results });
+  if (given.svg !== undefined) writeCharts(given.svg, results);
+}
+
+function readArguments(args: readonly string[]): Arguments {
+  const source = Deno.realPathSync(`${import.meta.dirname}/../../main.ts`);
+  return new Command("deno task bench:scale")
+    .description("Measures what a node does with many clients. Takes three minutes.")
+    .option("--quick", "with a tenth of the clients")
+    .option("--main <files...>", "the main.ts to measure; several: one after the other", [source])
+    .option("--json <file>", "write all numbers there")
+    .option("--svg <directory>", "draw the curves there")
+    .parse(args, { from: "user" })
+    .opts<Arguments>();
+}
+
+/** Everything, at one contender: a new server for each measurement but for the points of a curve. */
+export async function measureScale(
+  bench: Bench,
+  contender: Contender,
+  plan: ScalePlan,
+): Promise<ScaleResult> {
+  const { name } = contender;
+  const say = (line: string) => bench.progress.say(`${name}: ${line}`);
+  const crowd = await withNewServer(
+    bench,
+    contender,
+    (driver, server) => measureCrowd(driver, server, plan.crowd, (point) => say(crowdLine(point))),
+  );
+  const storms: Storm[] = [];
+  for (const count of plan.storms) {
+    const measure = (driver: Driver, server: ServerProcess) => measureStorm(driver, server, count);
+    storms.push(await withNewServer(bench, contender, measure));
+    say(stormLine(storms.at(-1)!));
+  }
+  const rooms: RoomResult[] = [];
+  for (const members of name === BASELINE ? [] : plan.rooms) {
+    const measure = (driver: Driver, server: ServerProcess) => measureRoom(driver, server, members);
+    rooms.push(await withNewServer(bench, contender, measure));
+    say(roomLine(rooms.at(-1)!));
+  }
+  return { contender: name, crowd, storms, rooms };
+}
+
+function crowdLine({ clients, cpuMicrosPerMessage, residentMB }: CrowdPoint): string {
+  const cpu = cpuMicrosPerMessage.toFixed(1);
+  return `${clients} clients: ${cpu} µs of CPU for each message, ${residentMB.toFixed(0)} MB`;
+}
+
+function stormLine(storm: Storm): string {
+  const { clients, allRegisteredMs, medianWaitMs, longestWaitMs, cpuMicrosPerConnection } = storm;
+  return `${clients} clients come within a second: all registered after ${ms(allRegisteredMs)}, ` +
+    `a client waits ${ms(medianWaitMs)} (at most ${ms(longestWaitMs)}), ` +
+    `${cpuMicrosPerConnection.toFixed(0)} µs of CPU each`;
+}
+
+function roomLine({ joined, cameBack }: RoomResult): string {
+  const told = (what: string, { wallMs, cpuMs, presenceFrames }: Gathering) =>
+    `${what} ${ms(wallMs)}, ${ms(cpuMs)} of CPU, ${presenceFrames} presence frames`;
+  return `a room of ${joined.members}: ${told("joined within", joined)}; ` +
+    told("all cut off, and back within", cameBack);
+}
+
+function ms(value: number): string {
+  return `${value.toFixed(0)} ms`;
+}
+
+function writeCharts(directory: string, results: readonly ScaleResult[]): void {
+  Deno.mkdirSync(directory, { recursive: true });
+  for (const [file, chart] of Object.entries(charts(results))) {
+    Deno.writeTextFileSync(`${directory}/${file}.svg`, drawChart(chart));
+  }
+}
+
+function charts(results: readonly ScaleResult[]): Record<string, Chart> {
+  const crowdSeries = (y: (point: CrowdPoint) => number) =>
+    results.map(({ contender, crowd }) => ({
+      name: contender,
+      isReference: contender === BASELINE,
+      points: crowd.map((point): Point => ({ x: point.clients, y: y(point) })),
+    }));
+  return {
+    "cpu-per-message": {
+      title: "CPU for each message, µs",
+      xLabel: "clients connected",
+      series: crowdSeries(({ cpuMicrosPerMessage }) => cpuMicrosPerMessage),
+    },
+    "memory": {
+      title: "Memory of the server, MB",
+      xLabel: "clients connected",
+      series: crowdSeries(({ residentMB }) => residentMB),
+    },
+  };
+}
+
+if (import.meta.main) await main();

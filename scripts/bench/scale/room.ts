@@ -1,0 +1,97 @@
+/** A room whose members all want presence: what it costs until each knows all others, at first and after all were cut. */
+
+import type { Client, Driver } from "../driver.ts";
+import type { ServerProcess } from "../server_process.ts";
+
+/** What it took until every member knew all others. */
+export interface Gathering {
+  readonly members: number;
+  readonly wallMs: number;
+  readonly cpuMs: number;
+  /** `peer_joined` and `peer_left`, all members together. */
+  readonly presenceFrames: number;
+}
+
+/** All join at once; then all are cut off at once, and come back. */
+export interface RoomResult {
+  readonly joined: Gathering;
+  readonly cameBack: Gathering;
+}
+
+export function measureRoom(driver: Driver, server: ServerProcess, members: number): RoomResult {
+  const room = new Room(driver, server, members);
+  const joined = room.gather();
+  room.cut();
+  return { joined, cameBack: room.gather() };
+}
+
+const OPENED_AT_ONCE = 64;
+/** In a large room, what a mass reconnect sends can take long. */
+const PATIENCE_MS = 120_000;
+
+class Room {
+  readonly #driver: Driver;
+  readonly #server: ServerProcess;
+  readonly #ids: readonly string[];
+  #clients: Client[] = [];
+  #complete = 0;
+  #presenceFrames = 0;
+
+  constructor(driver: Driver, server: ServerProcess, members: number) {
+    this.#driver = driver;
+    this.#server = server;
+    this.#ids = Array.from({ length: members }, (_, index) => `member_${10_000 + index}`);
+  }
+
+  /** Everybody joins, as fast as the server takes them. */
+  gather(): Gathering {
+    this.#clients = [];
+    this.#complete = 0;
+    this.#presenceFrames = 0;
+    this.#server.takeCpuNs();
+    const startedAt = performance.now();
+    for (const id of this.#ids) {
+      this.#clients.push(this.#join(id));
+      if (this.#clients.length % OPENED_AT_ONCE === 0) this.#driver.poll(0);
+    }
+    this.#driver.waitUntil(() => this.#complete === this.#ids.length, 10, PATIENCE_MS);
+    return {
+      members: this.#ids.length,
+      wallMs: performance.now() - startedAt,
+      cpuMs: this.#server.takeCpuNs() / 1e6,
+      presenceFrames: this.#presenceFrames,
+    };
+  }
+
+  #join(id: string): Client {
+    const client = this.#driver.open(this.#server.port, id, { room: "hall", presence: true });
+    const known = new Set<string>();
+    client.onRegistered = ({ peers }) => {
+      for (const peer of peers as string[]) known.add(peer);
+      if (this.#isComplete(known)) this.#complete++;
+    };
+    client.onMessage = (bytes, start, end) => {
+      const wasComplete = this.#isComplete(known);
+      this.#readPresence(bytes, start, end, known);
+      this.#complete += Number(this.#isComplete(known)) - Number(wasComplete);
+    };
+    return client;
+  }
+
+  #readPresence(bytes: Uint8Array, start: number, end: number, known: Set<string>): void {
+    const frame = JSON.parse(new TextDecoder().decode(bytes.subarray(start, end)));
+    this.#presenceFrames++;
+    if (frame.type === "peer_joined" && !known.has(frame.client_id)) known.add(frame.client_id);
+    else if (frame.type !== "peer_left" || !known.delete(frame.client_id)) {
+      throw new Error(`unexpected in a room: ${JSON.stringify(frame)}`);
+    }
+  }
+
+  #isComplete(known: Set<string>): boolean {
+    return known.size === this.#ids.length - 1;
+  }
+
+  cut(): void {
+    this.#driver.cutAll(this.#clients);
+  }
+}

@@ -1,0 +1,45 @@
+/** A connection storm: a server that has just started, and all clients back within a second. */
+
+import type { Client, Driver } from "../driver.ts";
+import type { ServerProcess } from "../server_process.ts";
+import { quantile } from "../statistics.ts";
+
+/** What a storm was like. */
+export interface Storm {
+  readonly clients: number;
+  /** From the first client's beginning to connect to the last one's being registered. */
+  readonly allRegisteredMs: number;
+  /** From a client's beginning to connect to its being registered. */
+  readonly medianWaitMs: number;
+  readonly longestWaitMs: number;
+  readonly cpuMicrosPerConnection: number;
+}
+
+const STORM_MS = 1000;
+
+export function measureStorm(driver: Driver, server: ServerProcess, count: number): Storm {
+  const waitsMs: number[] = [];
+  server.takeCpuNs();
+  const startedAt = performance.now();
+  for (let opened = 0; opened < count;) {
+    if (performance.now() - startedAt >= opened * STORM_MS / count) {
+      waitFor(driver.open(server.port, `storm_${10_000 + opened++}`), waitsMs);
+    }
+    driver.poll(0);
+  }
+  driver.waitUntil(() => waitsMs.length === count);
+  const allRegisteredMs = performance.now() - startedAt;
+  waitsMs.sort((a, b) => a - b);
+  return {
+    clients: count,
+    allRegisteredMs,
+    medianWaitMs: quantile(waitsMs, 0.5),
+    longestWaitMs: quantile(waitsMs, 1),
+    cpuMicrosPerConnection: server.takeCpuNs() / 1000 / count,
+  };
+}
+
+function waitFor(client: Client, waitsMs: number[]): void {
+  const openedAt = performance.now();
+  client.onRegistered = () => waitsMs.push(performance.now() - openedAt);
+}
