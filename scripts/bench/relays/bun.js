@@ -20,7 +20,7 @@ const server = Bun.serve({
         return;
       }
       const target = message.target_id;
-      message.target_id = undefined;
+      delete message.target_id;
       message.from = socket.data.id;
       const text = JSON.stringify(message);
       if (target) return void clients.get(target)?.send(text);

@@ -17,7 +17,7 @@ server.on("connection", (socket) => {
       return;
     }
     const target = message.target_id;
-    message.target_id = undefined;
+    delete message.target_id;
     message.from = id;
     const text = JSON.stringify(message);
     if (target) return clients.get(target)?.send(text);
