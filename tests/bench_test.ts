@@ -18,7 +18,7 @@ import { fromSource } from "./helpers/program.ts";
 
 const ignore = isMissing(Deno.build.os === "linux", "Linux: the benchmark reads /proc");
 
-const MAIN = fromSource.at(-1)!;
+const MAIN = fromSource().at(-1)!;
 
 const PLAN = { turns: 1, sliceMs: 10, warmups: 0 };
 

@@ -1,6 +1,7 @@
 /** What the clients say to each other: a candidate and an offer, of the size that browsers write. ASCII only. */
 
-import { NUMBER } from "./numbered.ts";
+/** What a message has where its number will stand: digits in a string, as often as nowhere else. */
+export const NUMBER = "00000000";
 
 /** Without the target, which {@link addressed} puts in. */
 export type Message = Readonly<Record<string, unknown>>;

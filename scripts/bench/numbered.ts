@@ -2,10 +2,7 @@
 
 import { deepStrictEqual } from "node:assert/strict";
 import { clientFrame, MASKING_KEY, OPCODE } from "./frames.ts";
-import type { Message } from "./messages.ts";
-
-/** What a message has where its number will stand: digits in a string, as often as nowhere else. */
-export const NUMBER = "00000000";
+import { type Message, NUMBER } from "./messages.ts";
 
 /** A number says which of a few senders wrote a message, and how many that one had written before. */
 export const NUMBERS_PER_SENDER = 10_000_000;
