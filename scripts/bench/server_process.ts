@@ -28,7 +28,7 @@ export class ServerProcess {
   }
 
   /**
-   * Starts a server, and waits until it has printed where it listens: a line that ends in its port.
+   * Starts a server, and waits until it has printed where it listens: a line with its ws: address.
    *
    * @throws {Error} where it ends, or takes too long
    */
@@ -105,7 +105,7 @@ async function readPort(output: ReadableStreamDefaultReader<Uint8Array>): Promis
   } finally {
     clearTimeout(timer);
   }
-  return Number(/:(\d+)\/?\n/.exec(text)?.[1]);
+  return Number(/ws:\/\/\S+:(\d+)/.exec(text)?.[1]);
 }
 
 function readIfThere<Value>(path: string, read: (text: string) => Value): Value | null {
