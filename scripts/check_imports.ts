@@ -13,7 +13,7 @@ interface Rule {
 
 /** What knows connections, and so is known by nothing that only parses, decides or routes. */
 const SHELL = [
-  "lib/admin/",
+  "lib/admin/admin.ts",
   "lib/cluster/",
   "lib/connection.ts",
   "lib/registrar.ts",
@@ -55,6 +55,11 @@ const RULES: readonly Rule[] = [
     why: "one connection knows neither the server nor its other nodes",
   },
   {
+    who: ["lib/admin/"],
+    never: ["lib/connection.ts", "lib/server.ts", "lib/router.ts", "lib/cluster/"],
+    why: "the admin listener is shown what it needs of the public one",
+  },
+  {
     who: ["lib/"],
     except: ["lib/command_line.ts"],
     never: ["commander"],
@@ -74,6 +79,12 @@ const RULES: readonly Rule[] = [
   },
   {
     who: ["lib/"],
+    except: ["lib/admin/collector.ts"],
+    never: ["prom-client", "prom-client/"],
+    why: "one file knows how metrics are written",
+  },
+  {
+    who: ["lib/"],
     except: ["lib/cluster/redis.ts"],
     never: ["redis"],
     why: "one file knows Redis",
@@ -81,7 +92,7 @@ const RULES: readonly Rule[] = [
 ];
 
 /** Packages that few need and that cost time at the start: imported by `import()` where an option asks for them. */
-const LAZY_PACKAGES = ["jose", "prom-client", "redis"];
+const LAZY_PACKAGES = ["jose", "prom-client", "prom-client/", "redis"];
 
 /** Who may speak to the runtime, and who may read what the user gave. */
 const DENO_USERS = [
@@ -128,7 +139,7 @@ function forbiddenImports({ who, except = [], never, why }: Rule, graph: Graph):
 function eagerImports(graph: Graph): string[] {
   return [...graph].filter(([path]) => matches(path, ["lib/", "main.ts"]))
     .flatMap(([path, imports]) =>
-      imports.filter((one) => !one.isType && !one.isLazy && LAZY_PACKAGES.includes(one.target))
+      imports.filter((one) => !one.isType && !one.isLazy && matches(one.target, LAZY_PACKAGES))
         .map(({ target }) =>
           `${path} imports ${target} at the start: use import() where it is needed`
         )
