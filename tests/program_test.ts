@@ -6,7 +6,7 @@ import { TestClient } from "./helpers/client.ts";
 import { exchange, shutDown } from "./helpers/core_exchange.ts";
 import { fromSource, runProgram, ServingProgram } from "./helpers/program.ts";
 import { RawPeer } from "./helpers/raw_peer.ts";
-import { isMissing } from "./helpers/tools.ts";
+import { testOnRuntimes } from "./helpers/runtimes.ts";
 
 // The start.
 
@@ -242,35 +242,15 @@ Deno.test("a second signal ends it at once", async () => {
 
 // Each runtime that is supported.
 
-/** The runtime itself: npm's `deno` is a script that starts it, and passes no signal on. */
-function binaryOf(deno: string): string {
-  const { stdout } = new Deno.Command(deno, { args: ["eval", "console.log(Deno.execPath())"] })
-    .outputSync();
-  return new TextDecoder().decode(stdout).trim();
-}
+testOnRuntimes("it carries the core protocol", async (command) => {
+  await using program = await ServingProgram.start([], { command });
+  await exchange(program.url);
+});
 
-const OLDEST = Deno.env.get("SIGNALBOX_TEST_DENO_OLDEST");
-const RUNTIMES = [["this Deno", Deno.execPath()], ["the oldest Deno", OLDEST]] as const;
-
-for (const [name, deno] of RUNTIMES) {
-  /** Null where it is not there. */
-  const findCommand = () => {
-    const what = "SIGNALBOX_TEST_DENO_OLDEST, the path of a deno 2.4.2";
-    if (isMissing(deno !== undefined, what) || deno === undefined) return null;
-    return fromSource(binaryOf(deno));
-  };
-
-  Deno.test(`on ${name} it carries the core protocol`, async () => {
-    const command = findCommand();
-    if (command === null) return;
-    await using program = await ServingProgram.start([], { command });
-    await exchange(program.url);
-  });
-
-  Deno.test(`on ${name} SIGTERM ends it in good order, also with a client that never answers`, async () => {
-    const command = findCommand();
-    if (command === null) return;
+testOnRuntimes(
+  "SIGTERM ends it in good order, also with a client that never answers",
+  async (command) => {
     await using program = await ServingProgram.start(["--drain-timeout", "2s"], { command });
     await shutDown(program);
-  });
-}
+  },
+);

@@ -1,6 +1,7 @@
 /** The Deno versions that a test runs the program on: the one that runs the tests, and another where it is named. */
 
 import { fromSource } from "./program.ts";
+import { isMissing } from "./tools.ts";
 
 export interface Runtime {
   /** For the test's name. */
@@ -14,13 +15,11 @@ const OLDEST = "SIGNALBOX_TEST_DENO_OLDEST";
 
 /** This Deno, and the oldest one where it is named: some of what the program has to survive differs between them. */
 export function runtimes(): readonly Runtime[] {
+  const current = { name: `Deno ${Deno.version.deno}`, command: fromSource() };
   const oldest = Deno.env.get(OLDEST);
-  return [
-    { name: `Deno ${Deno.version.deno}`, command: fromSource() },
-    oldest === undefined
-      ? { name: `the oldest Deno (set ${OLDEST})`, command: undefined }
-      : oldestRuntime(oldest),
-  ];
+  if (oldest !== undefined) return [current, oldestRuntime(oldest)];
+  isMissing(false, `${OLDEST}, the path of the oldest Deno that is supported`);
+  return [current, { name: "the oldest Deno", command: undefined }];
 }
 
 function oldestRuntime(deno: string): Runtime {
