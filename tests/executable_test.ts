@@ -6,12 +6,34 @@ import { exchange, shutDown } from "./helpers/core_exchange.ts";
 import { type ProgramOptions, runProgram, ServingProgram } from "./helpers/program.ts";
 import { isFile, isMissing } from "./helpers/tools.ts";
 
-const BUILT_HERE = new URL("../dist/signalbox", import.meta.url).pathname;
-const EXECUTABLE = Deno.env.get("SIGNALBOX_EXECUTABLE") ?? BUILT_HERE;
+const TOP = new URL("../", import.meta.url).pathname;
+
+/** The one that the environment names, else the one that was made here, if nothing has changed since. */
+function findExecutable(): string | null {
+  const named = Deno.env.get("SIGNALBOX_EXECUTABLE");
+  if (named !== undefined) return named;
+  const path = `${TOP}dist/signalbox`;
+  const sources = [`${TOP}main.ts`, `${TOP}deno.json`, ...filesIn(`${TOP}lib`)];
+  const isNewest = isFile(path) && sources.every((source) => timeOf(source) <= timeOf(path));
+  return isNewest ? path : null;
+}
+
+function filesIn(folder: string): string[] {
+  return [...Deno.readDirSync(folder)].flatMap(({ name, isDirectory }) =>
+    isDirectory ? filesIn(`${folder}/${name}`) : `${folder}/${name}`
+  );
+}
+
+function timeOf(path: string): number {
+  return Deno.statSync(path).mtime?.getTime() ?? 0;
+}
+
+const EXECUTABLE = findExecutable();
 
 function test(name: string, run: (options: ProgramOptions) => Promise<void>): void {
   Deno.test(name, async () => {
-    if (isMissing(isFile(EXECUTABLE), `${EXECUTABLE} (make it with deno task compile)`)) return;
+    const what = "an executable of this source: deno task compile, or SIGNALBOX_EXECUTABLE";
+    if (isMissing(EXECUTABLE !== null, what) || EXECUTABLE === null) return;
     const cwd = await Deno.makeTempDir();
     try {
       await run({ command: [EXECUTABLE], cwd, env: {} });
