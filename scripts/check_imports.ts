@@ -13,7 +13,7 @@ interface Rule {
 
 /** What knows connections, and so is known by nothing that only parses, decides or routes. */
 const SHELL = [
-  "lib/admin/admin.ts",
+  "lib/admin/",
   "lib/cluster/",
   "lib/connection.ts",
   "lib/registrar.ts",
