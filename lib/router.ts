@@ -231,9 +231,10 @@ export class Router {
   /** Sends a client what was kept for it. */
   deliverKept(client: Client): void {
     for (const message of this.#mailbox.take(client.room.name, client.id)) {
-      if (message.sender instanceof Report && message.sender.to !== client) continue; // an older one's
-      if (!client.link?.send(message.frame)) this.#expired(message);
-      else if (message.sender !== null) this.#events.keptDelivered(client); // the others are reports
+      const { sender, frame } = message;
+      if (sender instanceof Report && sender.to !== client) continue; // an older client's
+      if (!client.link?.send(frame)) this.#expired(message);
+      else if (!(sender instanceof Report)) this.#events.keptDelivered(client);
     }
   }
 

@@ -445,7 +445,7 @@ testPure("a message to one who is dropped over it is kept for his return", () =>
 });
 
 testPure("a report to a sender who is held waits for his return", () => {
-  const { router, clock, join } = setUp();
+  const { router, clock, events, join } = setUp();
   const alice = join("alice", { resume: true });
   keep(router, alice.client, "bob", ["1"]);
   router.unregister(alice.client, alice.link, true);
@@ -453,6 +453,7 @@ testPure("a report to a sender who is held waits for his return", () => {
   const back = join("alice", { resume: alice.client.secret! });
   router.deliverKept(back.client);
   assert.deepEqual(back.link.read(), [notFound("bob")]);
+  assert(!events.lines.includes("keptDelivered alice"), "it is no message that was delivered");
 });
 
 testPure("a report waits as long as its sender is held, and for nobody else", () => {
