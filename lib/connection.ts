@@ -229,7 +229,8 @@ export class Connection implements Link {
     const { members, targetId } = envelope;
     const isRegister = members.type === "register";
     const isBroadcast = !isRegister && targetId === "";
-    if (isBroadcast && !this.#payBroadcast(client, receivedAtMs)) return this.#refuseRate();
+    const isForAll = isBroadcast || (isRegister && members.presence === true); // that one is told of all
+    if (isForAll && !this.#payForAll(client, receivedAtMs)) return this.#refuseRate();
     this.#refusalsInARow = 0;
     if (isRegister) return this.#registerAgain(client, members);
     const message = { text, type: members.type, receivedAtMs };
@@ -238,8 +239,8 @@ export class Connection implements Link {
     else this.#send(client, targetId, frame, message);
   }
 
-  /** One frame in becomes many out, and so costs more. The first token is paid. */
-  #payBroadcast(client: Client, nowMs: number): boolean {
+  /** One frame in becomes many out, or a long list, and so costs more. The first token is paid. */
+  #payForAll(client: Client, nowMs: number): boolean {
     const { options, router } = this.#surroundings;
     const cost = Math.min(broadcastCost(router.recipients(client)), options.rateBurst);
     return cost === 1 || this.#bucket.take(cost - 1, nowMs);
