@@ -89,6 +89,12 @@ const RULES: readonly Rule[] = [
     never: ["redis"],
     why: "one file knows Redis",
   },
+  {
+    who: ["lib/"],
+    except: ["lib/admin/collector.ts"],
+    never: ["prom-client", "prom-client/"],
+    why: "one file knows how metrics are written down",
+  },
 ];
 
 /** Packages that few need and that cost time at the start: imported by `import()` where an option asks for them. */

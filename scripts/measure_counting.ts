@@ -6,10 +6,10 @@
 import { systemClock } from "../lib/clock.ts";
 import { Connection, type Socket } from "../lib/connection.ts";
 import { type Events, tellBoth } from "../lib/events.ts";
+import { logEvents } from "../lib/log_events.ts";
 import { Metrics } from "../lib/metrics.ts";
 import { Registrar } from "../lib/registrar.ts";
 import { Router } from "../lib/router.ts";
-import { noEvents } from "../tests/helpers/events.ts";
 
 const OPTIONS = {
   maxMessageSizeBytes: 65536,
@@ -21,6 +21,9 @@ const OPTIONS = {
   mailboxTtlMs: 10_000,
   resumeTtlMs: 30_000,
 } as const;
+
+/** What a server has in any case: a log, of which no level is on. */
+const silent = logEvents({ enabled: () => false, write() {} });
 
 const socket: Socket = { readyState: WebSocket.OPEN, bufferedAmount: 0, send() {}, close() {} };
 
@@ -73,8 +76,8 @@ function median(values: number[]): number {
 }
 
 for (const [what, { receivers, text }] of Object.entries(MESSAGES)) {
-  const plain = connect(receivers, noEvents);
-  const counted = connect(receivers, tellBoth(new Metrics(systemClock), noEvents));
+  const plain = connect(receivers, silent);
+  const counted = connect(receivers, tellBoth(new Metrics(systemClock), silent));
   const turns = Array.from({ length: TURNS }, () => ({
     plain: measureTurn(plain, text),
     counted: measureTurn(counted, text),
