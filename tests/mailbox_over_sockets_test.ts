@@ -4,13 +4,8 @@ import assert from "node:assert/strict";
 import { BareClient } from "./helpers/bare_client.ts";
 import { TestClient } from "./helpers/client.ts";
 import { RecordedEvents } from "./helpers/events.ts";
+import { assertNothing } from "./helpers/expect.ts";
 import { startServer } from "./helpers/server.ts";
-
-/** Resolves when the server has handled all that `client` sent before. */
-async function settled(client: TestClient, clientId: string): Promise<void> {
-  client.send({ type: "settled", target_id: clientId });
-  assert.deepEqual(await client.next(), { from: clientId, type: "settled" });
-}
 
 Deno.test("kept messages follow registered, in order, each with its sender, and before any other", async () => {
   await using server = startServer();
@@ -19,7 +14,7 @@ Deno.test("kept messages follow registered, in order, each with its sender, and 
   for (let n = 0; n < 10; n++) {
     const [client, id] = n % 2 === 0 ? [alice, "alice"] as const : [carol, "carol"] as const;
     client.send(`{"n":${n}.0, "target_id":"bob","text":"\\u00e9\\/"}`);
-    await settled(client, id);
+    await assertNothing(client, id);
   }
   const bob = await TestClient.connect(server.url);
   bob.send({ type: "register", client_id: "bob" });
@@ -36,20 +31,20 @@ Deno.test("a kept message is delivered once, also if its sender has left", async
   await using server = startServer();
   const alice = await TestClient.register(server.url, "alice");
   alice.send({ type: "offer", target_id: "bob" });
-  await settled(alice, "alice");
+  await assertNothing(alice, "alice");
   await alice.close(1000);
   const bob = await TestClient.register(server.url, "bob");
   assert.deepEqual(await bob.next(), { from: "alice", type: "offer" });
   await bob.close(1000);
   const next = await TestClient.register(server.url, "bob");
-  await settled(next, "bob");
+  await assertNothing(next, "bob");
 });
 
 Deno.test("a sender gets one target_not_found for each message when its time is up", async () => {
   await using server = startServer({ mailboxTtlMs: "200ms" });
   const alice = await TestClient.register(server.url, "alice");
   for (const target_id of ["bob", "carol", "bob"]) alice.send({ type: "offer", target_id });
-  await settled(alice, "alice");
+  await assertNothing(alice, "alice");
   for (const target of ["bob", "carol", "bob"]) {
     assert.deepEqual(await alice.next(), {
       type: "error",
@@ -59,8 +54,8 @@ Deno.test("a sender gets one target_not_found for each message when its time is 
     });
   }
   const bob = await TestClient.register(server.url, "bob");
-  await settled(bob, "bob");
-  await settled(alice, "alice");
+  await assertNothing(bob, "bob");
+  await assertNothing(alice, "alice");
 });
 
 Deno.test("with the mailbox off a sender hears at once", async () => {
@@ -71,7 +66,7 @@ Deno.test("with the mailbox off a sender hears at once", async () => {
   assert.equal((await alice.next()).code, "target_not_found");
   assert.equal((await alice.next()).type, "ping");
   const bob = await TestClient.register(server.url, "bob");
-  await settled(bob, "bob");
+  await assertNothing(bob, "bob");
 });
 
 Deno.test("nothing is kept for an ID that nobody can have", async () => {
@@ -88,9 +83,9 @@ Deno.test("a broadcast is not kept", async () => {
   await using server = startServer();
   const alice = await TestClient.register(server.url, "alice");
   alice.send({ type: "hello" });
-  await settled(alice, "alice");
+  await assertNothing(alice, "alice");
   const bob = await TestClient.register(server.url, "bob");
-  await settled(bob, "bob");
+  await assertNothing(bob, "bob");
 });
 
 Deno.test("past 64 messages for one target a sender hears mailbox_full, and the rest arrives", async () => {
@@ -106,10 +101,10 @@ Deno.test("past 64 messages for one target a sender hears mailbox_full, and the 
       target_id: "bob",
     });
   }
-  await settled(alice, "alice");
+  await assertNothing(alice, "alice");
   const bob = await TestClient.register(server.url, "bob");
   for (let n = 0; n < 64; n++) assert.equal((await bob.next()).n, n);
-  await settled(bob, "bob");
+  await assertNothing(bob, "bob");
   alice.send({ n: 66, target_id: "bob" });
   assert.equal((await bob.next()).n, 66);
 });
@@ -121,7 +116,7 @@ Deno.test("past 256 KiB for one target a sender hears mailbox_full", async () =>
   for (let n = 0; n < 5; n++) alice.send({ n, target_id: "bob", text });
   alice.send({ n: 5, target_id: "bob" });
   assert.equal((await alice.next()).code, "mailbox_full");
-  await settled(alice, "alice");
+  await assertNothing(alice, "alice");
   const bob = await TestClient.register(server.url, "bob");
   for (const n of [0, 1, 2, 3, 5]) assert.equal((await bob.next()).n, n);
 });
@@ -166,7 +161,7 @@ Deno.test("what is sent to a client that was lost waits for its return", async (
   bob.cut();
   await events.happened("held bob");
   for (let n = 0; n < 3; n++) alice.send({ n, target_id: "bob" });
-  await settled(alice, "alice");
+  await assertNothing(alice, "alice");
   const { resume } = bob.registered;
   const back = await TestClient.register(server.url, "bob", { resume });
   for (let n = 0; n < 3; n++) assert.deepEqual(await back.next(), { from: "alice", n });
@@ -176,7 +171,7 @@ Deno.test("a shutdown tells senders of the messages that nobody will come for an
   const server = startServer();
   const alice = await TestClient.register(server.url, "alice");
   alice.send({ type: "offer", target_id: "bob" });
-  await settled(alice, "alice");
+  await assertNothing(alice, "alice");
   const drained = server.server.drain();
   const { code, target_id } = await alice.next();
   assert.deepEqual([code, target_id], ["target_not_found", "bob"]);

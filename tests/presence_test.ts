@@ -4,16 +4,11 @@ import assert from "node:assert/strict";
 import { BareClient } from "./helpers/bare_client.ts";
 import { TestClient } from "./helpers/client.ts";
 import { RecordedEvents } from "./helpers/events.ts";
+import { assertNothing } from "./helpers/expect.ts";
 import { startServer } from "./helpers/server.ts";
 
 const joined = (client_id: string) => ({ type: "peer_joined", client_id });
 const left = (client_id: string) => ({ type: "peer_left", client_id });
-
-/** Asserts that nothing has come since the last frame. */
-async function assertNothing(client: TestClient, clientId: string): Promise<void> {
-  client.send({ type: "last", target_id: clientId });
-  assert.deepEqual(await client.next(), { from: clientId, type: "last" });
-}
 
 Deno.test("who asks for presence gets the list, then who joins and leaves, and not themselves", async () => {
   await using server = startServer();

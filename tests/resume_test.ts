@@ -1,14 +1,15 @@
 /** Resume over real sockets: who gets a lost client's ID, and what waits for it (PROTOCOL.md, section 6). */
 
 import assert from "node:assert/strict";
-import { SignJWT } from "jose";
-import { createAuthenticator, signToken } from "../lib/auth.ts";
+import { createAuthenticator } from "../lib/auth.ts";
 import { BareClient } from "./helpers/bare_client.ts";
 import { type Frame, TestClient } from "./helpers/client.ts";
 import { RecordedEvents } from "./helpers/events.ts";
+import { assertNothing, refusal } from "./helpers/expect.ts";
 import { startServer } from "./helpers/server.ts";
+import { SECRET, sign } from "./helpers/tokens.ts";
 
-const SECRET = /^[A-Za-z0-9_-]{32}$/;
+const SECRET_FORM = /^[A-Za-z0-9_-]{32}$/;
 
 function setUp(given: Parameters<typeof startServer>[0] = {}) {
   const events = new RecordedEvents();
@@ -25,23 +26,7 @@ function setUp(given: Parameters<typeof startServer>[0] = {}) {
   return { server, events, lose };
 }
 
-/** Registers, and is refused: the code of the error and of the close. */
-async function refusal(url: string, clientId: string, more: Frame = {}) {
-  const client = await TestClient.connect(url);
-  client.send({ type: "register", client_id: clientId, ...more });
-  const { type, code } = await client.next();
-  const closed = await client.closed;
-  assert.equal(closed.reason, code);
-  return [type, code, closed.code];
-}
-
-const ID_TAKEN = ["error", "id_taken", 4409];
-
-/** Asserts that nothing has come since the last frame. */
-async function assertNothing(client: TestClient, clientId: string): Promise<void> {
-  client.send({ type: "last", target_id: clientId });
-  assert.deepEqual(await client.next(), { from: clientId, type: "last" });
-}
+const ID_TAKEN = ["id_taken", 4409];
 
 Deno.test("registered carries a secret and resumed, for those who asked for it", async () => {
   const { server } = setUp();
@@ -52,7 +37,7 @@ Deno.test("registered carries a secret and resumed, for those who asked for it",
     const { resume: secret, ...rest } = client.registered;
     assert.deepEqual(Object.keys(rest), ["type", "client_id", "resumed"]);
     assert.equal(rest.resumed, false);
-    assert.match(secret as string, SECRET);
+    assert.match(secret as string, SECRET_FORM);
     secrets.add(secret);
   }
   assert.equal(secrets.size, 5);
@@ -256,13 +241,9 @@ Deno.test("a sender that is away when its message fails hears of it when it come
 });
 
 Deno.test("a token of that very ID takes it without the secret, which is void from then on", async () => {
-  const secret = "a secret of at least thirty-two bytes";
-  const authenticator = await createAuthenticator(secret, undefined);
-  const tokenOf = (clientId: string) =>
-    signToken({ secret, clientId, room: undefined, ttlMs: 60_000 });
-  const token = await tokenOf("alice");
-  const tokenOfAnybody = await new SignJWT({}).setProtectedHeader({ alg: "HS256" })
-    .sign(new TextEncoder().encode(secret));
+  const authenticator = await createAuthenticator(SECRET, undefined);
+  const token = await sign({ sub: "alice" });
+  const tokenOfAnybody = await sign({});
   for (const onDuplicate of ["replace", "reject"]) {
     const events = new RecordedEvents();
     await using server = startServer({ onDuplicate }, { events, authenticator });
@@ -272,9 +253,9 @@ Deno.test("a token of that very ID takes it without the secret, which is void fr
     alice.cut();
     await events.happened("held alice");
     assert.deepEqual(await refused({ token: tokenOfAnybody }), ID_TAKEN);
-    const forbidden = await refused({ token: await tokenOf("bob"), resume });
-    assert.deepEqual(forbidden, ["error", "forbidden", 1008]);
-    assert.deepEqual(await refused({ resume }), ["error", "unauthorized", 1008]);
+    const forbidden = await refused({ token: await sign({ sub: "bob" }), resume });
+    assert.deepEqual(forbidden, ["forbidden", 1008]);
+    assert.deepEqual(await refused({ resume }), ["unauthorized", 1008]);
     const next = await TestClient.register(server.url, "alice", { token, resume: true });
     assert.equal(next.registered.resumed, false);
     assert.notEqual(next.registered.resume, resume);

@@ -5,8 +5,8 @@ import { BareClient } from "./helpers/bare_client.ts";
 import { type Frame, TestClient } from "./helpers/client.ts";
 import { KeyHost, newKey, signWith } from "./helpers/key_host.ts";
 import { runProgram, ServingProgram } from "./helpers/program.ts";
+import { SECRET } from "./helpers/tokens.ts";
 
-const SECRET = "a secret of at least thirty-two bytes";
 const TURN_SECRET = "shared with the TURN server";
 
 /** Runs `signalbox token`, and reads the token. */

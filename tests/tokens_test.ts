@@ -1,32 +1,18 @@
 /** Tokens over real sockets: who is let in, and what happens while that is being found out (PROTOCOL.md, section 7). */
 
 import assert from "node:assert/strict";
-import { SignJWT } from "jose";
 import { type Authenticator, createAuthenticator, type Grant } from "../lib/auth.ts";
 import { ProtocolError } from "../lib/protocol.ts";
 import { BareClient } from "./helpers/bare_client.ts";
 import { type Frame, TestClient } from "./helpers/client.ts";
 import { FakeClock } from "./helpers/clock.ts";
 import { RecordedEvents } from "./helpers/events.ts";
+import { assertNothing, refusal } from "./helpers/expect.ts";
 import { KeyHost, newKey, signWith } from "./helpers/key_host.ts";
 import { startServer } from "./helpers/server.ts";
-
-const SECRET = "a secret of at least thirty-two bytes";
-
-const sign = (claims: Record<string, unknown>) =>
-  new SignJWT(claims).setProtectedHeader({ alg: "HS256" }).sign(new TextEncoder().encode(SECRET));
+import { SECRET, sign } from "./helpers/tokens.ts";
 
 const withSecret = async () => ({ authenticator: await createAuthenticator(SECRET, undefined) });
-
-/** Registers, and is refused: the code of the error and of the close. */
-async function refusal(url: string, clientId: string, more: Frame = {}) {
-  const client = await TestClient.connect(url);
-  client.send({ type: "register", client_id: clientId, ...more });
-  const { type, code } = await client.next();
-  const closed = await client.closed;
-  assert.deepEqual([type, closed.code, closed.reason], ["error", 1008, code]);
-  return code;
-}
 
 Deno.test("without a good token nobody registers", async () => {
   await using server = startServer({}, await withSecret());
@@ -36,7 +22,7 @@ Deno.test("without a good token nobody registers", async () => {
     ...[await sign({ exp: 1 }), await sign({ nbf: 9e9 }), await sign({ sub: 5 })],
   ];
   for (const token of tokens) {
-    assert.equal(await refusal(server.url, "alice", { token }), "unauthorized");
+    assert.deepEqual(await refusal(server.url, "alice", { token }), ["unauthorized", 1008]);
   }
 });
 
@@ -78,7 +64,7 @@ Deno.test("a token allows its sub and its rooms, and nothing else", async () => 
     { client_id: "alice", token: noName },
   ];
   for (const { client_id, ...more } of forbidden) {
-    assert.equal(await refusal(server.url, client_id as string, more), "forbidden");
+    assert.deepEqual(await refusal(server.url, client_id as string, more), ["forbidden", 1008]);
   }
   await TestClient.register(server.url, "alice", { token: alice });
   await TestClient.register(server.url, "alice", { token: alice, room: "any" });
@@ -216,7 +202,7 @@ Deno.test("a message that is wrong in itself closes while the token is being che
 Deno.test("the register timeout goes on while the token is being checked", async () => {
   const { authenticator, events, server } = startSlowServer({ registerTimeoutMs: "100ms" });
   await using _ = server;
-  assert.equal(await refusal(server.url, "alice"), "register_timeout");
+  assert.deepEqual(await refusal(server.url, "alice"), ["register_timeout", 1008]);
   authenticator.grant();
   await TestClient.register(server.url, "bob", { token: "quick" });
   assert.ok(!events.lines.includes("registered alice"));
@@ -250,8 +236,7 @@ Deno.test("a refused token's client is closed, and what it had sent is not forwa
   authenticator.refuse();
   assert.equal((await client.next()).code, "unauthorized");
   assert.equal((await client.closed).code, 1008);
-  bob.send({ type: "last", target_id: "bob" });
-  assert.equal((await bob.next()).type, "last");
+  await assertNothing(bob, "bob");
 });
 
 Deno.test("a key set whose host does not answer refuses those who need it, and holds up nobody else", async () => {
@@ -271,7 +256,7 @@ Deno.test("a key set whose host does not answer refuses those who need it, and h
   first.send({ type: "offer", target_id: "3" });
   assert.deepEqual(await third.next(), { from: "1", type: "offer" });
   clock.advance(4000);
-  assert.equal(await slow, "unauthorized");
+  assert.deepEqual(await slow, ["unauthorized", 1008]);
   release();
 });
 
