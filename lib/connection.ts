@@ -294,8 +294,9 @@ export class Connection implements Link {
     this.send(errorFrame(code, message, targetId));
   }
 
-  /** Tells the client what is wrong, and closes. */
+  /** Tells the client what is wrong, and closes; one that is closing already has been told. */
   reject(code: ErrorCode & CloseReason, message: string, targetId?: string): void {
+    if (this.#closedFor !== null) return;
     this.#fail(code, message, targetId);
     this.close(code);
   }

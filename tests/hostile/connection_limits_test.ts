@@ -112,3 +112,15 @@ Deno.test("--register-timeout: half a message does not save", async () => {
   clock.advance(10_000);
   assert.deepEqual(await slow.readClose(), { code: 1008, reason: "register_timeout" });
 });
+
+Deno.test("--register-timeout: who was refused before, and never went, is not refused again", async () => {
+  const clock = new FakeClock();
+  const events = new RecordedEvents();
+  await using server = startServer({}, { clock, events });
+  using zombie = await RawPeer.open(server.url);
+  await zombie.sendText('{"type":"offer"}');
+  assert.equal((await zombie.readClose())?.reason, "not_registered");
+  const before = [...events.lines];
+  clock.advance(10_000);
+  assert.deepEqual(events.lines, before);
+});
