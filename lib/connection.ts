@@ -247,27 +247,29 @@ export class Connection implements Link {
   }
 
   #send(client: Client, targetId: string, frame: string, message: Message): void {
-    const delivery = this.#surroundings.router.send(client, targetId, frame);
-    if (!(delivery instanceof Promise)) return this.#report(delivery, client, targetId, message);
-    delivery.then((delivery) => this.#report(delivery, client, targetId, message));
+    const { events, router } = this.#surroundings;
+    const delivery = router.send(client, targetId, frame);
+    if (delivery === "sent") events.sent(client, targetId, message);
+    else if (typeof delivery === "string") this.#report(delivery, client, targetId, message);
+    else delivery.then((delivery) => this.#report(delivery, client, targetId, message));
   }
 
   #report(delivery: Delivery, client: Client, targetId: string, message: Message): void {
     const { events } = this.#surroundings;
     const target = describe(targetId);
-    const fail = (code: ErrorCode, reason: string) =>
-      this.#failLater(client, code, reason, targetId);
     switch (delivery) {
       case "sent":
         return events.sent(client, targetId, message);
       case "kept":
         return events.kept(client, targetId, message);
       case "full":
-        return fail("mailbox_full", `No more is kept for ${target}.`);
+        return this.#failLater(client, "mailbox_full", `No more is kept for ${target}.`, targetId);
       case "off":
-        return fail("target_not_found", targetNotFound(targetId));
-      case "unavailable":
-        return fail("unavailable", `${target} is not here, and the other nodes cannot be reached.`);
+        return this.#failLater(client, "target_not_found", targetNotFound(targetId), targetId);
+      case "unavailable": {
+        const reason = `${target} is not here, and the other nodes cannot be reached.`;
+        return this.#failLater(client, "unavailable", reason, targetId);
+      }
     }
   }
 
