@@ -29,15 +29,23 @@ function sample(second: number, count: number): Sample {
 
 testPure("Timeline turns counts into what happens in a second", () => {
   const timeline = new Timeline();
-  timeline.add("a", 3, [sample(1, 10), sample(2, 30), sample(4, 40)]);
+  timeline.add("a", 3, [sample(1, 10), sample(2, 30), sample(5, 50)]);
   const points = timeline.points.map(({ timeMs, messages, deliveries, cpuShare }) => (
     { timeMs, messages, deliveries, cpuShare: Math.round(cpuShare * 100) }
   ));
   assert.deepEqual(points, [
     { timeMs: 2000, messages: 20, deliveries: 40, cpuShare: 20 },
-    { timeMs: 4000, messages: 5, deliveries: 10, cpuShare: 5 },
+    { timeMs: 5000, messages: 10, deliveries: 20, cpuShare: 10 },
   ]);
   assert.equal(timeline.taken, 3);
+});
+
+testPure("Timeline takes rates from the last five seconds", () => {
+  const timeline = new Timeline();
+  const burst = [0, 0, 10, 10, 10, 10, 10, 10];
+  timeline.add("a", 8, burst.map((count, second) => sample(second, count)));
+  const rates = timeline.points.map(({ messages }) => messages);
+  assert.deepEqual(rates, [0, 5, 10 / 3, 2.5, 2, 2, 0]);
 });
 
 testPure("Timeline goes on from the last sample, and sees that a server counts anew", () => {
@@ -76,13 +84,13 @@ testPure("number(), size() and duration() are short", () => {
 });
 
 testPure(
-  "niceCeiling() is round, never below the value, and at most two and a half times it",
+  "niceCeiling() is round, never below the value, and at most twice it",
   () => {
     for (const value of [0, 0.3, 1, 1.1, 2, 3, 4.5, 10, 11, 99, 100, 101, 250, 999, 40_001]) {
       const ceiling = niceCeiling(value);
       assert.ok(ceiling >= value, String(value));
-      assert.ok(ceiling <= Math.max(1, 2.5 * value), String(value));
-      assert.match(String(ceiling), /^[124]0*$/);
+      assert.ok(ceiling <= Math.max(1, 2 * value), String(value));
+      assert.match(String(ceiling), /^[1246]0*$/);
     }
   },
 );

@@ -25,6 +25,7 @@ export class Chart {
   #title;
   #svg = element("svg", { role: "img", tabindex: "0", height: String(HEIGHT) });
   #grid = element("g", { class: "grid" });
+  #labels = element("g", { class: "labels" });
   #area = element("path", { class: "area s0" });
   #cursor = element("line", { class: "cursor", y1: String(TOP), y2: String(HEIGHT - BOTTOM) });
   #when = document.createElement("span");
@@ -54,6 +55,7 @@ export class Chart {
       this.#grid,
       this.#area,
       ...this.#curves.map(({ line }) => line).toReversed(),
+      this.#labels,
       this.#cursor,
     );
     figure.append(this.#caption(), this.#svg);
@@ -126,21 +128,19 @@ export class Chart {
    * @param {(value: number) => number} y
    */
   #drawGrid(width, top, y) {
-    const parts = [];
-    for (const value of [0, top / 2, top]) {
+    this.#grid.replaceChildren(...[0, top / 2, top].map((value) => {
       const height = y(value).toFixed(1);
-      parts.push(element("line", { x1: "0", x2: String(width), y1: height, y2: height }));
-      if (value > 0) {
-        parts.push(label(this.#format(value), { x: "0", y: String(y(value) + 12) }));
-      }
-    }
+      return element("line", { x1: "0", x2: String(width), y1: height, y2: height });
+    }));
     const bottom = String(HEIGHT - 5);
-    parts.push(
+    this.#labels.replaceChildren(
+      ...[top / 2, top].map((value) =>
+        label(this.#format(value), { x: "0", y: String(y(value) + 12) })
+      ),
       label("10 min ago", { x: "0", y: bottom }),
       label("5 min", { x: String(width / 2), y: bottom, "text-anchor": "middle" }),
       label("now", { x: String(width), y: bottom, "text-anchor": "end" }),
     );
-    this.#grid.replaceChildren(...parts);
   }
 
   /** @param {number} clientX */
@@ -199,14 +199,14 @@ export class Chart {
 }
 
 /**
- * The least of 1, 2, 4, 10, 20, 40, 100… that is not below the value: halves of them are round, too.
+ * The least of 1, 2, 4, 6, 10, 20, 40… that is not below the value: halves of them are round, too.
  *
  * @param {number} value
  */
 export function niceCeiling(value) {
   if (value <= 1) return 1;
   const power = 10 ** Math.floor(Math.log10(value));
-  return power * /** @type {number} */ ([1, 2, 4, 10].find((step) => step * power >= value));
+  return power * /** @type {number} */ ([1, 2, 4, 6, 10].find((step) => step * power >= value));
 }
 
 /**

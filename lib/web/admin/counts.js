@@ -29,7 +29,7 @@ export function showCloses(list, counts) {
  */
 function showCounts(list, counts, meaningOf, none) {
   const entries = Object.entries(counts).filter(([, count]) => count > 0);
-  entries.sort(([, a], [, b]) => b - a);
+  entries.sort(([code, a], [other, b]) => b - a || (code < other ? -1 : 1));
   const highest = entries[0]?.[1] ?? 0;
   list.replaceChildren(
     ...entries.map(([code, count]) => item(code, meaningOf(code), count, highest)),

@@ -2,6 +2,8 @@
 /** The last ten minutes: what the server counts since its start, turned into what happens in a second. */
 
 const MAX_POINTS = 600;
+/** Rates are those of the last five seconds: of one, they would jump too much to be read. */
+const SAMPLES_PER_RATE = 5;
 
 /**
  * @typedef {object} Sample as `/api/overview` gives it
@@ -36,8 +38,8 @@ const MAX_POINTS = 600;
 export class Timeline {
   /** @type {Point[]} */
   #points = [];
-  /** @type {Sample | undefined} */
-  #last;
+  /** @type {Sample[]} those before the next one that its rates are taken from */
+  #recent = [];
   #startedAt = "";
   #taken = 0;
 
@@ -58,13 +60,15 @@ export class Timeline {
    */
   add(startedAt, taken, samples) {
     if (startedAt !== this.#startedAt) {
-      this.#last = undefined; // it counts from zero again
+      this.#recent = []; // it counts from zero again
       this.#startedAt = startedAt;
     }
     this.#taken = taken;
     for (const sample of samples) {
-      if (this.#last !== undefined) this.#points.push(toPoint(this.#last, sample));
-      this.#last = sample;
+      const [before] = this.#recent;
+      if (before !== undefined) this.#points.push(toPoint(before, sample));
+      this.#recent.push(sample);
+      if (this.#recent.length > SAMPLES_PER_RATE) this.#recent.shift();
     }
     this.#points.splice(0, this.#points.length - MAX_POINTS);
   }
