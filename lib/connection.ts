@@ -14,6 +14,7 @@ import {
   errorFrame,
   isFinal,
   isGoodbye,
+  mailboxFull,
   ProtocolError,
   readRegistration,
   type Registration,
@@ -263,7 +264,7 @@ export class Connection implements Link {
       case "kept":
         return events.kept(client, targetId, message);
       case "full":
-        return this.#failLater(client, "mailbox_full", `No more is kept for ${target}.`, targetId);
+        return this.#failLater(client, "mailbox_full", mailboxFull(targetId), targetId);
       case "off":
         return this.#failLater(client, "target_not_found", targetNotFound(targetId), targetId);
       case "unavailable": {

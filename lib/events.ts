@@ -48,8 +48,8 @@ export interface Events {
   closing(reason: CloseReason, subject: Subject): void;
   /** This node is one of its cluster, or is again. */
   clusterJoined(): void;
-  /** The cluster's engine cannot be reached; it is tried again until it can. */
-  clusterLost(error: unknown): void;
+  /** The cluster's engine cannot be reached, and why, in words; it is tried again until it can. */
+  clusterLost(reason: string): void;
   /** The runtime's listener ended; the server goes on trying to listen again. */
   listenerFailed(error: unknown): void;
   /** Something threw that must not: a mistake in the server. */

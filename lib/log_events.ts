@@ -72,9 +72,8 @@ export function logEvents(log: Log): Events {
     clusterJoined() {
       log.write("info", "Joined the cluster", () => ({}));
     },
-    clusterLost(error) {
-      const message = `Redis cannot be reached, serving alone: ${messageOf(error)}`;
-      log.write("warn", message, () => ({}));
+    clusterLost(reason) {
+      log.write("warn", `Serving alone, trying again: ${reason}`, () => ({}));
     },
     listenerFailed(error) {
       log.write("error", `Listening failed, trying again: ${messageOf(error)}`, () => ({}));

@@ -157,6 +157,11 @@ export function targetNotFound(targetId: string): string {
   return `No client ${describe(targetId)} is connected.`;
 }
 
+/** What the sender of a message reads for whose target no more is kept. */
+export function mailboxFull(targetId: string): string {
+  return `No more is kept for ${describe(targetId)}.`;
+}
+
 /** An error frame; `targetId` where the message that failed had one. */
 export function errorFrame(code: ErrorCode, message: string, targetId?: string): string {
   return JSON.stringify({ type: "error", code, message, target_id: targetId });

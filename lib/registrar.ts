@@ -76,18 +76,20 @@ export class Registrar {
     this.#router.deliverKept(client);
   }
 
-  async #claim(cluster: Cluster, registration: Registration, link: Link, ownsId: boolean) {
-    const claim = await cluster.claim(registration, ownsId);
-    try {
+  #claim(
+    cluster: Cluster,
+    registration: Registration,
+    link: Link,
+    ownsId: boolean,
+  ): Promise<void> {
+    return cluster.claim(registration, ownsId, (claim) => {
       if (!link.isServed) return;
       const { client, resumed } = claim === null
         ? this.#registerHere(registration, link, ownsId)
         : { client: this.#router.enter(registration, link, claim), resumed: claim.resumed };
       cluster.entered(client, claim);
       this.#answer(client, registration, resumed);
-    } finally {
-      cluster.settle(registration, claim);
-    }
+    });
   }
 
   /** Registers by what this node knows alone. */

@@ -208,14 +208,6 @@ export class Router {
     return client;
   }
 
-  /** Holds the ID of a client whose node is gone. */
-  adopt(room: string, id: string): Client {
-    const client = this.find(room, id) ?? this.#join(room, id);
-    client.secret = newSecret(); // the true one is known to the client and, as a hash, to the cluster
-    this.#hold(client);
-    return client;
-  }
-
   /** Whether a client is told who comes and goes. */
   setPresence(client: Client, wanted: boolean): void {
     if (wanted) client.room.watchers.add(client);
@@ -246,15 +238,11 @@ export class Router {
   unregister(client: Client, link: Link, mayReturn: boolean): void {
     if (client.link !== link) return;
     if (!mayReturn || client.secret === null) return this.#remove(client);
-    this.#hold(client);
-    this.otherNodes?.held(client);
-  }
-
-  #hold(client: Client): void {
     client.link = null;
     client.room.watchers.delete(client);
     this.#held.add(client);
     this.#events.held(client);
+    this.otherNodes?.held(client);
   }
 
   /** A client that belongs to a newer connection on another node. */

@@ -80,11 +80,12 @@ export function readHttpUrl(text: string): URL {
   throw new RangeError("a URL such as https://example.org/keys.json");
 }
 
-/** The address of a Redis, as text. */
+/** The address of a Redis, as text. It names no database: Redis's channels, unlike its keys, would reach all of them. */
 export function readRedisUrl(text: string): string {
-  const protocol = URL.parse(text)?.protocol;
-  if (protocol === "redis:" || protocol === "rediss:") return text;
-  throw new RangeError("a URL such as redis://127.0.0.1:6379");
+  const { protocol, hostname, pathname = "" } = URL.parse(text) ?? {};
+  const isRedis = protocol === "redis:" || protocol === "rediss:";
+  if (isRedis && hostname && ["", "/", "/0"].includes(pathname)) return text;
+  throw new RangeError("a URL such as redis://127.0.0.1:6379, without the number of a database");
 }
 
 /** An origin as browsers write it (RFC 6454 section 6.2). */

@@ -1,44 +1,43 @@
-/** Messages of this node's clients that Redis keeps for somebody: until one hears of their end, either way. */
+/** Messages that Redis keeps for somebody on behalf of this node: until one hears of their end, either way. */
 
 import { type Clock, Deadlines } from "../clock.ts";
-import { MAX_BYTES_IN_ALL } from "../mailbox.ts";
-import type { Client } from "../router.ts";
+import { MAX_BYTES_IN_ALL, OVERHEAD_BYTES } from "../mailbox.ts";
 
 /** A message that was sent into the cluster and may be kept there. */
 export interface KeptMessage {
   readonly id: string;
-  readonly sender: Client;
+  readonly room: string;
   readonly targetId: string;
   readonly bytes: number;
+  /** Tells its sender that nobody came for it. */
+  report(): void;
 }
 
-/** How long the receipt of a message may take that somebody has fetched at the last moment. */
-const RECEIPT_GRACE_MS = 2000;
+/** How much longer a message may be kept that could not be taken back: it may have reached Redis late. */
+const UNSURE_MS = 6000;
 
 export class KeptMessages {
   readonly #messages = new Map<string, KeptMessage>();
   readonly #waiting: Deadlines<KeptMessage>;
-  readonly #fetched: Deadlines<KeptMessage>;
+  readonly #unsure: Deadlines<KeptMessage>;
+  readonly #isOff: boolean;
   #bytes = 0;
 
   /**
-   * @param onDue is told of a message whose time is up. It says whether the message was still there; where not, somebody
-   * has fetched it, and a receipt is under way.
-   * @param onLost is told of a message for which nobody came, or of which nobody can say
+   * @param ttlMs how long a message is kept, in milliseconds; 0: not at all
+   * @param takeBack is to take a message back whose time is up; rejects where Redis cannot be reached. If somebody
+   * has fetched it, that is to be heard, by {@link delete}, before it resolves.
    */
-  constructor(
-    clock: Clock,
-    ttlMs: number,
-    onDue: (message: KeptMessage) => Promise<boolean>,
-    onLost: (message: KeptMessage) => void,
-  ) {
+  constructor(clock: Clock, ttlMs: number, takeBack: (message: KeptMessage) => Promise<unknown>) {
+    this.#isOff = ttlMs === 0;
     const lose = (message: KeptMessage) => {
-      if (this.delete(message.id)) onLost(message);
+      if (this.delete(message.id)) message.report();
     };
-    this.#fetched = new Deadlines(clock, RECEIPT_GRACE_MS, lose);
-    this.#waiting = new Deadlines(clock, ttlMs, async (message) => {
-      if (await onDue(message)) lose(message);
-      else if (this.#messages.has(message.id)) this.#fetched.add(message);
+    this.#unsure = new Deadlines(clock, UNSURE_MS, lose);
+    this.#waiting = new Deadlines(clock, ttlMs, (message) => {
+      takeBack(message).then(() => lose(message), () => {
+        if (this.#messages.has(message.id)) this.#unsure.add(message);
+      });
     });
   }
 
@@ -48,23 +47,24 @@ export class KeptMessages {
 
   /** Whether this node may have one more kept. */
   hasRoomFor(bytes: number): boolean {
-    return this.#bytes + bytes <= MAX_BYTES_IN_ALL;
+    return this.#bytes + bytes + OVERHEAD_BYTES <= MAX_BYTES_IN_ALL;
   }
 
   add(message: KeptMessage): void {
+    if (this.#isOff) return;
     this.#messages.set(message.id, message);
-    this.#bytes += message.bytes;
+    this.#bytes += message.bytes + OVERHEAD_BYTES;
     this.#waiting.add(message);
   }
 
-  /** It was not kept, or has been delivered. False where it was not known. */
+  /** It was not kept, or somebody has fetched it. False where it was not known. */
   delete(id: string): boolean {
     const message = this.#messages.get(id);
     if (message === undefined) return false;
     this.#messages.delete(id);
-    this.#bytes -= message.bytes;
+    this.#bytes -= message.bytes + OVERHEAD_BYTES;
     this.#waiting.delete(message);
-    this.#fetched.delete(message);
+    this.#unsure.delete(message);
     return true;
   }
 }

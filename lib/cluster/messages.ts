@@ -1,4 +1,4 @@
-/** What nodes say to each other: a header of JSON, a line feed, and a frame as its sender wrote it. */
+/** What comes over Redis's channels: a header of JSON, a line feed, and a frame as its sender wrote it. */
 
 import { isClientId } from "../protocol.ts";
 
@@ -12,9 +12,7 @@ export interface DirectMessage {
   readonly targetId: string;
   readonly frame: string;
   /** Who sent it, for the report should it not arrive; null for what the server itself says. */
-  readonly sender:
-    | { readonly node: string; readonly id: string; readonly messageId: string }
-    | null;
+  readonly senderId: string | null;
 }
 
 /** A message for all clients of a room but its sender. */
@@ -33,40 +31,50 @@ export interface ReplacedMessage {
   readonly claim: number;
 }
 
-/** A kept message of the receiving node's client has been delivered. */
-export interface ReceiptMessage {
-  readonly kind: "receipt";
+/** Somebody has come for a message that was kept for the receiving node: it is no longer this node's affair. */
+export interface FetchedMessage {
+  readonly kind: "fetched";
   readonly messageId: string;
 }
 
-/** Somebody has come to a room, gone from it, or moved to another connection. */
+/** What a question of the receiving node has led to. */
+export interface AnswerMessage {
+  readonly kind: "answer";
+  readonly question: number;
+  readonly status: (typeof STATUSES)[number];
+  /** Of the claim, where it was one that succeeded. */
+  readonly claim: number;
+  /** By Redis's clock, in milliseconds since 1970. */
+  readonly claimedAtMs: number;
+  /** The members of the room, where they were asked for. */
+  readonly ids: readonly string[];
+  /** What was kept for the ID, in order: messages as they come over the channel, unread. */
+  readonly mail: readonly string[];
+}
+
+/** Somebody has come to a room, or gone from it. */
 export interface MembershipMessage {
-  readonly kind: "join" | "leave" | "move";
+  readonly kind: "join" | "leave";
   readonly id: string;
-  /** Numbers of later events are higher. */
-  readonly number: number;
 }
 
 export type BusMessage =
   | DirectMessage
   | BroadcastMessage
   | ReplacedMessage
-  | ReceiptMessage
+  | FetchedMessage
+  | AnswerMessage
   | MembershipMessage;
 
+const STATUSES = ["ok", "resumed", "taken", "lost"] as const;
+
 /** Writes a message. Those that are not here are written by scripts. */
-export function writeMessage(message: DirectMessage | BroadcastMessage | ReceiptMessage): string {
-  switch (message.kind) {
-    case "message": {
-      const { room, targetId, sender, frame } = message;
-      const from = sender && { n: sender.node, id: sender.id, m: sender.messageId };
-      return withFrame({ v: VERSION, k: "message", r: room, id: targetId, f: from }, frame);
-    }
-    case "broadcast":
-      return withFrame({ v: VERSION, k: "broadcast", n: message.node }, message.frame);
-    case "receipt":
-      return JSON.stringify({ v: VERSION, k: "receipt", m: message.messageId });
+export function writeMessage(message: DirectMessage | BroadcastMessage): string {
+  if (message.kind === "broadcast") {
+    return withFrame({ v: VERSION, k: "broadcast", n: message.node }, message.frame);
   }
+  const { room, targetId, senderId, frame } = message;
+  return withFrame({ v: VERSION, k: "message", r: room, id: targetId, f: senderId }, frame);
 }
 
 function withFrame(header: unknown, frame: string): string {
@@ -78,25 +86,24 @@ export function readMessage(text: string): BusMessage | null {
   const lineFeed = text.indexOf("\n");
   const header = readHeader(lineFeed === -1 ? text : text.slice(0, lineFeed));
   if (header === null || header.v !== VERSION) return null;
-  const frame = lineFeed === -1 ? "" : text.slice(lineFeed + 1);
-  const { k: kind, r: room, id, c: claim, m: messageId, n: node, q: number } = header;
+  const { k: kind, r: room, id, f: senderId, c: claim, m: messageId, n: node } = header;
+  const frame = lineFeed === -1 ? null : text.slice(lineFeed + 1);
   switch (kind) {
-    case "message": {
-      const sender = readSender(header.f);
-      if (!isRoom(room) || !isClientId(id) || sender === undefined) return null;
-      return { kind, room, targetId: id, frame, sender };
-    }
+    case "message":
+      if (!isRoom(room) || !isClientId(id) || frame === null) return null;
+      if (senderId !== null && !isClientId(senderId)) return null;
+      return { kind, room, targetId: id, frame, senderId };
     case "broadcast":
-      return typeof node === "string" ? { kind, node, frame } : null;
+      return typeof node === "string" && frame !== null ? { kind, node, frame } : null;
     case "replaced":
-      if (!isRoom(room) || !isClientId(id) || typeof claim !== "number") return null;
-      return { kind, room, id, claim };
-    case "receipt":
+      return isRoom(room) && isClientId(id) && isCount(claim) ? { kind, room, id, claim } : null;
+    case "fetched":
       return typeof messageId === "string" ? { kind, messageId } : null;
+    case "answer":
+      return readAnswer(header);
     case "join":
     case "leave":
-    case "move":
-      return isClientId(id) && typeof number === "number" ? { kind, id, number } : null;
+      return isClientId(id) ? { kind, id } : null;
     default:
       return null;
   }
@@ -111,14 +118,29 @@ function readHeader(text: string): Record<string, unknown> | null {
   }
 }
 
-function readSender(value: unknown): DirectMessage["sender"] | undefined {
-  if (value === null) return null;
-  if (typeof value !== "object" || value === undefined) return undefined;
-  const { n: node, id, m: messageId } = value as Record<string, unknown>;
-  const isComplete = typeof node === "string" && isClientId(id) && typeof messageId === "string";
-  return isComplete ? { node, id, messageId } : undefined;
+function readAnswer(header: Record<string, unknown>): AnswerMessage | null {
+  const { q: question, s, c: claim = 0, t: claimedAtMs = 0 } = header;
+  const { e: ids = [], w: mail = [] } = header;
+  const status = STATUSES.find((status) => status === s);
+  if (status === undefined || !isCount(question) || !isCount(claim) || !isCount(claimedAtMs)) {
+    return null;
+  }
+  if (!isArrayOf(ids, isClientId) || !isArrayOf(mail, isString)) return null;
+  return { kind: "answer", question, status, claim, claimedAtMs, ids, mail };
 }
 
 function isRoom(value: unknown): value is string {
   return value === "" || isClientId(value);
+}
+
+function isArrayOf<Item>(value: unknown, isItem: (item: unknown) => item is Item): value is Item[] {
+  return Array.isArray(value) && value.every(isItem);
+}
+
+function isString(value: unknown): value is string {
+  return typeof value === "string";
+}
+
+function isCount(value: unknown): value is number {
+  return Number.isSafeInteger(value) && value as number >= 0;
 }

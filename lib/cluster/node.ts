@@ -1,28 +1,35 @@
 /** This node's life in the cluster: it connects, gives signs of life, is forgotten, comes back. */
 
 import type { Clock } from "../clock.ts";
+import { RemoteClock } from "./remote_clock.ts";
 import { RedisSession, type Reply } from "./redis.ts";
 import { NODE_LIFETIME_MS, type ScriptName } from "./scripts.ts";
 
 const HEARTBEAT_MS = 2000;
 /** A heartbeat that takes longer ends the session, and with it all that waits for a reply. */
 const HEARTBEAT_TIMEOUT_MS = 3000;
-const RECONNECT_MS = 500;
+const RECONNECT_MS = 250;
 /** What reaches Redis later than this has been given up by then, and must not be done any more. */
 const COMMAND_LIFETIME_MS = 5000;
 /** How long a node that was frozen waits for Redis before it goes on by itself. */
 const THAW_MS = 5000;
+/** A node that cannot say that it leaves is found out later. */
+const LEAVE_TIMEOUT_MS = 1000;
+/** After a session has begun, so long others may need to come back, too. */
+const SETTLING_MS = NODE_LIFETIME_MS;
 
 /** What is to be done about the changes in a node's life. */
 export interface NodeHooks {
   /** Redis may know nothing of this node's clients: make them known, and learn what has changed meanwhile. */
   sync(session: RedisSession): Promise<void>;
   /** All is known on both sides. */
-  onReady(): void;
-  /** Redis cannot be reached any more. Tried again until it can. */
-  onLost(error: unknown): void;
+  onReady(session: RedisSession): void;
+  /** Who has not come back by now is gone. */
+  onSettled(session: RedisSession): void;
   /** These nodes have given no sign of life for too long. */
   onDead(session: RedisSession, nodes: readonly string[]): void;
+  /** Redis cannot be reached, or not any more. Tried again until it can. */
+  onLost(error: unknown): void;
 }
 
 export class Node {
@@ -32,10 +39,12 @@ export class Node {
   readonly #hooks: NodeHooks;
   #session: RedisSession | null = null;
   #isReady = false;
+  #isSettled = false;
   #hasEnded = false;
-  #confirmedAtMs = 0;
-  /** Redis's clock less ours, in milliseconds. */
-  #offsetMs = 0;
+  #readyAtMs = 0;
+  /** Until then no other node takes this one for gone, or it knows that it is alone. */
+  #sureUntilMs = Infinity;
+  readonly #redisClock: RemoteClock;
   #cancelTimer = () => {};
   #thaw: PromiseWithResolvers<void> | null = null;
 
@@ -43,18 +52,33 @@ export class Node {
     this.#url = url;
     this.#clock = clock;
     this.#hooks = hooks;
+    this.#redisClock = new RemoteClock(clock);
   }
 
   /** Connects, and goes on trying until {@link end}. Resolves after the first attempt, however it ended. */
   async start(): Promise<void> {
+    this.#goOnAlone();
+    let session: RedisSession | null = null;
     try {
-      const session = await RedisSession.begin(this.#url, (error) => this.#lose(session, error));
-      this.#session = session;
+      session = await RedisSession.begin(this.#url, this.#clock);
       if (this.#hasEnded) return session.end();
-      await this.#sync(session);
+      await this.#join(session);
     } catch (error) {
-      this.#lose(this.#session, error);
+      this.#lose(session, error);
     }
+  }
+
+  async #join(session: RedisSession): Promise<void> {
+    this.#session = session;
+    session.ended.then((error) => this.#lose(session, error));
+    await this.#beat(session);
+    this.#schedule(session);
+    await this.#hooks.sync(session);
+    if (session !== this.#session) return;
+    this.#isReady = true;
+    this.#readyAtMs = this.#clock.now();
+    this.#thaw?.resolve();
+    this.#hooks.onReady(session);
   }
 
   /** Whether Redis can be reached, and knows all of this node's clients. */
@@ -67,12 +91,17 @@ export class Node {
     return this.#session;
   }
 
-  /** Until when, by Redis's clock, it may do what is sent to it now. In milliseconds since 1970. */
-  get notAfterMs(): number {
-    return Math.floor(this.#clock.now() + this.#offsetMs + COMMAND_LIFETIME_MS);
+  /** The time by Redis's clock, as far as this node can tell. In milliseconds since 1970. */
+  get redisTimeMs(): number {
+    return this.#redisClock.now();
   }
 
-  /** Runs a script. Rejects where Redis cannot be reached, or is lost before it has answered. */
+  /** Until when, by Redis's clock, it may do what is sent to it now. */
+  get notAfterMs(): number {
+    return this.redisTimeMs + COMMAND_LIFETIME_MS;
+  }
+
+  /** Runs a script. Rejects where Redis cannot be reached, or is lost before it has replied. */
   run(name: ScriptName, ...args: (string | number)[]): Promise<Reply> {
     if (this.#session === null || !this.#isReady) return Promise.reject(new Error("not connected"));
     return this.#session.run(name, ...args);
@@ -83,16 +112,11 @@ export class Node {
    * once it knows better.
    */
   get thaw(): Promise<void> | null {
-    if (this.#thaw !== null) return this.#thaw.promise;
-    if (!this.#isReady || this.#isFresh()) return null;
-    return this.#freeze();
+    if (this.#thaw === null && this.#clock.now() > this.#sureUntilMs) this.#freeze();
+    return this.#thaw?.promise ?? null;
   }
 
-  #isFresh(): boolean {
-    return this.#clock.now() - this.#confirmedAtMs < NODE_LIFETIME_MS;
-  }
-
-  #freeze(): Promise<void> {
+  #freeze(): void {
     const thaw = Promise.withResolvers<void>();
     this.#thaw = thaw;
     const cancel = this.#clock.after(THAW_MS, thaw.resolve);
@@ -100,34 +124,33 @@ export class Node {
       cancel();
       this.#thaw = null;
     });
-    return thaw.promise;
   }
 
-  async #sync(session: RedisSession): Promise<void> {
-    this.#isReady = false;
-    await this.#beat(session);
-    await this.#hooks.sync(session);
-    if (session !== this.#session) throw new Error("the session ended");
-    this.#isReady = true;
-    this.#thaw?.resolve();
-    this.#hooks.onReady();
-    this.#schedule(session);
+  /** Without Redis a node decides for itself; but not if it was frozen until now. */
+  #goOnAlone(): void {
+    const nowMs = this.#clock.now();
+    if (this.#thaw === null && nowMs > this.#sureUntilMs) this.#freeze();
+    this.#sureUntilMs = nowMs + NODE_LIFETIME_MS;
   }
 
-  #schedule(session: RedisSession): void {
-    this.#cancelTimer();
-    this.#cancelTimer = this.#clock.after(HEARTBEAT_MS, () => {
-      if (!this.#isFresh() && this.#thaw === null) this.#freeze();
+  #schedule(session: RedisSession, delayMs = HEARTBEAT_MS): void {
+    this.#cancelTimer = this.#clock.after(delayMs, () => {
       this.#live(session).catch((error) => this.#lose(session, error));
     });
   }
 
   async #live(session: RedisSession): Promise<void> {
     const { isKnown, dead } = await this.#beat(session);
-    if (!isKnown) return await this.#sync(session);
-    this.#thaw?.resolve();
+    if (session !== this.#session) return;
+    if (!isKnown) throw new Error("it does not know this node any more");
+    const isSure = this.#clock.now() <= this.#sureUntilMs;
+    this.#schedule(session, isSure ? HEARTBEAT_MS : 0); // a reply from before a freeze says nothing
+    if (!this.#isReady) return;
+    if (isSure) this.#thaw?.resolve();
+    if (this.#clock.now() - this.#readyAtMs < SETTLING_MS) return;
+    if (!this.#isSettled) this.#hooks.onSettled(session);
+    this.#isSettled = true;
     if (dead.length > 0) this.#hooks.onDead(session, dead);
-    this.#schedule(session);
   }
 
   async #beat(session: RedisSession): Promise<{ isKnown: boolean; dead: readonly string[] }> {
@@ -135,16 +158,13 @@ export class Node {
     const late = Promise.withResolvers<never>();
     const cancel = this.#clock.after(
       HEARTBEAT_TIMEOUT_MS,
-      () => late.reject(new Error("Redis does not answer")),
+      () => late.reject(new Error("no reply to a heartbeat")),
     );
     try {
-      const reply = await Promise.race([
-        session.run("heartbeat", "signalbox:nodes", this.id),
-        late.promise,
-      ]);
+      const reply = await Promise.race([session.run("heartbeat", this.id), late.promise]);
       const [timeMs, isKnown, dead] = reply as [number, number, string[]];
-      this.#confirmedAtMs = sentAtMs;
-      this.#offsetMs = timeMs - sentAtMs;
+      if (isKnown === 1) this.#sureUntilMs = sentAtMs + NODE_LIFETIME_MS;
+      this.#redisClock.note(timeMs, sentAtMs);
       return { isKnown: isKnown === 1, dead };
     } finally {
       cancel();
@@ -152,12 +172,13 @@ export class Node {
   }
 
   #lose(session: RedisSession | null, error: unknown): void {
-    if (session !== this.#session) return;
+    if (session !== this.#session || this.#hasEnded) return;
     this.#session = null;
     this.#isReady = false;
+    this.#isSettled = false;
     this.#cancelTimer();
     session?.end();
-    if (this.#hasEnded) return;
+    this.#goOnAlone();
     this.#hooks.onLost(error);
     this.#cancelTimer = this.#clock.after(RECONNECT_MS, () => this.start());
   }
@@ -168,7 +189,12 @@ export class Node {
     this.#cancelTimer();
     const session = this.#session;
     this.#isReady = false;
-    await session?.run("leave", "signalbox:nodes", this.id).catch(() => {});
+    let cancel = () => {};
+    const late = new Promise<void>((resolve) => {
+      cancel = this.#clock.after(LEAVE_TIMEOUT_MS, resolve);
+    });
+    await Promise.race([session?.run("leave", this.id).catch(() => {}), late]);
+    cancel();
     this.#session = null;
     session?.end();
   }

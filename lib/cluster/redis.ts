@@ -1,82 +1,104 @@
 /** One session with Redis: connected, scripts loaded, until something goes wrong. Then a new one is begun. */
 
 import type { RedisClientType } from "redis";
+import type { Clock } from "../clock.ts";
 import { type ScriptName, SCRIPTS } from "./scripts.ts";
 
 const CONNECT_TIMEOUT_MS = 3000;
+/** For connecting and all that goes before the first use. */
+const BEGIN_TIMEOUT_MS = 5000;
 
 /** A reply of Redis, as the client library gives it. */
 export type Reply = string | number | null | readonly Reply[];
 
 export class RedisSession {
   readonly #client: RedisClientType;
-  readonly #digests: Readonly<Record<string, string>>;
+  #digests: Readonly<Record<string, string>> = {};
+  #end = Promise.withResolvers<unknown>();
 
-  private constructor(client: RedisClientType, digests: Readonly<Record<string, string>>) {
+  private constructor(client: RedisClientType) {
     this.#client = client;
-    this.#digests = digests;
+    client.on("error", (error) => this.#end.resolve(error));
   }
 
   /**
    * Connects.
    *
-   * @param onEnd is called once if the session ends by itself; what was under way rejects
-   * @throws what the client library throws
+   * @throws what the client library throws, or that Redis does not answer
    */
-  static async begin(url: string, onEnd: (error: Error) => void): Promise<RedisSession> {
+  static async begin(url: string, clock: Clock): Promise<RedisSession> {
     const { createClient } = await import("redis"); // only here: it takes a tenth of a second to load
-    const client = createClient({
-      url,
-      RESP: 3, // replies and published messages in one stream, in the order in which things happened
-      disableOfflineQueue: true,
-      socket: { reconnectStrategy: false, connectTimeout: CONNECT_TIMEOUT_MS },
-    }) as unknown as RedisClientType;
-    let isConnected = false;
-    client.on("error", (error: Error) => {
-      if (isConnected) onEnd(error);
-      isConnected = false;
-    });
-    await client.connect();
+    const session = new RedisSession(
+      createClient({
+        url,
+        RESP: 3, // so that published messages come over the same connection
+        disableOfflineQueue: true,
+        maintNotifications: "disabled",
+        socket: { reconnectStrategy: false, connectTimeout: CONNECT_TIMEOUT_MS },
+      }) as unknown as RedisClientType,
+    );
+    const late = Promise.withResolvers<never>();
+    const cancel = clock.after(
+      BEGIN_TIMEOUT_MS,
+      () => late.reject(new Error("no reply while connecting")),
+    );
     try {
-      const digests = await loadScripts(client);
-      isConnected = true;
-      return new RedisSession(client, digests);
+      await Promise.race([session.#open(), late.promise]);
+      return session;
     } catch (error) {
-      client.destroy();
+      session.end();
+      throw error;
+    } finally {
+      cancel();
+    }
+  }
+
+  async #open(): Promise<void> {
+    await this.#client.connect();
+    const entries = Object.entries(SCRIPTS).map(async ([name, { text }]) => [
+      name,
+      await this.#client.scriptLoad(text),
+    ]);
+    this.#digests = Object.fromEntries(await Promise.all(entries));
+  }
+
+  /** Resolves, with the error, once the session has ended by itself, or is of no use any more. */
+  get ended(): Promise<unknown> {
+    return this.#end.promise;
+  }
+
+  /** Runs a script; its keys come first among `args`. Rejects where the session ends before the reply. */
+  async run(name: ScriptName, ...args: (string | number)[]): Promise<Reply> {
+    const { keys } = SCRIPTS[name];
+    try {
+      return await this.#client.sendCommand<Reply>(
+        ["EVALSHA", this.#digests[name]!, String(keys), ...args.map(String)],
+      );
+    } catch (error) {
+      // Somebody has removed the scripts. Loading them in passing would let messages overtake each other.
+      if (error instanceof Error && error.message.startsWith("NOSCRIPT")) this.#end.resolve(error);
       throw error;
     }
   }
 
-  /** Runs a script; its keys come first among `args`. Rejects where the session ends before the reply. */
-  run(name: ScriptName, ...args: (string | number)[]): Promise<Reply> {
-    const { keys } = SCRIPTS[name];
-    return this.#client.sendCommand<Reply>(
-      ["EVALSHA", this.#digests[name]!, String(keys), ...args.map(String)],
-    );
+  /** @param onMessage must always be the same function for a channel, and must not throw */
+  async subscribe(
+    channels: string | string[],
+    onMessage: (message: string, channel: string) => void,
+  ): Promise<void> {
+    await this.#client.subscribe(channels, onMessage);
   }
 
-  async subscribe(channel: string, onMessage: (message: string) => void): Promise<void> {
-    await this.#client.subscribe(channel, onMessage);
-  }
-
-  async unsubscribe(channel: string): Promise<void> {
-    await this.#client.unsubscribe(channel);
-  }
-
-  async publish(channel: string, message: string): Promise<void> {
-    await this.#client.publish(channel, message);
+  /** @param onMessage the one that was subscribed: only so the library notices a subscription that comes right after */
+  async unsubscribe(
+    channel: string,
+    onMessage: (message: string, channel: string) => void,
+  ): Promise<void> {
+    await this.#client.unsubscribe(channel, onMessage);
   }
 
   /** Ends the session at once; what is under way rejects. */
   end(): void {
-    if (this.#client.isOpen) this.#client.destroy();
+    this.#client.destroy();
   }
-}
-
-async function loadScripts(client: RedisClientType): Promise<Record<string, string>> {
-  const entries = Object.entries(SCRIPTS).map(async ([name, { text }]) => [
-    name,
-    await client.scriptLoad(text),
-  ]);
-  return Object.fromEntries(await Promise.all(entries));
 }

@@ -5,10 +5,8 @@ import type { MembershipMessage } from "./messages.ts";
 export class RoomView {
   readonly #members = new Set<string>();
   readonly #onChange: (change: "peer_joined" | "peer_left", id: string) => void;
-  /** Events up to this one are known; null until the members have been read. */
-  #number: number | null = null;
-  #early: MembershipMessage[] = [];
-  /** IDs of this room that this node is claiming. */
+  #isStale = true;
+  /** How many claims of this node for IDs of the room are under way. */
   claims = 0;
 
   /** @param onChange is told of everybody who comes or goes, but not of one who only changes the connection */
@@ -24,36 +22,34 @@ export class RoomView {
     return this.#members;
   }
 
-  /** Whether the members have to be read, and handed to {@link reset}, before events count. */
+  /** Whether it has to be {@link reset}: not all that happened was heard. */
   get isStale(): boolean {
-    return this.#number === null;
+    return this.#isStale;
   }
 
-  /** Events may have been missed. */
   markStale(): void {
-    this.#number = null;
-    this.#early = [];
+    this.#isStale = true;
   }
 
-  /** The members as they were right after event `number`. */
-  reset(number: number, ids: readonly string[]): void {
-    const present = new Set(ids);
-    for (const id of this.#members) if (!present.has(id)) this.remove(id);
-    for (const id of present) this.add(id);
-    this.#number = number;
-    const early = this.#early;
-    this.#early = [];
-    for (const message of early) this.apply(message);
+  /**
+   * The members as they are now. What is heard from here on comes on top.
+   *
+   * @param areAll false where others may be there of whom Redis knows nothing yet: nobody counts as gone
+   */
+  reset(ids: readonly string[], areAll: boolean): void {
+    this.#isStale = false;
+    if (areAll) {
+      const present = new Set(ids);
+      for (const id of this.#members) if (!present.has(id)) this.remove(id);
+    }
+    for (const id of ids) this.add(id);
   }
 
-  /** An event. */
-  apply(message: MembershipMessage): void {
-    if (this.#number === null) return void this.#early.push(message);
-    if (message.number <= this.#number) return;
-    this.#number = message.number;
-    if (message.kind === "join") this.add(message.id);
-    else if (message.kind === "leave") this.remove(message.id);
-    else this.#members.add(message.id);
+  /** Something that has happened in the room. What came before the first reset is in it. */
+  apply({ kind, id }: MembershipMessage): void {
+    if (this.#isStale) return;
+    if (kind === "join") this.add(id);
+    else this.remove(id);
   }
 
   add(id: string): void {

@@ -1,19 +1,29 @@
 /**
  * What Redis does in one step each. Everything that two nodes could do at the same time is decided here, by a script
- * that nothing can come between.
+ * that nothing can come between. What a node must learn in the order in which it was decided is not replied but
+ * published on the node's own channel, where the messages for its clients come, too.
  *
- * Keys: `signalbox:{room}:ids` hash of client ID to record · `signalbox:{room}:mail:<id>` hash of message ID to kept
- * message, and `…:bytes:<id>` its size · `signalbox:nodes` sorted set of node to time of its last heartbeat ·
- * `signalbox:node:<node>:clients` set of what a node has registered · `signalbox:seq` numbers claims and events.
- *
- * A record is JSON: `n` node, `c` claim number, `t` when it was claimed (ms), `s` hash of the resume secret or "",
- * `h` 1 while the ID is held for a resume.
+ * A record is what is known of a client ID, as JSON: `n` its node, or "" where Redis itself holds it for a resume; `c`
+ * the number of its claim; `t` when it was claimed (ms); `s` the hash of its resume secret, or ""; `h` 1 while it is held.
  */
+
+import {
+  CLIENTS_PREFIX,
+  COUNT_KEY,
+  HELD_KEY,
+  IDS_PREFIX,
+  NODE_CHANNEL_PREFIX,
+  NODES_KEY,
+  ROOM_CHANNEL_PREFIX,
+} from "./keys.ts";
+import { VERSION } from "./messages.ts";
 
 /** A node that was not heard of for so long is gone, and so are its clients. */
 export const NODE_LIFETIME_MS = 9000;
-/** Kept messages stay a little longer than their senders wait, so that it is the sender's node that ends them. */
+/** Kept messages are there a little longer than they count, so that it is their sender's node that ends them. */
 const MAIL_GRACE_MS = 10_000;
+/** So many clients of a node that is gone are cleared away at a time: a script holds everybody else up. */
+const REAPED_AT_ONCE = 200;
 
 const COMMON = `
 local function now()
@@ -21,13 +31,27 @@ local function now()
   return time[1] * 1000 + math.floor(time[2] / 1000)
 end
 
+local function count()
+  return redis.call('INCR', '${COUNT_KEY}')
+end
+
 local function isAlive(node)
-  local heard = redis.call('ZSCORE', 'signalbox:nodes', node)
+  local heard = redis.call('ZSCORE', '${NODES_KEY}', node)
   return heard and tonumber(heard) > now() - ${NODE_LIFETIME_MS}
 end
 
-local function number()
-  return redis.call('INCR', 'signalbox:seq')
+local function publish(node, text)
+  return redis.call('PUBLISH', '${NODE_CHANNEL_PREFIX}' .. node, text)
+end
+
+local function toNode(node, message)
+  message.v = ${VERSION}
+  publish(node, cjson.encode(message))
+end
+
+local function toRoom(room, kind, id)
+  local message = cjson.encode({ v = ${VERSION}, k = kind, id = id })
+  redis.call('PUBLISH', '${ROOM_CHANNEL_PREFIX}' .. room .. '}', message)
 end
 
 local function read(ids, id)
@@ -35,35 +59,95 @@ local function read(ids, id)
   return record and cjson.decode(record)
 end
 
-local function clientsOf(node)
-  return 'signalbox:node:' .. node .. ':clients'
+local function entry(room, id)
+  return room .. '\\0' .. id
 end
 
-local function write(ids, room, id, record, old)
+local function readEntry(entry)
+  local zero = string.find(entry, '\\0', 1, true)
+  return string.sub(entry, 1, zero - 1), string.sub(entry, zero + 1)
+end
+
+local function disown(room, id, record)
+  if record.n == '' then
+    redis.call('ZREM', '${HELD_KEY}', entry(room, id))
+  else
+    redis.call('SREM', '${CLIENTS_PREFIX}' .. record.n, entry(room, id))
+  end
+end
+
+-- Gives an ID to a node, whoever had it before.
+local function give(ids, room, id, record, old)
+  if old then disown(room, id, old) end
   redis.call('HSET', ids, id, cjson.encode(record))
-  if old and old.n ~= record.n then redis.call('SREM', clientsOf(old.n), room .. '\\0' .. id) end
-  redis.call('SADD', clientsOf(record.n), room .. '\\0' .. id)
+  redis.call('SADD', '${CLIENTS_PREFIX}' .. record.n, entry(room, id))
+  if old and old.n ~= record.n then toNode(old.n, { k = 'replaced', r = room, id = id, c = old.c }) end
+  if not old then toRoom(room, 'join', id) end
 end
 
-local function toNode(node, message)
-  message.v = 1
-  return redis.call('PUBLISH', 'signalbox:node:' .. node, cjson.encode(message))
-end
-
-local function toRoom(room, message)
-  message.v = 1
-  message.q = message.q or number()
-  redis.call('PUBLISH', 'signalbox:{' .. room .. '}:events', cjson.encode(message))
-end
-
-local function remove(ids, room, id, node)
+local function remove(ids, room, id, record)
   redis.call('HDEL', ids, id)
-  redis.call('SREM', clientsOf(node), room .. '\\0' .. id)
-  toRoom(room, { k = 'leave', id = id })
+  disown(room, id, record)
+  toRoom(room, 'leave', id)
+end
+
+-- Ends a registration; where it may be resumed, Redis holds the ID for \`ttl\` ms.
+local function retire(ids, room, id, record, ttl)
+  if record.s == '' or tonumber(ttl) == 0 then return remove(ids, room, id, record) end
+  disown(room, id, record)
+  record.n, record.h = '', 1
+  redis.call('HSET', ids, id, cjson.encode(record))
+  redis.call('ZADD', '${HELD_KEY}', now() + ttl, entry(room, id))
 end
 
 local function isMine(record, node, claim)
   return record and record.n == node and record.c == tonumber(claim)
+end
+
+-- A kept message is stored as its rank, its number, when its time is up (ms), its bytes, its sender's node, its text.
+-- What comes back from a node that has just lost the target has rank 0: it was sent before all that is kept.
+local function readKept(kept)
+  local rank, number, due, bytes, node, text =
+    string.match(kept, '^(%d) (%d+) (%d+) (%d+) (%S*) (.*)$')
+  return {
+    rank = rank, number = tonumber(number), due = tonumber(due), bytes = bytes, node = node, text = text,
+  }
+end
+
+local function isEarlier(a, b)
+  if a.rank ~= b.rank then return a.rank < b.rank end
+  return a.number < b.number
+end
+
+-- Takes out what is kept for an ID, in order, and tells the senders' nodes. Nil where there is nothing.
+local function fetch(mail, size)
+  local kept = redis.call('HGETALL', mail)
+  if #kept == 0 then return nil end
+  redis.call('DEL', mail, size)
+  local time, messages, texts = now(), {}, {}
+  for i = 1, #kept, 2 do
+    local message = readKept(kept[i + 1])
+    message.id = kept[i]
+    if message.due > time then table.insert(messages, message) end
+  end
+  table.sort(messages, isEarlier)
+  for i, message in ipairs(messages) do
+    if message.node ~= '' then toNode(message.node, { k = 'fetched', m = message.id }) end
+    texts[i] = message.text
+  end
+  return #texts > 0 and texts or nil
+end
+
+-- Drops kept messages whose time is up, and which no node has taken back.
+local function dropOld(mail, size)
+  local kept, time = redis.call('HGETALL', mail), now()
+  for i = 1, #kept, 2 do
+    local message = readKept(kept[i + 1])
+    if message.due <= time then
+      redis.call('HDEL', mail, kept[i])
+      redis.call('DECRBY', size, message.bytes)
+    end
+  end
 end
 `;
 
@@ -78,77 +162,91 @@ function script(keys: number, text: string): Script {
 }
 
 export const SCRIPTS = {
-  /** A sign of life. Answers the time, whether the node was known, and who has not given one for too long. */
+  /**
+   * A sign of life; those of the IDs that Redis holds whose time is up are ended by the way. Replies with the time,
+   * whether the node was known, and who has not given a sign for too long.
+   */
   heartbeat: script(
-    1,
+    0,
     `
 local node = ARGV[1]
 local time = now()
 local known = isAlive(node)
-redis.call('ZADD', KEYS[1], time, node)
-return { time, known and 1 or 0, redis.call('ZRANGE', KEYS[1], '-inf', time - ${NODE_LIFETIME_MS}, 'BYSCORE') }
+redis.call('ZADD', '${NODES_KEY}', time, node)
+for _, held in ipairs(redis.call('ZRANGE', '${HELD_KEY}', '-inf', time, 'BYSCORE', 'LIMIT', 0, ${REAPED_AT_ONCE})) do
+  local room, id = readEntry(held)
+  local ids = '${IDS_PREFIX}' .. room .. '}'
+  local record = read(ids, id)
+  if record and record.n == '' then remove(ids, room, id, record) else redis.call('ZREM', '${HELD_KEY}', held) end
+end
+local dead = redis.call('ZRANGE', '${NODES_KEY}', '-inf', time - ${NODE_LIFETIME_MS}, 'BYSCORE')
+return { time, known and 1 or 0, dead }
 `,
   ),
 
-  /** Gives an ID to a node's new connection: `taken`, `late`, or `ok` with claim number, time, whether resumed, mail, members. */
+  /**
+   * Gives an ID to a node's new connection. Answers `ok`, `resumed` or `taken`, with the number and the time of the
+   * claim, what was kept, and, where wanted, the members of the room.
+   */
   claim: script(
     3,
     `
-local room, id, node, rule, owns, given, fresh, wantsMembers, notAfter = unpack(ARGV)
+local room, id, node, rule, owns, given, fresh, wantsMembers, question, notAfter = unpack(ARGV)
 local time = now()
-if time > tonumber(notAfter) then return { 'late' } end
+if time > tonumber(notAfter) then return 'late' end
 local old = read(KEYS[1], id)
 local resumed = old and old.s ~= '' and old.s == given
+local taken = false
 if old and not resumed then
-  if old.s ~= '' then
-    if owns == '0' then return { 'taken' } end
-  elseif rule == 'reject' and isAlive(old.n) then
-    return { 'taken' }
-  end
+  if old.s ~= '' then taken = owns == '0' else taken = rule == 'reject' and isAlive(old.n) end
 end
-local claim = number()
-local secret = resumed and old.s or fresh
-write(KEYS[1], room, id, { n = node, c = claim, t = time, s = secret, h = 0 }, old)
-if old and old.n ~= node then toNode(old.n, { k = 'replaced', r = room, id = id, c = old.c }) end
-toRoom(room, { k = old and 'move' or 'join', id = id, q = claim })
-local mail = redis.call('HVALS', KEYS[2])
-redis.call('DEL', KEYS[2], KEYS[3])
-local members = wantsMembers == '1' and redis.call('HKEYS', KEYS[1]) or {}
-return { 'ok', claim, time, resumed and 1 or 0, mail, members }
+if taken then return toNode(node, { k = 'answer', q = tonumber(question), s = 'taken' }) end
+local claim = count()
+give(KEYS[1], room, id, { n = node, c = claim, t = time, s = resumed and old.s or fresh, h = 0 }, old)
+local members = wantsMembers == '1' and redis.call('HKEYS', KEYS[1]) or nil
+local status, mail = resumed and 'resumed' or 'ok', fetch(KEYS[2], KEYS[3])
+toNode(node, { k = 'answer', q = tonumber(question), s = status, c = claim, t = time, e = members, w = mail })
 `,
   ),
 
-  /** Makes a registration known again that Redis may have lost: `ok` and its claim number, or `lost` to a newer one. */
+  /**
+   * Makes a registration known again that Redis may have lost. Answers `ok` with the number of its claim and what was
+   * kept, or `lost` where there is a newer one on another node.
+   */
   reclaim: script(
-    1,
+    3,
     `
-local room, id, node, claim, time, secret, held = unpack(ARGV)
-local old = read(KEYS[1], id)
-if isMine(old, node, claim) then return { 'ok', old.c } end
+local room, id, node, claim, time, secret, held, question, notAfter = unpack(ARGV)
+if now() > tonumber(notAfter) then return 'late' end
 time = tonumber(time)
-if old and (old.t > time or (old.t == time and old.n > node)) then return { 'lost' } end
-local fresh = number()
-write(KEYS[1], room, id, { n = node, c = fresh, t = time, s = secret, h = tonumber(held) }, old)
-if old and old.n ~= node then toNode(old.n, { k = 'replaced', r = room, id = id, c = old.c }) end
-toRoom(room, { k = old and 'move' or 'join', id = id, q = fresh })
-return { 'ok', fresh }
+local old = read(KEYS[1], id)
+local isOthers = old and old.n ~= node
+if isOthers and (old.t > time or (old.t == time and old.n > node)) then
+  return toNode(node, { k = 'answer', q = tonumber(question), s = 'lost' })
+end
+if not isMine(old, node, claim) then claim = count() end
+claim = tonumber(claim)
+give(KEYS[1], room, id, { n = node, c = claim, t = time, s = secret, h = tonumber(held) }, old)
+local mail = held == '0' and fetch(KEYS[2], KEYS[3]) or nil
+toNode(node, { k = 'answer', q = tonumber(question), s = 'ok', c = claim, w = mail })
 `,
   ),
 
-  /** Ends a registration, if it is still this one. */
+  /** Ends a registration, if it is still this one; where it may be resumed, Redis holds the ID for a time. */
   release: script(
     1,
     `
-local room, id, node, claim = unpack(ARGV)
-if isMine(read(KEYS[1], id), node, claim) then remove(KEYS[1], room, id, node) end
+local room, id, node, claim, ttl = unpack(ARGV)
+local record = read(KEYS[1], id)
+if isMine(record, node, claim) then retire(KEYS[1], room, id, record, ttl) end
 `,
   ),
 
-  /** Holds an ID for its resume, if the registration is still this one. */
+  /** Notes that an ID is held for its resume, if the registration is still this one. */
   hold: script(
     1,
     `
-local room, id, node, claim = unpack(ARGV)
+local id, node, claim = unpack(ARGV)
 local record = read(KEYS[1], id)
 if not isMine(record, node, claim) then return end
 record.h = 1
@@ -156,11 +254,11 @@ redis.call('HSET', KEYS[1], id, cjson.encode(record))
 `,
   ),
 
-  /** What a node has registered. */
+  /** Replies with what a node has registered. */
   owned: script(
     0,
     `
-return redis.call('SMEMBERS', clientsOf(ARGV[1]))
+return redis.call('SMEMBERS', '${CLIENTS_PREFIX}' .. ARGV[1])
 `,
   ),
 
@@ -170,102 +268,100 @@ return redis.call('SMEMBERS', clientsOf(ARGV[1]))
     `
 local room, id, node = unpack(ARGV)
 local record = read(KEYS[1], id)
-if record and record.n == node then return remove(KEYS[1], room, id, node) end
-redis.call('SREM', clientsOf(node), room .. '\\0' .. id)
+if record and record.n == node then return remove(KEYS[1], room, id, record) end
+disown(room, id, { n = node })
 `,
   ),
 
   /** A node leaves: it is as if it had not been heard of for long. */
   leave: script(
-    1,
+    0,
     `
-redis.call('ZADD', KEYS[1], 0, ARGV[1])
+redis.call('ZADD', '${NODES_KEY}', 0, ARGV[1])
 `,
   ),
 
-  /** The members of a room, and the number of the last event before. */
+  /** Clears some of the clients of a node away that is gone. Replies with how many; 0 when none is left. */
+  reap: script(
+    0,
+    `
+local dead, ttl = unpack(ARGV)
+if isAlive(dead) then return 0 end
+local clients = redis.call('SPOP', '${CLIENTS_PREFIX}' .. dead, ${REAPED_AT_ONCE})
+if #clients == 0 then redis.call('ZREM', '${NODES_KEY}', dead) end
+for _, client in ipairs(clients) do
+  local room, id = readEntry(client)
+  local ids = '${IDS_PREFIX}' .. room .. '}'
+  local record = read(ids, id)
+  if record and record.n == dead then retire(ids, room, id, record, ttl) end
+end
+return #clients
+`,
+  ),
+
+  /** Answers with the members of a room. */
   members: script(
     1,
     `
-return { number(), redis.call('HKEYS', KEYS[1]) }
+local node, question = unpack(ARGV)
+local members = redis.call('HKEYS', KEYS[1])
+if #members == 0 then members = nil end
+toNode(node, { k = 'answer', q = tonumber(question), s = 'ok', e = members })
 `,
   ),
 
-  /** Sends a message to the node of its target, or keeps it: `sent`, `kept`, `full`, `off`, `late`. */
+  /**
+   * Sends a message to the node of its target, or keeps it. Replies with what became of it: `sent`, `kept`, `full`,
+   * `off`, or `late`. One that a node gives back, as its target had left, may not come after others that were sent later:
+   * it is kept only where nobody has claimed the ID since, and then goes before all others.
+   */
   send: script(
     3,
     `
-local id, message, messageId, bytes, ttl, maxMessages, maxBytes, onlyHeld, notAfter = unpack(ARGV)
-if now() > tonumber(notAfter) then return 'late' end
+local id, text, messageId, bytes, node, ttl, maxMessages, maxBytes, isReport, returnedBy, claim, notAfter = unpack(ARGV)
+local time = now()
+if time > tonumber(notAfter) then return 'late' end
 local target = read(KEYS[1], id)
-if target and target.h == 0 and isAlive(target.n) then
-  if redis.call('PUBLISH', 'signalbox:node:' .. target.n, message) > 0 then return 'sent' end
+if returnedBy ~= '' and isReport == '0' and target and target.n ~= '' and target.c ~= tonumber(claim) then return 'off' end
+if target and target.h == 0 and target.n ~= returnedBy and isAlive(target.n) then
+  if publish(target.n, text) > 0 then return 'sent' end
 end
-if ttl == '0' or (onlyHeld == '1' and not target) then return 'off' end
-if redis.call('HLEN', KEYS[2]) >= tonumber(maxMessages) then return 'full' end
-local size = tonumber(redis.call('GET', KEYS[3]) or 0) + tonumber(bytes)
-if size > tonumber(maxBytes) then return 'full' end
-redis.call('HSET', KEYS[2], messageId, number() .. ' ' .. message)
-redis.call('SET', KEYS[3], size)
+if ttl == '0' or (isReport == '1' and not target) then return 'off' end
+local function isFull()
+  return redis.call('HLEN', KEYS[2]) >= tonumber(maxMessages)
+    or tonumber(redis.call('GET', KEYS[3]) or 0) + bytes > tonumber(maxBytes)
+end
+if isFull() then
+  dropOld(KEYS[2], KEYS[3])
+  if isFull() then return 'full' end
+end
+local rank = returnedBy == '' and 1 or 0
+local kept = table.concat({ rank, count(), time + ttl, bytes, node, text }, ' ')
+redis.call('HSET', KEYS[2], messageId, kept)
+redis.call('INCRBY', KEYS[3], bytes)
 redis.call('PEXPIRE', KEYS[2], ttl + ${MAIL_GRACE_MS})
 redis.call('PEXPIRE', KEYS[3], ttl + ${MAIL_GRACE_MS})
 return 'kept'
 `,
   ),
 
-  /** Sends a broadcast to the nodes of a room: `sent` or `late`. */
+  /** Sends a broadcast to the nodes of a room. Replies `sent` or `late`. */
   broadcast: script(
     0,
     `
-local channel, message, notAfter = unpack(ARGV)
+local channel, text, notAfter = unpack(ARGV)
 if now() > tonumber(notAfter) then return 'late' end
-redis.call('PUBLISH', channel, message)
+redis.call('PUBLISH', channel, text)
 return 'sent'
 `,
   ),
 
-  /** Takes back a kept message for which nobody came: 1, or 0 where somebody did. */
+  /** Takes back a kept message for which nobody came. */
   expire: script(
     2,
     `
 local messageId, bytes = unpack(ARGV)
-if redis.call('HDEL', KEYS[1], messageId) == 0 then return 0 end
-redis.call('DECRBY', KEYS[2], bytes)
-return 1
-`,
-  ),
-
-  /** The clients of a node that is gone, for the one node that is to clear them away; nobody else gets any. */
-  reap: script(
-    0,
-    `
-local dead, node = unpack(ARGV)
-if isAlive(dead) then return {} end
-if not redis.call('SET', 'signalbox:reaper:' .. dead, node, 'NX', 'PX', 5000) then return {} end
-local clients = redis.call('SMEMBERS', clientsOf(dead))
-if #clients == 0 then redis.call('ZREM', 'signalbox:nodes', dead) end
-return clients
-`,
-  ),
-
-  /** Clears away one client of a node that is gone: `left`, or `adopted` by this node, which then holds its ID. */
-  bury: script(
-    1,
-    `
-local room, id, dead, node = unpack(ARGV)
-local record = read(KEYS[1], id)
-if not record or record.n ~= dead then
-  redis.call('SREM', clientsOf(dead), room .. '\\0' .. id)
-  return { 'gone' }
-end
-if isAlive(dead) then return { 'gone' } end
-if record.s == '' then
-  remove(KEYS[1], room, id, dead)
-  return { 'left' }
-end
-local adopted = { n = node, c = number(), t = record.t, s = record.s, h = 1 }
-write(KEYS[1], room, id, adopted, record)
-return { 'adopted', adopted.c, adopted.t, adopted.s }
+if redis.call('HDEL', KEYS[1], messageId) == 1 then redis.call('DECRBY', KEYS[2], bytes) end
 `,
   ),
 } as const satisfies Record<string, Script>;

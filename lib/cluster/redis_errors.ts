@@ -1,0 +1,36 @@
+/** What is wrong with Redis, in words for the person who runs the server. */
+
+/** How an error begins, or its code, and what it means. `{address}` stands for where Redis is. */
+const MEANINGS: readonly (readonly [sign: string, meaning: string])[] = [
+  ["ECONNREFUSED", "nothing listens at {address}"],
+  ["ENOTFOUND", "the host of {address} is not known"],
+  ["EAI_AGAIN", "the host of {address} is not known"],
+  ["EHOSTUNREACH", "no way leads to {address}"],
+  ["ENETUNREACH", "no way leads to {address}"],
+  ["Connection timeout", "{address} does not answer"],
+  ["ETIMEDOUT", "{address} does not answer"],
+  ["Socket closed unexpectedly", "Redis at {address} has closed the connection"],
+  ["ECONNRESET", "Redis at {address} has closed the connection"],
+  ["WRONGPASS", "Redis at {address} does not accept the password in --redis"],
+  ["NOAUTH", "Redis at {address} wants a password: --redis redis://:password@{address}"],
+  ["NOPERM", "Redis at {address} does not allow its user all that is needed: {message}"],
+  ["NOPROTO", "Redis at {address} is too old: it has to be 6.2 or later, or Valkey"],
+  ["NOSCRIPT", "somebody has removed the scripts from Redis at {address}"],
+  ["READONLY", "Redis at {address} is a replica: --redis has to name the primary"],
+  ["OOM", "Redis at {address} is full: raise its maxmemory"],
+];
+
+/**
+ * Says what an error of the client library means. No secret of the URL is in it.
+ *
+ * @param url what `--redis` says
+ */
+export function explain(error: unknown, url: string): string {
+  const message = error instanceof Error ? error.message : String(error);
+  const code = error instanceof Error && "code" in error ? String(error.code) : "";
+  const [, meaning] = MEANINGS.find(([sign]) => code === sign || message.startsWith(sign)) ??
+    ["", "Redis at {address}: {message}"];
+  const { hostname, port } = new URL(url);
+  return meaning.replaceAll("{address}", `${hostname}:${port || 6379}`)
+    .replaceAll("{message}", message);
+}

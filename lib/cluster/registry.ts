@@ -1,0 +1,312 @@
+/** The IDs of this node's clients, as Redis knows them: claimed, held, given up, made known again. */
+
+import { createHash } from "node:crypto";
+import { idTaken, ProtocolError, type Registration } from "../protocol.ts";
+import { newSecret } from "../resume.ts";
+import type { Claim, Client, Router, RouterOptions } from "../router.ts";
+import { idsKey, mailKeys, readEntry } from "./keys.ts";
+import type { AnswerMessage, ReplacedMessage } from "./messages.ts";
+import type { Node } from "./node.ts";
+import type { Questions } from "./questions.ts";
+import type { RedisSession } from "./redis.ts";
+import type { Rooms } from "./rooms.ts";
+
+/** What Redis knows of a client of this node. */
+interface Record {
+  /** Of the claim; 0 until Redis has numbered it. */
+  number: number;
+  /** By Redis's clock, in milliseconds since 1970. */
+  readonly claimedAtMs: number;
+  /** Of the resume secret; `""` where there is none. */
+  readonly secretHash: string;
+  /** Whether Redis knows it, as far as can be told. */
+  isKnown: boolean;
+}
+
+/** An ID that Redis has given to this node, for a connection that is about to have it. */
+export interface ClusterClaim extends Claim {
+  readonly record: Record;
+}
+
+/** Claims of one ID that are under way. */
+interface Claims {
+  count: number;
+  /** What may only be done when it is clear who has the ID. */
+  readonly waiting: (() => void)[];
+}
+
+/** So many registrations are made known again at a time. */
+const RECLAIMS_AT_ONCE = 1000;
+
+export class Registry {
+  readonly #options: RouterOptions;
+  readonly #router: Router;
+  readonly #node: Node;
+  readonly #questions: Questions;
+  readonly #rooms: Rooms;
+  readonly #onMail: (mail: readonly string[]) => void;
+  readonly #records = new Map<Client, Record>();
+  readonly #claims = new Map<string, Claims>();
+  /** Clients that have moved to another node. */
+  readonly #moved = new WeakSet<Client>();
+
+  /** @param onMail is handed what was kept for an ID, when this node has got it */
+  constructor(
+    options: RouterOptions,
+    router: Router,
+    node: Node,
+    questions: Questions,
+    rooms: Rooms,
+    onMail: (mail: readonly string[]) => void,
+  ) {
+    this.#options = options;
+    this.#router = router;
+    this.#node = node;
+    this.#questions = questions;
+    this.#rooms = rooms;
+    this.#onMail = onMail;
+  }
+
+  /**
+   * Claims an ID for a connection of this node.
+   *
+   * @param enter is called as soon as Redis has decided, before anything that was decided later is heard; with null
+   * where Redis cannot be asked, and this node decides alone. It calls {@link entered} if the connection is still there.
+   * @throws {ProtocolError} `id_taken`, and what `enter` throws
+   */
+  async claim(
+    registration: Registration,
+    ownsId: boolean,
+    enter: (claim: ClusterClaim | null) => void,
+  ): Promise<void> {
+    const { clientId: id, room } = registration;
+    const secrets = this.#secretsFor(registration);
+    const view = this.#rooms.enter(room);
+    const put = (question: number) =>
+      this.#node.run(
+        "claim",
+        ...mailKeys(room, id),
+        room,
+        id,
+        this.#node.id,
+        this.#options.onDuplicate,
+        ownsId ? 1 : 0,
+        hash(secrets.given),
+        hash(secrets.fresh),
+        view.isStale ? 1 : 0,
+        question,
+        this.#node.notAfterMs,
+      );
+    view.claims++;
+    this.#beginClaim(room, id);
+    try {
+      await this.#questions.ask(put, (answer) => {
+        if (answer === null) return enter(null);
+        if (answer.status === "taken") throw new ProtocolError("id_taken", idTaken(id));
+        if (view.isStale) view.reset(answer.ids, true);
+        const claim = readClaim(answer, secrets);
+        enter(claim);
+        this.#checkEntered(room, id, claim);
+        this.#onMail(answer.mail);
+      });
+    } finally {
+      view.claims--;
+      this.#endClaim(room, id);
+      this.#rooms.leave(room);
+    }
+  }
+
+  /** The secret that a connection gives, and the one that it gets if it does not resume. */
+  #secretsFor({ resume }: Registration): { given: string | null; fresh: string | null } {
+    if (resume === false || this.#options.resumeTtlMs === 0) return { given: null, fresh: null };
+    return { given: resume === true ? null : resume, fresh: newSecret() };
+  }
+
+  /** The connection for which an ID was claimed has got it. */
+  entered(client: Client, claim: ClusterClaim | null): void {
+    if (claim !== null) return void this.#records.set(client, claim.record);
+    this.#records.set(client, {
+      number: 0,
+      claimedAtMs: this.#node.redisTimeMs,
+      secretHash: hash(client.secret),
+      isKnown: false,
+    });
+    this.#rooms.enter(client.room.name).add(client.id);
+    if (this.#node.isReady) this.catchUp(this.#node.session!).catch(() => {});
+  }
+
+  /** The connection may have ended meanwhile. Then the ID is given up: by an older one, too, which Redis knows no more. */
+  #checkEntered(room: string, id: string, { record, resumed }: ClusterClaim): void {
+    const client = this.#router.find(room, id);
+    if (client !== undefined && this.#records.get(client) === record) return;
+    if (client !== undefined) this.#evict(client);
+    this.#release(room, id, record, resumed ? this.#options.resumeTtlMs : 0);
+  }
+
+  #beginClaim(room: string, id: string): void {
+    const key = claimKey(room, id);
+    const claims = this.#claims.get(key) ?? { count: 0, waiting: [] };
+    claims.count++;
+    this.#claims.set(key, claims);
+  }
+
+  #endClaim(room: string, id: string): void {
+    const key = claimKey(room, id);
+    const claims = this.#claims.get(key)!;
+    if (--claims.count > 0) return;
+    this.#claims.delete(key);
+    for (const action of claims.waiting) action();
+  }
+
+  /**
+   * While this node is claiming an ID, what its clients have for that waits: part of it going through Redis, part not,
+   * would get out of order. Null where there is no claim, and nothing has to wait.
+   */
+  claimed(room: string, id: string): Promise<void> | null {
+    const claims = this.#claims.get(claimKey(room, id));
+    if (claims === undefined) return null;
+    return new Promise((resolve) => claims.waiting.push(resolve));
+  }
+
+  held(client: Client): void {
+    const record = this.#records.get(client);
+    if (record?.isKnown) this.#hold(client, record);
+  }
+
+  #hold({ id, room }: Client, { number }: Record): void {
+    this.#tell("hold", idsKey(room.name), id, this.#node.id, number).catch(() => {});
+  }
+
+  left(client: Client): void {
+    const { id, room } = client;
+    const record = this.#records.get(client);
+    this.#records.delete(client);
+    if (record !== undefined) this.#release(room.name, id, record, 0);
+    this.#rooms.leave(room.name);
+  }
+
+  #release(room: string, id: string, record: Record, ttlMs: number): void {
+    const forget = () => {
+      if (this.#router.find(room, id) === undefined) this.#rooms.get(room)?.remove(id);
+    };
+    if (!record.isKnown) return forget();
+    this.#tell("release", idsKey(room), room, id, this.#node.id, record.number, ttlMs)
+      .catch(forget);
+  }
+
+  async #tell(what: "hold" | "release", ...args: (string | number)[]): Promise<void> {
+    const { session } = this.#node;
+    if (session === null) throw new Error("not connected");
+    await session.run(what, ...args);
+  }
+
+  /** A newer connection of another node has taken an ID over. */
+  replaced({ room, id, claim }: ReplacedMessage): void {
+    const client = this.#router.find(room, id);
+    if (client !== undefined && this.#records.get(client)?.number === claim) this.#evict(client);
+  }
+
+  #evict(client: Client): void {
+    this.#records.delete(client);
+    this.#moved.add(client);
+    this.#router.evict(client);
+  }
+
+  /** The number of a client's claim; 0 where Redis has not numbered it. */
+  claimOf(client: Client): number {
+    return this.#records.get(client)?.number ?? 0;
+  }
+
+  /** Whether a client that is not connected here may be, or come to be, elsewhere. */
+  mayBeElsewhere(client: Client): boolean {
+    return this.#router.find(client.room.name, client.id) === client || this.#moved.has(client);
+  }
+
+  /** Redis cannot be reached: it may know nothing of this node's clients when it can. */
+  doubtAll(): void {
+    for (const record of this.#records.values()) record.isKnown = false;
+  }
+
+  /** Makes known which clients this node has, and learns who is in their rooms. */
+  async catchUp(session: RedisSession): Promise<void> {
+    do {
+      await this.#reclaimUnknown(session);
+      await this.#rooms.refreshStale(session);
+    } while (this.#unknown().length > 0); // some may have come meanwhile
+  }
+
+  async #reclaimUnknown(session: RedisSession): Promise<void> {
+    for (let unknown = this.#unknown(); unknown.length > 0; unknown = this.#unknown()) {
+      await Promise.all(unknown.map(([client, record]) => this.#reclaim(session, client, record)));
+    }
+  }
+
+  #unknown(): [Client, Record][] {
+    const unknown: [Client, Record][] = [];
+    for (const entry of this.#records) {
+      if (!entry[1].isKnown && unknown.push(entry) === RECLAIMS_AT_ONCE) break;
+    }
+    return unknown;
+  }
+
+  #reclaim(session: RedisSession, client: Client, record: Record): Promise<void> {
+    const { id, room } = client;
+    const isHeld = client.link === null;
+    const put = (question: number) =>
+      session.run(
+        "reclaim",
+        ...mailKeys(room.name, id),
+        room.name,
+        id,
+        this.#node.id,
+        record.number,
+        record.claimedAtMs,
+        record.secretHash,
+        isHeld ? 1 : 0,
+        question,
+        this.#node.notAfterMs,
+      );
+    return this.#questions.ask(put, (answer) => {
+      if (answer === null) throw new Error("no answer");
+      if (answer.status === "lost") return this.#lost(client, record);
+      record.number = answer.claim;
+      record.isKnown = true;
+      if (!this.#records.has(client)) this.#release(room.name, id, record, 0);
+      else if (!isHeld && client.link === null) this.held(client);
+      this.#onMail(answer.mail);
+    });
+  }
+
+  #lost(client: Client, record: Record): void {
+    if (this.#records.get(client) === record) this.#evict(client);
+  }
+
+  /** Clients that left while Redis could not be told. */
+  async forgetLeft(session: RedisSession): Promise<void> {
+    const known = await session.run("owned", this.#node.id) as string[];
+    await Promise.all(known.map(async (entry) => {
+      const [room, id] = readEntry(entry);
+      if (this.#router.find(room, id) !== undefined) return;
+      await session.run("forget", idsKey(room), room, id, this.#node.id);
+    }));
+  }
+}
+
+function readClaim(
+  { status, claim, claimedAtMs }: AnswerMessage,
+  secrets: { given: string | null; fresh: string | null },
+): ClusterClaim {
+  const resumed = status === "resumed";
+  const secret = resumed ? secrets.given : secrets.fresh;
+  const record = { number: claim, claimedAtMs, secretHash: hash(secret), isKnown: true };
+  return { resumed, secret, record };
+}
+
+/** What of a secret is known to Redis; `""` for none. */
+function hash(secret: string | null): string {
+  return secret === null ? "" : createHash("sha256").update(secret).digest("base64");
+}
+
+function claimKey(room: string, id: string): string {
+  return `${room}\0${id}`;
+}

@@ -1,0 +1,86 @@
+/** The rooms in which this node has clients, or is about to: who is there, on whatever node. */
+
+import type { Router } from "../router.ts";
+import { idsKey, roomChannel } from "./keys.ts";
+import type { MembershipMessage } from "./messages.ts";
+import type { Node } from "./node.ts";
+import type { Questions } from "./questions.ts";
+import type { RedisSession } from "./redis.ts";
+import { RoomView } from "./room_view.ts";
+
+export class Rooms {
+  readonly #node: Node;
+  readonly #questions: Questions;
+  readonly #router: Router;
+  readonly #onMessage: (text: string, channel: string) => void;
+  readonly #views = new Map<string, RoomView>();
+
+  /** @param onMessage is told what comes on the channel of a room */
+  constructor(
+    node: Node,
+    questions: Questions,
+    router: Router,
+    onMessage: (text: string, channel: string) => void,
+  ) {
+    this.#node = node;
+    this.#questions = questions;
+    this.#router = router;
+    this.#onMessage = onMessage;
+  }
+
+  get(room: string): RoomView | undefined {
+    return this.#views.get(room);
+  }
+
+  /** The view of a room in which this node has a client, or is about to. */
+  enter(room: string): RoomView {
+    let view = this.#views.get(room);
+    if (view === undefined) {
+      view = new RoomView((change, id) => this.#router.announce(room, change, id));
+      this.#views.set(room, view);
+      this.#node.session?.subscribe(roomChannel(room), this.#onMessage).catch(() => {});
+    }
+    return view;
+  }
+
+  /** A client has gone, or a claim is over: this node may not need to watch the room any more. */
+  leave(room: string): void {
+    const view = this.#views.get(room);
+    if (view === undefined || view.claims > 0 || this.#router.hasRoom(room)) return;
+    this.#views.delete(room);
+    this.#node.session?.unsubscribe(roomChannel(room), this.#onMessage).catch(() => {});
+  }
+
+  apply(room: string, message: MembershipMessage): void {
+    this.#views.get(room)?.apply(message);
+  }
+
+  markStale(): void {
+    for (const view of this.#views.values()) view.markStale();
+  }
+
+  /** Hears from now on what happens in all rooms. */
+  async subscribe(session: RedisSession): Promise<void> {
+    const channels = [...this.#views.keys()].map(roomChannel);
+    if (channels.length > 0) await session.subscribe(channels, this.#onMessage);
+  }
+
+  /** Reads who is in the rooms of which this node may not have heard all. Nobody counts as gone yet. */
+  async refreshStale(session: RedisSession): Promise<void> {
+    const stale = [...this.#views].filter(([, { isStale }]) => isStale);
+    await Promise.all(stale.map(([room]) => this.#refresh(session, room, false)));
+  }
+
+  /** Reads who is in all rooms: who is not there has gone. */
+  async refreshAll(session: RedisSession): Promise<void> {
+    await Promise.all([...this.#views.keys()].map((room) => this.#refresh(session, room, true)));
+  }
+
+  #refresh(session: RedisSession, room: string, areAll: boolean): Promise<void> {
+    const put = (question: number) => session.run("members", idsKey(room), this.#node.id, question);
+    return this.#questions.ask(put, (answer) => {
+      if (answer === null) throw new Error("no answer");
+      this.#views.get(room)?.reset(answer.ids, areAll);
+    });
+  }
+}
