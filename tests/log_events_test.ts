@@ -60,7 +60,7 @@ testPure("all other lines", () => {
     events.closing("rate_limited", stranger);
     events.closing("disconnected", sender);
     events.clusterJoined();
-    events.clusterLost(new Error("Connection refused"));
+    events.clusterLost("Redis cannot be reached: connection refused");
     events.listenerFailed(new Error("Too many open files"));
   });
   assert.deepEqual(lines, [
@@ -75,7 +75,7 @@ testPure("all other lines", () => {
     "WARN - Closing 192.0.2.9: rate_limited",
     "WARN - Closing sender_001: disconnected",
     "INFO - Joined the cluster",
-    "WARN - Redis cannot be reached, serving alone: Connection refused",
+    "WARN - Serving alone, trying again: Redis cannot be reached: connection refused",
     "ERROR - Listening failed, trying again: Too many open files",
   ]);
 });

@@ -6,6 +6,7 @@ export class TestClient {
   readonly #socket: WebSocket;
   readonly #frames: string[] = [];
   readonly #waiting: PromiseWithResolvers<string>[] = [];
+  #end: Error | null = null;
   /** Resolves with the close event, however the connection ends. */
   readonly closed: Promise<CloseEvent>;
 
@@ -16,9 +17,8 @@ export class TestClient {
     this.closed = promise;
     socket.onclose = (event) => {
       resolve(event);
-      for (const { reject } of this.#waiting) {
-        reject(new Error(`closed with ${event.code} ${event.reason} while a frame was awaited`));
-      }
+      this.#end = new Error(`closed with ${event.code} ${event.reason} while a frame was awaited`);
+      for (const { reject } of this.#waiting) reject(this.#end);
     };
   }
 
@@ -59,6 +59,7 @@ export class TestClient {
   nextText(): Promise<string> {
     const frame = this.#frames.shift();
     if (frame !== undefined) return Promise.resolve(frame);
+    if (this.#end !== null) return Promise.reject(this.#end);
     const waiting = Promise.withResolvers<string>();
     this.#waiting.push(waiting);
     return waiting.promise;

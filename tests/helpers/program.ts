@@ -33,40 +33,6 @@ export async function runProgram(
   return { status: code, stdout: decoder.decode(stdout), stderr: decoder.decode(stderr) };
 }
 
-/** What a process writes, as it comes. */
-class Output {
-  #text = "";
-  #onMore = Promise.withResolvers<void>();
-  /** All of it, once it has ended. */
-  readonly all: Promise<string>;
-
-  constructor(stream: ReadableStream<Uint8Array>) {
-    this.all = this.#collect(stream);
-  }
-
-  async #collect(stream: ReadableStream<Uint8Array>): Promise<string> {
-    const decoder = new TextDecoder();
-    for await (const chunk of stream) {
-      this.#text += decoder.decode(chunk, { stream: true });
-      this.#onMore.resolve();
-      this.#onMore = Promise.withResolvers<void>();
-    }
-    this.#onMore.resolve();
-    return this.#text;
-  }
-
-  /** Resolves once `part` has been written; rejects when it has ended without it. */
-  async has(part: string): Promise<void> {
-    const ended = this.all.then(() => "ended" as const);
-    while (!this.#text.includes(part)) {
-      const more = await Promise.race([this.#onMore.promise, ended]);
-      if (more === "ended" && !this.#text.includes(part)) {
-        throw new Error(`ended without ${JSON.stringify(part)}: ${this.#text}`);
-      }
-    }
-  }
-}
-
 /** A program that serves. */
 export class ServingProgram implements AsyncDisposable {
   readonly #process: Deno.ChildProcess;
@@ -102,7 +68,7 @@ export class ServingProgram implements AsyncDisposable {
     let printed = "";
     while (!printed.includes("\n")) {
       const { value, done } = await reader.read();
-      if (done) throw new Error(`it ended before it listened: ${await stderr.all}`);
+      if (done) throw new Error(`it ended before it listened: ${await stderr.whole}`);
       printed += value;
     }
     await reader.cancel();
@@ -117,25 +83,71 @@ export class ServingProgram implements AsyncDisposable {
     this.#process.kill(signal);
   }
 
-  /** Resolves once it has written `part` to stderr; rejects when it has ended without it. */
-  logged(part: string): Promise<void> {
-    return this.#stderr.has(part);
+  /** Resolves once it has logged something for the `times`th time. */
+  async logged(text: string, times = 1): Promise<void> {
+    await this.#stderr.has(text, times);
+  }
+
+  /** What it has logged so far. */
+  get log(): string {
+    return this.#stderr.text;
   }
 
   /** How it ended; resolves when it has. */
   async ended(): Promise<Ending> {
-    const [{ code }, stderr] = await Promise.all([this.#process.status, this.#stderr.all]);
+    const [{ code }, stderr] = await Promise.all([this.#process.status, this.#stderr.whole]);
     return { status: code, stdout: "", stderr };
+  }
+
+  /** Like {@link signal}, where it may have ended. */
+  trySignal(signal: Deno.Signal): void {
+    try {
+      this.#process.kill(signal);
+    } catch {
+      // it has ended
+    }
   }
 
   /** Ends it in good order. */
   async [Symbol.asyncDispose](): Promise<void> {
-    try {
-      this.#process.kill("SIGTERM");
-    } catch {
-      // it has ended
-    }
+    this.trySignal("SIGTERM");
     await this.ended();
+  }
+}
+
+/** What a process writes: awaited as it comes, and as a whole. */
+export class Output {
+  text = "";
+  /** Resolves with all of it when the process has closed it. */
+  readonly whole: Promise<string>;
+  #isClosed = false;
+  #onMore = Promise.withResolvers<void>();
+
+  constructor(stream: ReadableStream<Uint8Array<ArrayBuffer>>) {
+    this.whole = this.#read(stream);
+  }
+
+  async #read(stream: ReadableStream<Uint8Array<ArrayBuffer>>): Promise<string> {
+    for await (const chunk of stream.pipeThrough(new TextDecoderStream())) {
+      this.text += chunk;
+      this.#tell();
+    }
+    this.#isClosed = true;
+    this.#tell();
+    return this.text;
+  }
+
+  #tell(): void {
+    this.#onMore.resolve();
+    this.#onMore = Promise.withResolvers();
+  }
+
+  /** Resolves once something has been written for the `times`th time; rejects where it never will be. */
+  async has(text: string, times = 1): Promise<void> {
+    while (this.text.split(text).length <= times) {
+      if (this.#isClosed) throw new Error(`it ended without having written ${text}: ${this.text}`);
+      await this.#onMore.promise;
+    }
   }
 }
 

@@ -1,0 +1,409 @@
+/** Three real nodes and a real Redis: to clients they are one server. */
+
+import assert from "node:assert/strict";
+import { type Frame, TestClient } from "../helpers/client.ts";
+import { isRedisMissing } from "../helpers/redis.ts";
+import { TestCluster } from "./nodes.ts";
+
+const ignore = isRedisMissing();
+
+/** The next frames, as many as asked for. */
+async function frames(client: TestClient, count: number): Promise<Frame[]> {
+  const frames: Frame[] = [];
+  while (frames.length < count) frames.push(await client.next());
+  return frames;
+}
+
+/** What a client has got until now: all that comes before its own message to itself. */
+async function framesUntilNow(client: TestClient, id: string): Promise<Frame[]> {
+  const mark = crypto.randomUUID();
+  client.send({ type: "mark", mark, target_id: id });
+  const frames: Frame[] = [];
+  for (let frame = await client.next(); frame.mark !== mark; frame = await client.next()) {
+    frames.push(frame);
+  }
+  return frames;
+}
+
+/** Each step has a room of its own, named as it is: clients of others never meet. */
+type Step = (
+  register: (url: string, id: string, more?: Frame) => Promise<TestClient>,
+  cluster: TestCluster,
+  room: string,
+) => Promise<void>;
+
+function testCluster(name: string, args: readonly string[], steps: Record<string, Step>): void {
+  Deno.test({
+    name,
+    ignore,
+    async fn(t) {
+      await using cluster = await TestCluster.start(...args);
+      for (const [room, step] of Object.entries(steps)) {
+        await t.step(room, async () => {
+          const clients: TestClient[] = [];
+          await step(
+            async (url, id, more = {}) => {
+              const client = await TestClient.register(url, id, { room, ...more });
+              clients.push(client);
+              return client;
+            },
+            cluster,
+            room,
+          );
+          await Promise.all(clients.map((client) => client.close(1000)));
+        });
+      }
+      for (const { log } of cluster.nodes) assert.doesNotMatch(log, /mistake/);
+    },
+  });
+}
+
+testCluster("a cluster that replaces", ["--mailbox-ttl", "1s", "--resume-ttl", "1m"], {
+  "carries messages to the character and in order": async (register, { urls: [a, b] }) => {
+    const alice = await register(a, "alice");
+    const bob = await register(b, "bob");
+    alice.send('{ "n":1e400, "u":"\\u00e9\\/", "x":{"from":1},"target_id":"bob", "n":1.0 }');
+    assert.equal(
+      await bob.nextText(),
+      '{ "n":1e400, "u":"\\u00e9\\/", "x":{"from":1},"from":"alice", "n":1.0 }',
+    );
+    for (let n = 0; n < 1000; n++) alice.send({ target_id: "bob", n });
+    for (let n = 0; n < 1000; n++) {
+      assert.equal(await bob.nextText(), `{"from":"alice","n":${n}}`);
+    }
+  },
+
+  "carries large messages": async (register, { urls: [a, b] }) => {
+    const alice = await register(a, "alice");
+    const bob = await register(b, "bob");
+    const sdp = "\u{1f4de}ü\u2028".repeat(7000);
+    alice.send({ target_id: "bob", sdp });
+    alice.send({ target_id: "carol", sdp });
+    assert.deepEqual(await bob.next(), { from: "alice", sdp });
+    const carol = await register(b, "carol");
+    assert.deepEqual(await carol.next(), { from: "alice", sdp });
+  },
+
+  "replaces an older connection on another node": async (register, { urls: [a, b, c] }) => {
+    const watcher = await register(c, "watcher", { presence: true });
+    const older = await register(a, "alice");
+    assert.deepEqual(await watcher.next(), { type: "peer_joined", client_id: "alice" });
+    const newer = await register(b, "alice");
+    assert.equal((await older.next()).code, "replaced");
+    const { code, reason } = await older.closed;
+    assert.deepEqual([code, reason], [4409, "replaced"]);
+    watcher.send({ target_id: "alice", n: 1 });
+    assert.deepEqual(await newer.next(), { from: "watcher", n: 1 });
+    assert.deepEqual(await framesUntilNow(watcher, "watcher"), []);
+  },
+
+  "lets one of two have an ID that claim it at the same time": async (
+    register,
+    { urls: [a, b, c] },
+  ) => {
+    const sender = await register(c, "sender", { presence: true });
+    for (let round = 0; round < 50; round++) {
+      const id = `id ${round}`;
+      const both = await Promise.all([register(a, id), register(b, id)]);
+      const ends = both.map(async (client) => {
+        const frame = await client.next();
+        return frame.code === "replaced" ? (await client.closed).code : frame;
+      });
+      await Promise.race(ends); // one is told that it is replaced, as nobody has sent anything yet
+      sender.send({ target_id: id, round });
+      const results = await Promise.all(ends);
+      assert.deepEqual(results.filter((result) => result === 4409).length, 1);
+      assert.deepEqual(results.find((result) => result !== 4409), { from: "sender", round });
+      assert.deepEqual(await sender.next(), { type: "peer_joined", client_id: id });
+    }
+    assert.deepEqual(await framesUntilNow(sender, "sender"), []);
+  },
+
+  "keeps rooms apart": async (register, { urls: [a, b] }, room) => {
+    const here = await register(a, "alice", { presence: true });
+    const there = await register(b, "alice", { room: `${room}!` });
+    const bob = await register(b, "bob", { room: `${room}!` });
+    bob.send({ n: 1 });
+    bob.send({ target_id: "alice", n: 2 });
+    assert.deepEqual(await frames(there, 2), [{ from: "bob", n: 1 }, { from: "bob", n: 2 }]);
+    assert.deepEqual(await framesUntilNow(here, "alice"), []);
+  },
+
+  "takes any name for what it is": async (register, { urls: [a, b, c] }) => {
+    const rooms = ["x", "x}:mail:{#y", "{x}", "}", "{", "a:b", "\u{1f937}", " ", "x}", "#x", "%00"];
+    const names = [
+      "y",
+      "y}",
+      "x}y",
+      "x}:ids",
+      "{}",
+      "*",
+      "\u{1f469}\u200d\u{1f4bb}",
+      "a b",
+      "e\u0301",
+      "\u00e9",
+    ];
+    for (const room of rooms) {
+      const clients = await Promise.all(
+        names.map((id, n) => register([a, b, c][n % 3]!, id, { room, presence: true })),
+      );
+      const sender = await register(a, "sender", { room, presence: true });
+      assert.deepEqual((sender.registered.peers as string[]).sort(), [...names].sort());
+      for (const id of names) sender.send({ target_id: id, room, id });
+      for (const [n, client] of clients.entries()) {
+        const got: Frame[] = [];
+        while (got.at(-1)?.from !== "sender") got.push(await client.next());
+        assert.deepEqual(got.at(-1), { from: "sender", room, id: names[n] });
+      }
+      sender.send({ target_id: `${room} nobody`, room });
+      const late = await register(b, `${room} nobody`, { room });
+      assert.deepEqual(await late.next(), { from: "sender", room });
+    }
+  },
+
+  "broadcasts to every client once": async (register, { urls }) => {
+    const clients = await Promise.all(
+      [0, 1, 2, 3, 4, 5].map((n) => register(urls[n % 3]!, `client ${n}`)),
+    );
+    const [sender, ...others] = clients;
+    for (let n = 0; n < 100; n++) {
+      sender!.send({ n });
+      sender!.send({ target_id: "client 1", direct: n });
+    }
+    for (const [at, client] of others.entries()) {
+      const got = await frames(client, at === 0 ? 200 : 100);
+      const wanted = [...Array(100).keys()].flatMap((n) =>
+        at === 0
+          ? [{ from: "client 0", n }, { from: "client 0", direct: n }]
+          : [{ from: "client 0", n }]
+      );
+      assert.deepEqual(got, wanted);
+      assert.deepEqual(await framesUntilNow(client, `client ${at + 1}`), []);
+    }
+    assert.deepEqual(await framesUntilNow(sender!, "client 0"), []);
+  },
+
+  "tells who comes and goes, each once": async (register, { urls: [a, b, c] }) => {
+    const early = await register(a, "early", { presence: true });
+    assert.deepEqual(early.registered.peers, []);
+    const ids = [...Array(30).keys()].map((n) => `peer ${n}`);
+    const peers = await Promise.all(ids.map((id, n) => register([a, b, c][n % 3]!, id)));
+    const late = await register(b, "late", { presence: true });
+    assert.deepEqual((late.registered.peers as string[]).sort(), ["early", ...ids].sort());
+    const joined = await frames(early, 31);
+    assert.deepEqual(
+      joined.map((frame) => `${frame.type} ${frame.client_id}`).sort(),
+      [...ids, "late"].map((id) => `peer_joined ${id}`).sort(),
+    );
+    await Promise.all(peers.map((peer) => peer.close(1000)));
+    for (const watcher of [early, late]) {
+      const left = await frames(watcher, 30);
+      assert.deepEqual(
+        left.map((frame) => `${frame.type} ${frame.client_id}`).sort(),
+        ids.map((id) => `peer_left ${id}`).sort(),
+      );
+    }
+    assert.deepEqual(await framesUntilNow(early, "early"), []);
+    assert.deepEqual(await framesUntilNow(late, "late"), []);
+  },
+
+  "lists the same peers however many come at once": async (register, { urls }) => {
+    const ids = [...Array(40).keys()].map(String);
+    const clients = await Promise.all(
+      ids.map((id, n) => register(urls[n % 3]!, id, { presence: true })),
+    );
+    await Promise.all(clients.map(async (client, n) => {
+      const known = new Set(client.registered.peers as string[]);
+      while (known.size < ids.length - 1) {
+        const { type, client_id: id } = await client.next();
+        assert.equal(type, "peer_joined");
+        assert.ok(!known.has(id as string), `${n} was told twice of ${id}`);
+        known.add(id as string);
+      }
+      assert.ok(!known.has(String(n)));
+    }));
+  },
+
+  "keeps messages for a client that comes to another node": async (
+    register,
+    { urls: [a, b, c] },
+  ) => {
+    const alice = await register(a, "alice");
+    const bob = await register(b, "bob");
+    for (let n = 0; n < 20; n++) {
+      alice.send({ target_id: "carol", n });
+      bob.send({ target_id: "carol", n });
+    }
+    await framesUntilNow(alice, "alice");
+    const carol = await register(c, "carol");
+    alice.send({ target_id: "carol", n: 20 });
+    bob.send({ target_id: "carol", n: 20 });
+    const got = await frames(carol, 42);
+    for (const from of ["alice", "bob"]) {
+      const numbers = got.filter((frame) => frame.from === from).map(({ n }) => n);
+      assert.deepEqual(numbers, [...Array(21).keys()]);
+    }
+  },
+
+  "tells once that nobody came": async (register, { urls: [a] }) => {
+    const alice = await register(a, "alice");
+    for (let n = 0; n < 10; n++) alice.send({ target_id: `nobody ${n}`, n });
+    for (let n = 0; n < 10; n++) {
+      const { code, target_id } = await alice.next();
+      assert.deepEqual({ code, target_id }, { code: "target_not_found", target_id: `nobody ${n}` });
+    }
+    assert.deepEqual(await framesUntilNow(alice, "alice"), []);
+  },
+
+  "delivers or reports a message that expires as its target comes": async (
+    register,
+    { urls: [a, b] },
+  ) => {
+    const alice = await register(a, "alice");
+    const count = 150;
+    for (let n = 0; n < count; n++) {
+      alice.send({ target_id: `target ${n}`, n });
+      if (n % 10 === 0) await framesUntilNow(alice, "alice"); // spread over some milliseconds
+    }
+    const reported: unknown[] = [(await alice.next()).target_id];
+    const targets = await Promise.all(
+      [...Array(count).keys()].map((n) => register(b, `target ${n}`)),
+    );
+    alice.send({ target_id: "nobody" });
+    for (let id: unknown; id !== "nobody";) reported.push(id = (await alice.next()).target_id);
+    let delivered = 0;
+    for (const [n, target] of targets.entries()) {
+      const got = await framesUntilNow(target, `target ${n}`);
+      delivered += got.length;
+      const reports = reported.filter((id) => id === `target ${n}`).length;
+      assert.equal(got.length + reports, 1, `target ${n}: ${got.length} and ${reports}`);
+    }
+    assert.equal(delivered + reported.length - 1, count);
+  },
+
+  "keeps no more for one target than on one node": async (register, { urls: [a, b, c] }) => {
+    const alice = await register(a, "alice");
+    const bob = await register(b, "bob");
+    for (let n = 0; n < 64; n++) alice.send({ target_id: "carol", n });
+    await framesUntilNow(alice, "alice");
+    alice.send({ target_id: "carol", n: 64 });
+    const { code, target_id } = await alice.next();
+    assert.deepEqual({ code, target_id }, { code: "mailbox_full", target_id: "carol" });
+    bob.send({ target_id: "carol", n: 65 });
+    assert.equal((await bob.next()).code, "mailbox_full");
+    const carol = await register(c, "carol");
+    assert.deepEqual(
+      await frames(carol, 64),
+      [...Array(64).keys()].map((n) => ({ from: "alice", n })),
+    );
+  },
+
+  "resumes at another node": async (register, { urls: [a, b, c] }) => {
+    const watcher = await register(c, "watcher", { presence: true });
+    const first = await register(a, "alice", { resume: true });
+    const { resume } = first.registered;
+    assert.equal(first.registered.resumed, false);
+    await watcher.next();
+    await first.close(4000);
+    for (let n = 0; n < 10; n++) watcher.send({ target_id: "alice", n });
+    await framesUntilNow(watcher, "watcher");
+    await assert.rejects(register(b, "alice"), /id_taken/);
+    await assert.rejects(register(b, "alice", { resume: "x" }), /id_taken/);
+    const late = await register(b, "late", { presence: true });
+    assert.deepEqual((late.registered.peers as string[]).sort(), ["alice", "watcher"]);
+    const second = await register(b, "alice", { resume });
+    assert.deepEqual([second.registered.resume, second.registered.resumed], [resume, true]);
+    assert.deepEqual(
+      await frames(second, 10),
+      [...Array(10).keys()].map((n) => ({ from: "watcher", n })),
+    );
+    const third = await register(c, "alice", { resume }); // from one that is still alive
+    assert.equal(third.registered.resumed, true);
+    assert.equal((await second.closed).reason, "replaced");
+    assert.deepEqual(await framesUntilNow(watcher, "watcher"), [
+      { type: "peer_joined", client_id: "late" },
+    ]);
+  },
+
+  "loses nothing to a client that moves all the time": async (register, { urls, nodes }) => {
+    const sender = await register(urls[0], "sender");
+    let mover = await register(urls[0], "mover", { resume: true });
+    const { resume } = mover.registered;
+    const got: unknown[] = [];
+    let sent = 0;
+    const read = async (count: number) => {
+      for (const { n } of await frames(mover, count)) got.push(n);
+    };
+    for (let move = 0; move < 30; move++) {
+      for (let n = 0; n < 5; n++) sender.send({ target_id: "mover", n: sent++ });
+      await read(5);
+      await mover.close(4000);
+      await nodes[move % 3]!.logged("ID held: mover", Math.floor(move / 3) + 1);
+      for (let n = 0; n < 5; n++) sender.send({ target_id: "mover", n: sent++ });
+      mover = await register(urls[(move + 1) % 3]!, "mover", { resume });
+      assert.equal(mover.registered.resumed, true);
+      await read(5);
+    }
+    assert.deepEqual(got, [...Array(sent).keys()]);
+    assert.deepEqual(await framesUntilNow(sender, "sender"), []);
+  },
+
+  "reports to a sender that has moved": async (register, { urls: [a, b] }) => {
+    const first = await register(a, "alice", { resume: true });
+    first.send({ target_id: "nobody" });
+    await framesUntilNow(first, "alice");
+    const second = await register(b, "alice", { resume: first.registered.resume });
+    const { code, target_id } = await second.next();
+    assert.deepEqual({ code, target_id }, { code: "target_not_found", target_id: "nobody" });
+  },
+
+  "keeps what one node's clients say to each other on that node": async (
+    register,
+    { urls: [a], redis },
+  ) => {
+    const alice = await register(a, "alice");
+    const bob = await register(a, "bob");
+    const calls = async () => {
+      const stats = await redis.command("INFO", "commandstats");
+      const count = (name: string) =>
+        Number(new RegExp(`cmdstat_${name}:calls=(\\d+)`).exec(stats)?.[1] ?? 0);
+      return [count("hget"), count("publish")]; // heartbeats do neither; every message that leaves its node, both
+    };
+    const before = await calls();
+    for (let n = 0; n < 200; n++) alice.send({ target_id: "bob", n });
+    assert.equal((await frames(bob, 200)).length, 200);
+    assert.deepEqual(await calls(), before);
+  },
+});
+
+testCluster("a cluster that rejects", ["--on-duplicate", "reject", "--mailbox-ttl", "0"], {
+  "lets the first have an ID": async (register, { urls: [a, b, c] }) => {
+    const sender = await register(c, "sender");
+    for (let round = 0; round < 50; round++) {
+      const id = `id ${round}`;
+      const results = await Promise.allSettled([register(a, id), register(b, id)]);
+      const [winner, ...more] = results.filter((result) => result.status === "fulfilled");
+      assert.equal(more.length, 0);
+      const loser = results.find((result) => result.status === "rejected");
+      assert.match(String(loser?.reason), /id_taken/);
+      sender.send({ target_id: id, round });
+      assert.deepEqual(await winner!.value.next(), { from: "sender", round });
+      await assert.rejects(register(c, id), /id_taken/);
+    }
+  },
+
+  "gives an ID again that has been given up": async (register, { urls: [a, b] }) => {
+    const watcher = await register(b, "watcher", { presence: true });
+    const first = await register(a, "alice");
+    assert.equal((await watcher.next()).type, "peer_joined");
+    await first.close(1000);
+    assert.equal((await watcher.next()).type, "peer_left");
+    await register(b, "alice");
+  },
+
+  "tells at once that nobody is there": async (register, { urls: [a] }) => {
+    const alice = await register(a, "alice");
+    alice.send({ target_id: "nobody" });
+    assert.equal((await alice.next()).code, "target_not_found");
+  },
+});

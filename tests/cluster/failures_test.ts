@@ -1,0 +1,448 @@
+/** What can fail in a cluster, each with three real nodes and a real Redis, several at a time. */
+
+import assert from "node:assert/strict";
+import { type Frame, TestClient } from "../helpers/client.ts";
+import { Proxy } from "../helpers/proxy.ts";
+import { isRedisMissing, TestRedis } from "../helpers/redis.ts";
+import { TestCluster } from "./nodes.ts";
+
+const ignore = isRedisMissing();
+
+/** So soon clients are gone whose node has died without a word. */
+const GONE_WITHIN_MS = 15_000;
+const AT_A_TIME = 3;
+/** A test that takes longer waits for what will never come. */
+const LIMIT_MS = 90_000;
+
+type Failure = () => Promise<void>;
+
+function testFailures(name: string, failures: Record<string, Failure>): void {
+  Deno.test({
+    name,
+    ignore,
+    async fn(t) {
+      const waiting = Object.entries(failures).filter(([n]) =>
+        n.includes(Deno.env.get("ONLY") ?? "")
+      );
+      const run = async () => {
+        for (let next = waiting.shift(); next; next = waiting.shift()) {
+          const [name, fn] = next;
+          // Steps run beside each other: what is left open can only be told of all together.
+          await t.step({
+            name,
+            fn: () => within(LIMIT_MS, fn()),
+            sanitizeOps: false,
+            sanitizeResources: false,
+            sanitizeExit: false,
+          });
+        }
+      };
+      await Promise.all(Array.from({ length: AT_A_TIME }, run));
+    },
+  });
+}
+
+const { register } = TestClient;
+
+/** What a client has got until now: all that comes before its own message to itself. */
+async function framesUntilNow(client: TestClient): Promise<Frame[]> {
+  const mark = crypto.randomUUID();
+  client.send({ mark, target_id: client.registered.client_id });
+  const frames: Frame[] = [];
+  for (let frame = await client.next(); frame.mark !== mark; frame = await client.next()) {
+    frames.push(frame);
+  }
+  return frames;
+}
+
+async function within<Value>(ms: number, what: Promise<Value>): Promise<Value> {
+  const late = Promise.withResolvers<never>();
+  const timer = setTimeout(() => late.reject(new Error(`not within ${ms} ms`)), ms);
+  try {
+    return await Promise.race([what, late.promise]);
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+/** That a message gets from one client to another, both ways. */
+async function assertConnected(one: TestClient, other: TestClient): Promise<void> {
+  for (const [from, to] of [[one, other], [other, one]] as const) {
+    const mark = crypto.randomUUID();
+    from.send({ mark, target_id: to.registered.client_id });
+    assert.deepEqual(await to.next(), { mark, from: from.registered.client_id });
+  }
+}
+
+function peer(type: "joined" | "left", id: string): Frame {
+  return { type: `peer_${type}`, client_id: id };
+}
+
+async function health(httpUrl: string): Promise<[number, string]> {
+  const response = await fetch(`${httpUrl}/healthz`);
+  return [response.status, (await response.json()).status];
+}
+
+async function closeAll(...clients: readonly TestClient[]): Promise<void> {
+  await Promise.all(clients.map((client) => client.close(1000)));
+}
+
+testFailures("a cluster in which things fail", {
+  "a node is killed": async () => {
+    await using cluster = await TestCluster.start("--mailbox-ttl", "2s", "--resume-ttl", "1m");
+    const [a, b, c] = cluster.urls;
+    const watcher = await register(b, "watcher", { presence: true });
+    const plain = await register(a, "plain");
+    const early = await register(a, "early", { resume: true });
+    const late = await register(a, "late", { resume: true });
+    const held = await register(a, "held", { resume: true });
+    for (const id of ["plain", "early", "late", "held"]) {
+      assert.deepEqual(await watcher.next(), peer("joined", id));
+    }
+    await held.close(4000);
+    cluster.nodes[0]!.signal("SIGKILL");
+    const noticed = within(GONE_WITHIN_MS, watcher.next());
+    await Promise.all([plain.closed, early.closed, late.closed]);
+
+    await assert.rejects(register(c, "early"), /id_taken/);
+    const { resume } = early.registered;
+    const again = await register(c, "early", { resume });
+    assert.deepEqual([again.registered.resume, again.registered.resumed], [resume, true]);
+
+    assert.deepEqual(await noticed, peer("left", "plain"));
+    watcher.send({ target_id: "plain" });
+    const { code, target_id } = await watcher.next();
+    assert.deepEqual([code, target_id], ["target_not_found", "plain"]);
+    watcher.send({ target_id: "late", n: 1 });
+    watcher.send({ target_id: "held", n: 2 });
+    const late2 = await register(b, "late", { resume: late.registered.resume });
+    const held2 = await register(c, "held", { resume: held.registered.resume });
+    assert.deepEqual(await late2.next(), { from: "watcher", n: 1 });
+    assert.deepEqual(await held2.next(), { from: "watcher", n: 2 });
+    const plain2 = await register(c, "plain");
+    await assertConnected(late2, plain2);
+    assert.deepEqual(await framesUntilNow(watcher), [peer("joined", "plain")]);
+    await closeAll(watcher, again, late2, held2, plain2);
+  },
+
+  "a node is killed, and nobody comes back": async () => {
+    await using cluster = await TestCluster.start("--resume-ttl", "2s");
+    const [a, b] = cluster.urls;
+    const watcher = await register(b, "watcher", { presence: true });
+    const client = await register(a, "client", { resume: true });
+    assert.deepEqual(await watcher.next(), peer("joined", "client"));
+    cluster.nodes[0]!.signal("SIGKILL");
+    await client.closed;
+    assert.deepEqual(await watcher.next(), peer("left", "client"));
+    const newcomer = await register(b, "client", { resume: client.registered.resume });
+    assert.equal(newcomer.registered.resumed, false);
+    await closeAll(watcher, newcomer);
+  },
+
+  "a node leaves in good order": async () => {
+    await using cluster = await TestCluster.start();
+    const [a, b] = cluster.urls;
+    const watcher = await register(b, "watcher", { presence: true });
+    const plain = await register(a, "plain");
+    const resumable = await register(a, "resumable", { resume: true });
+    cluster.nodes[0]!.signal("SIGTERM");
+    await Promise.all([plain.closed, resumable.closed]);
+    watcher.send({ target_id: "resumable", n: 1 });
+    const again = await register(b, "resumable", { resume: resumable.registered.resume });
+    assert.equal(again.registered.resumed, true);
+    assert.deepEqual(await again.next(), { from: "watcher", n: 1 });
+    const { status } = await cluster.nodes[0]!.ended();
+    assert.equal(status, 0);
+    assert.deepEqual(await framesUntilNow(watcher), [
+      peer("joined", "plain"),
+      peer("joined", "resumable"),
+      peer("left", "plain"),
+    ]);
+    await closeAll(watcher, again);
+  },
+
+  "a node is frozen for longer than it is waited for": async () => {
+    await using cluster = await TestCluster.start("--mailbox-ttl", "1m", "--resume-ttl", "1m");
+    const [a, b] = cluster.urls;
+    const frozen = cluster.nodes[0]!;
+    const watcher = await register(b, "watcher", { presence: true });
+    const lost = await register(a, "lost");
+    const kept = await register(a, "kept");
+    const resumed = await register(a, "resumed", { resume: true });
+    const resumable = await register(a, "resumable", { resume: true });
+    for (const id of ["lost", "kept", "resumed", "resumable"]) {
+      assert.deepEqual(await watcher.next(), peer("joined", id));
+    }
+    frozen.signal("SIGSTOP");
+    for (const id of ["lost", "kept", "resumed", "resumable"]) {
+      watcher.send({ target_id: id, n: 1 }); // on its way to the node that does not read it
+      lost.send({ target_id: id, n: 2 });
+      resumed.send({ target_id: id, n: 3 });
+    }
+    lost.send({ target_id: "watcher", n: 4 });
+    lost.send({ n: 5 });
+    kept.send({ target_id: "watcher", n: 6 });
+    resumed.send({ target_id: "watcher", n: 7 });
+    const left = [await watcher.next(), await watcher.next()];
+    assert.deepEqual(left.map(({ client_id }) => client_id).sort(), ["kept", "lost"]);
+    const lost2 = await register(b, "lost");
+    assert.deepEqual(await watcher.next(), peer("joined", "lost"));
+    const resumed2 = await register(b, "resumed", { resume: resumed.registered.resume });
+    assert.equal(resumed2.registered.resumed, true);
+    watcher.send({ target_id: "kept", n: 8 });
+    watcher.send({ target_id: "resumable", n: 9 });
+
+    frozen.signal("SIGCONT");
+    for (const client of [lost, resumed]) {
+      assert.equal((await client.next()).code, "replaced");
+      assert.equal((await client.closed).code, 4409);
+    }
+    assert.deepEqual(await framesUntilNow(resumable), [
+      { from: "watcher", n: 1 },
+      { from: "watcher", n: 9 },
+    ]);
+    assert.deepEqual(await framesUntilNow(kept), [
+      { from: "watcher", n: 1 },
+      { from: "watcher", n: 8 },
+    ]);
+    const heard = await framesUntilNow(watcher);
+    const text = (frame: Frame) => JSON.stringify(frame);
+    assert.deepEqual(
+      heard.map(({ message: _, ...frame }) => text(frame)).sort(),
+      [
+        text({ type: "error", code: "target_not_found", target_id: "lost" }),
+        text({ type: "error", code: "target_not_found", target_id: "resumed" }),
+        text({ from: "kept", n: 6 }),
+        text(peer("joined", "kept")),
+      ].sort(),
+    );
+    assert.deepEqual(await framesUntilNow(lost2), []);
+    assert.deepEqual(await framesUntilNow(resumed2), []);
+    await assertConnected(lost2, kept);
+    await assertConnected(resumed2, resumable);
+    await closeAll(watcher, lost2, resumed2, kept, resumable);
+  },
+
+  "Redis is restarted empty, and a node does not come back": async () => {
+    await using cluster = await TestCluster.start();
+    const { redis, nodes, urls: [a, b, c] } = cluster;
+    const watchers = [
+      await register(a, "watcher a", { presence: true }),
+      await register(b, "watcher b", { presence: true }),
+    ] as const;
+    const resumable = await register(a, "resumable", { resume: true });
+    const held = await register(b, "held", { resume: true });
+    await held.close(4000);
+    const gone = await register(c, "gone");
+    for (const watcher of watchers) await framesUntilNow(watcher);
+    await redis.kill();
+    nodes[2]!.signal("SIGKILL");
+    await gone.closed;
+    await redis.restart();
+    await Promise.all([nodes[0]!, nodes[1]!].map((node) => node.logged("Joined the cluster", 2)));
+    await assertConnected(...watchers);
+    const resumed = await register(b, "resumable", { resume: resumable.registered.resume });
+    assert.equal(resumed.registered.resumed, true);
+    assert.equal((await resumable.closed).reason, "replaced");
+    const held2 = await register(a, "held", { resume: held.registered.resume });
+    assert.equal(held2.registered.resumed, true);
+    for (const watcher of watchers) assert.deepEqual(await watcher.next(), peer("left", "gone"));
+    for (const watcher of watchers) assert.deepEqual(await framesUntilNow(watcher), []);
+    await closeAll(...watchers, resumed, held2);
+  },
+
+  "Redis is away for a while": async () => {
+    await using cluster = await TestCluster.start();
+    const { redis, nodes, urls: [a, b] } = cluster;
+    const alice = await register(a, "alice", { presence: true });
+    const bob = await register(b, "bob", { presence: true });
+    const neighbour = await register(a, "neighbour");
+    const leaver = await register(a, "leaver");
+    const older = await register(a, "claimed twice");
+    await framesUntilNow(alice);
+    await framesUntilNow(bob);
+    await redis.kill();
+    await Promise.all(nodes.map((node) => node.logged("Serving alone")));
+
+    assert.deepEqual(await health(nodes[0]!.httpUrl), [200, "degraded"]);
+    await assertConnected(alice, neighbour);
+    alice.send({ target_id: "bob" });
+    const unavailable = await alice.next();
+    assert.deepEqual([unavailable.code, unavailable.target_id], ["unavailable", "bob"]);
+    alice.send({ n: 1 });
+    assert.equal((await alice.next()).code, "unavailable");
+    assert.deepEqual(await neighbour.next(), { from: "alice", n: 1 });
+    const newcomer = await register(a, "newcomer");
+    assert.deepEqual(await alice.next(), peer("joined", "newcomer"));
+    await assertConnected(newcomer, neighbour);
+    await leaver.close(1000);
+    assert.deepEqual(await alice.next(), peer("left", "leaver"));
+    const newer = await register(b, "claimed twice");
+    const firstOfTwo = await register(b, "claimed anew", { resume: true });
+    const secondOfTwo = await register(a, "claimed anew");
+    assert.deepEqual(await alice.next(), peer("joined", "claimed anew"));
+    assert.deepEqual(await bob.next(), peer("joined", "claimed anew"));
+
+    await redis.restart();
+    await Promise.all(nodes.map((node) => node.logged("Joined the cluster", 2)));
+    for (const client of [older, firstOfTwo]) {
+      while ((await client.next()).code !== "replaced");
+      assert.equal((await client.closed).code, 4409);
+    }
+    assert.deepEqual(await health(nodes[0]!.httpUrl), [200, "ok"]);
+    await assertConnected(newer, newcomer);
+    const heard = [await bob.next(), await bob.next()]; // the second when the cluster is sure
+    assert.deepEqual(heard, [peer("joined", "newcomer"), peer("left", "leaver")]);
+    await assertConnected(secondOfTwo, bob);
+    assert.deepEqual(await framesUntilNow(alice), []);
+    await closeAll(alice, bob, neighbour, newcomer, newer, secondOfTwo);
+  },
+
+  "Redis is frozen for a while": async () => {
+    await using cluster = await TestCluster.start();
+    const { redis, nodes, urls: [a, b] } = cluster;
+    const alice = await register(a, "alice", { presence: true });
+    const bob = await register(b, "bob");
+    const neighbour = await register(a, "neighbour");
+    await framesUntilNow(alice);
+    redis.signal("SIGSTOP");
+    alice.send({ target_id: "bob", n: 1 });
+    alice.send({ target_id: "neighbour", n: 2 });
+    assert.deepEqual(await neighbour.next(), { from: "alice", n: 2 });
+    const newcomer = register(a, "newcomer");
+    const heard = [await alice.next(), await alice.next()];
+    assert.deepEqual(heard.map(({ code, client_id }) => code ?? client_id).sort(), [
+      "newcomer",
+      "unavailable",
+    ]);
+    await newcomer;
+    await Promise.all(nodes.map((node) => node.logged("Serving alone")));
+    redis.signal("SIGCONT");
+    await Promise.all(nodes.map((node) => node.logged("Joined the cluster", 2)));
+    bob.send({ target_id: "newcomer", n: 3 });
+    assert.deepEqual(await (await newcomer).next(), { from: "bob", n: 3 });
+    assert.deepEqual(await framesUntilNow(alice), []);
+    await closeAll(alice, bob, neighbour, await newcomer);
+  },
+
+  "Redis is slow": async () => {
+    await using redis = await TestRedis.start();
+    await using proxy = new Proxy(redis.port, 200);
+    const url = `redis://127.0.0.1:${proxy.port}`;
+    await using cluster = await TestCluster.join(
+      redis,
+      [url, url, redis.url],
+      "--mailbox-ttl",
+      "3s",
+    );
+    const [a, b, c] = cluster.urls;
+    const alice = await register(a, "alice", { presence: true });
+    for (let n = 0; n < 50; n++) alice.send({ target_id: "bob", n }); // kept, or sent, or waiting for its claim
+    const [bob, ...carols] = await Promise.all([
+      register(b, "bob"),
+      register(a, "carol"),
+      register(b, "carol"),
+      register(c, "carol"),
+    ]);
+    for (let n = 50; n < 100; n++) alice.send({ target_id: "bob", n });
+    for (let n = 0; n < 100; n++) assert.deepEqual(await bob.next(), { from: "alice", n });
+    const open = new Set(carols);
+    const oneIsLeft = Promise.withResolvers<void>();
+    for (const carol of carols) {
+      carol.closed.then(() => {
+        if (open.delete(carol) && open.size === 1) oneIsLeft.resolve();
+      });
+    }
+    await oneIsLeft.promise;
+    const [carol] = [...open];
+    await assertConnected(bob, carol!);
+    const joined = await framesUntilNow(alice);
+    assert.deepEqual(joined.map(({ client_id }) => client_id).sort(), ["bob", "carol"]);
+    await closeAll(alice, bob, carol!);
+  },
+
+  "a node is cut off": async () => {
+    await using redis = await TestRedis.start();
+    await using proxy = new Proxy(redis.port);
+    const urls = [`redis://127.0.0.1:${proxy.port}`, redis.url, redis.url];
+    await using cluster = await TestCluster.join(redis, urls);
+    await testCutOff(cluster, () => proxy.cut(), () => proxy.heal());
+  },
+
+  "Redis cuts connections": async () => {
+    await testDisturbance("CLIENT", "KILL", "TYPE", "pubsub");
+  },
+
+  "somebody removes the scripts": async () => {
+    await testDisturbance("SCRIPT", "FLUSH");
+  },
+
+  "somebody removes the data": async () => {
+    await testDisturbance("FLUSHALL");
+  },
+});
+
+/** A node that does not reach Redis goes on alone; when it does again, it is as if it had not been away. */
+async function testCutOff(cluster: TestCluster, cut: () => void, heal: () => void): Promise<void> {
+  const [a, b] = cluster.urls;
+  const node = cluster.nodes[0]!;
+  const inside = await register(a, "inside", { presence: true });
+  const lost = await register(a, "lost");
+  const outside = await register(b, "outside", { presence: true });
+  for (const id of ["lost", "outside"]) {
+    assert.deepEqual(await inside.next(), peer("joined", id));
+  }
+  cut();
+  const gone = within(
+    GONE_WITHIN_MS,
+    (async () => {
+      const left = [await outside.next(), await outside.next()];
+      assert.deepEqual(left.map(({ client_id }) => client_id).sort(), ["inside", "lost"]);
+    })(),
+  );
+  await node.logged("Serving alone");
+  await assertConnected(inside, lost);
+  inside.send({ target_id: "outside" });
+  assert.equal((await inside.next()).code, "unavailable");
+  await gone;
+  const found = await register(b, "lost");
+  assert.deepEqual(await outside.next(), peer("joined", "lost"));
+  outside.send({ target_id: "inside", n: 1 }); // kept, as nobody knows better
+  heal();
+  await node.logged("Joined the cluster", 2);
+  assert.equal((await lost.next()).code, "replaced");
+  assert.equal((await lost.closed).code, 4409);
+  assert.deepEqual(await inside.next(), { from: "outside", n: 1 });
+  assert.deepEqual(await outside.next(), peer("joined", "inside"));
+  await assertConnected(inside, outside);
+  await assertConnected(found, inside);
+  await closeAll(inside, outside, found);
+}
+
+/** Nobody is dropped, nobody is said to come or go, and afterwards all is as before. */
+async function testDisturbance(...command: readonly string[]): Promise<void> {
+  await using cluster = await TestCluster.start();
+  const { nodes, redis, urls } = cluster;
+  const clients: TestClient[] = [];
+  for (let n = 0; n < 12; n++) {
+    const room = n < 6 ? "one" : "two";
+    const more = { room, presence: true, resume: n % 2 === 0 };
+    clients.push(await register(urls[n % 3]!, `client ${n}`, more));
+  }
+  for (const client of clients) await framesUntilNow(client);
+  for (let round = 0; round < 3; round++) {
+    await redis.command(...command);
+    // That the scripts are gone is noticed by who needs one; the first to notice loads them again for all.
+    const newcomers = await Promise.all(
+      urls.map((url, n) => register(url, `newcomer ${n}`, { room: "three" })),
+    );
+    await Promise.all(nodes.map((node) => node.logged("Joined the cluster", round + 2)));
+    for (let n = 0; n < 5; n++) {
+      await assertConnected(clients[n]!, clients[n + 1]!);
+      await assertConnected(clients[n + 6]!, clients[n + 7]!);
+    }
+    await closeAll(...newcomers);
+  }
+  for (const client of clients) assert.deepEqual(await framesUntilNow(client), []);
+  await closeAll(...clients);
+}

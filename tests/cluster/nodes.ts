@@ -1,0 +1,41 @@
+/** Nodes of one cluster, as processes, with a Redis of their own. */
+
+import { ServingProgram } from "../helpers/program.ts";
+import { TestRedis } from "../helpers/redis.ts";
+
+/** Tests wait for events, never for a time; and no limit shall get in their way. */
+const ARGS = ["--rate-limit", "0", "--log-level", "info"];
+
+export class TestCluster implements AsyncDisposable {
+  private constructor(readonly redis: TestRedis, readonly nodes: readonly ServingProgram[]) {}
+
+  /** Starts three nodes; resolves once they have joined. */
+  static async start(...args: readonly string[]): Promise<TestCluster> {
+    const redis = await TestRedis.start();
+    return await TestCluster.join(redis, [redis.url, redis.url, redis.url], ...args);
+  }
+
+  /** Starts a node for each of the ways to the same Redis. */
+  static async join(
+    redis: TestRedis,
+    urls: readonly string[],
+    ...args: readonly string[]
+  ): Promise<TestCluster> {
+    const nodes = await Promise.all(
+      urls.map((url) => ServingProgram.start([...ARGS, "--redis", url, ...args])),
+    );
+    await Promise.all(nodes.map((node) => node.logged("Joined the cluster")));
+    return new TestCluster(redis, nodes);
+  }
+
+  /** The addresses of the nodes. */
+  get urls(): [a: string, b: string, c: string] {
+    return this.nodes.map(({ url }) => url) as [string, string, string];
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    for (const node of this.nodes) node.trySignal("SIGCONT");
+    await Promise.all(this.nodes.map((node) => node[Symbol.asyncDispose]()));
+    await this.redis[Symbol.asyncDispose]();
+  }
+}
