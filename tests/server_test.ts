@@ -222,6 +222,18 @@ Deno.test("a client that is lost without a close is unregistered as well", async
   await events.happened("unregistered bob");
 });
 
+Deno.test("a client that answers no ping is dropped after the idle timeout, and counted out once", async () => {
+  const events = new RecordedEvents();
+  const server = startServer({ idleTimeoutMs: "200ms" }, { events });
+  using silent = await RawPeer.register(server.url, "silent");
+  assert.equal((await silent.readClose())?.code, 1001);
+  silent.close();
+  await events.happened("disconnected");
+  await server[Symbol.asyncDispose]();
+  const ends = events.lines.filter((line) => /^(disconnected|unregistered)/.test(line));
+  assert.deepEqual(ends.sort(), ["disconnected", "unregistered silent"]);
+});
+
 // Plain HTTP.
 
 Deno.test("/healthz tells how the server is", async () => {
