@@ -26,6 +26,7 @@ export interface RawPeerOptions {
 export class RawPeer implements Disposable {
   readonly #conn: Deno.Conn;
   #unread = new Uint8Array();
+  #lastWrite: Promise<void> = Promise.resolve();
   #isClosed = false;
 
   private constructor(conn: Deno.Conn) {
@@ -66,10 +67,16 @@ export class RawPeer implements Disposable {
     return peer;
   }
 
-  /** Sends bytes as they are; text as UTF-8. */
-  async write(bytes: string | Uint8Array): Promise<void> {
+  /** Sends bytes as they are, after what was sent before; text as UTF-8. */
+  write(bytes: string | Uint8Array): Promise<void> {
     const all = typeof bytes === "string" ? new TextEncoder().encode(bytes) : bytes;
-    for (let sent = 0; sent < all.length;) sent += await this.#conn.write(all.subarray(sent));
+    const written = this.#lastWrite.then(() => this.#writeAll(all));
+    this.#lastWrite = written.catch(() => {});
+    return written;
+  }
+
+  async #writeAll(bytes: Uint8Array): Promise<void> {
+    for (let sent = 0; sent < bytes.length;) sent += await this.#conn.write(bytes.subarray(sent));
   }
 
   /** Sends one frame. */

@@ -1,0 +1,125 @@
+/** What was sent, what came, and what senders were told: the book that is judged in the end. */
+
+/** A connection of a participant, as its own side saw it. Times are in milliseconds of one clock. */
+export interface ConnectionRecord {
+  readonly id: string;
+  /** When it sent its register frame. */
+  readonly startedAtMs: number;
+  /** When that was answered. */
+  registeredAtMs: number;
+  /** When it ended; Infinity while it has not. */
+  endedAtMs: number;
+  /** Messages to itself that came back, in order. When one is back, all that was done before it was sent is done. */
+  readonly markers: MarkerRecord[];
+  /** What it got from others, in order. */
+  readonly received: MessageRecord[];
+}
+
+export interface MarkerRecord {
+  readonly sentAtMs: number;
+  readonly returnedAtMs: number;
+}
+
+export interface MessageRecord {
+  readonly from: ConnectionRecord;
+  /** Null for a broadcast. */
+  readonly to: string | null;
+  /** Counts what one ID sends. */
+  readonly n: number;
+  readonly size: number;
+  readonly sentAtMs: number;
+  /** When it was certain that the server had taken it; Infinity where it never was. */
+  takenAtMs: number;
+  /** Who got it: an ID as often as it did. */
+  readonly deliveredTo: string[];
+}
+
+/** An error frame. */
+export interface ErrorRecord {
+  readonly at: ConnectionRecord;
+  readonly code: string;
+  /** Null where the frame named no target. */
+  readonly target: string | null;
+}
+
+export class Ledger {
+  readonly connections: ConnectionRecord[] = [];
+  readonly messages: MessageRecord[] = [];
+  readonly errors: ErrorRecord[] = [];
+  /** What can be seen to be wrong at once. */
+  readonly oddities: string[] = [];
+  readonly #byNumber = new Map<string, MessageRecord[]>();
+  readonly #untaken = new Map<ConnectionRecord, MessageRecord[]>();
+
+  /** A connection is about to register. */
+  open(id: string): ConnectionRecord {
+    const connection = {
+      id,
+      startedAtMs: performance.now(),
+      registeredAtMs: Infinity,
+      endedAtMs: Infinity,
+      markers: [],
+      received: [],
+    };
+    this.connections.push(connection);
+    return connection;
+  }
+
+  /** A message is about to be sent; the answer is the number that it has to carry. */
+  send(from: ConnectionRecord, to: string | null, size: number): number {
+    const ofSender = this.#byNumber.get(from.id) ?? [];
+    this.#byNumber.set(from.id, ofSender);
+    const message = {
+      from,
+      to,
+      n: ofSender.length,
+      size,
+      sentAtMs: performance.now(),
+      takenAtMs: Infinity,
+      deliveredTo: [],
+    };
+    ofSender.push(message);
+    this.messages.push(message);
+    const untaken = this.#untaken.get(from);
+    if (untaken) untaken.push(message);
+    else this.#untaken.set(from, [message]);
+    return message.n;
+  }
+
+  /** A message has come. */
+  receive(at: ConnectionRecord, from: string, n: number, size: number): void {
+    const message = this.#byNumber.get(from)?.[n];
+    if (message === undefined) {
+      this.oddities.push(`${at.id} got a message ${n} from ${from}, which never sent it`);
+      return;
+    }
+    const isForMe = message.to === null ? from !== at.id : message.to === at.id;
+    if (!isForMe) this.oddities.push(`${at.id} got ${name(message)}`);
+    if (size !== message.size) this.oddities.push(`${at.id} got ${name(message)} changed`);
+    if (message.deliveredTo.includes(at.id)) {
+      this.oddities.push(`${at.id} got ${name(message)} twice`);
+    }
+    message.deliveredTo.push(at.id);
+    at.received.push(message);
+  }
+
+  /** A message of a connection to itself is back. */
+  returned(at: ConnectionRecord, sentAtMs: number): void {
+    const returnedAtMs = performance.now();
+    at.markers.push({ sentAtMs, returnedAtMs });
+    const untaken = this.#untaken.get(at) ?? [];
+    const after = untaken.findIndex((message) => message.sentAtMs > sentAtMs);
+    const taken = untaken.splice(0, after === -1 ? untaken.length : after);
+    for (const message of taken) message.takenAtMs = returnedAtMs;
+  }
+
+  /** An error frame has come. */
+  told(at: ConnectionRecord, code: string, target: string | null): void {
+    this.errors.push({ at, code, target });
+  }
+}
+
+/** `message 7 from alice to bob` */
+export function name({ from, to, n }: MessageRecord): string {
+  return `message ${n} from ${from.id} to ${to ?? "all"}`;
+}

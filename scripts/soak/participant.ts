@@ -1,0 +1,129 @@
+/** Somebody with an ID who comes and goes, talks, and does what no good client does. */
+
+import type { Random } from "../../tests/helpers/random.ts";
+import { Connection } from "./connection.ts";
+import type { Ledger } from "./ledger.ts";
+import { pause } from "./pause.ts";
+
+/** What all of a round share. */
+export interface Surroundings {
+  /** The nodes of the server; each connection goes to one of them. */
+  readonly urls: readonly string[];
+  readonly ledger: Ledger;
+  /** Who is talked to. Some of them may never come. */
+  readonly ids: readonly string[];
+}
+
+/** Who does what, and how often. */
+type Manners = Readonly<Record<string, { readonly weight: number; act(): Promise<void> | void }>>;
+
+const LONGEST_PAUSE_MS = 100;
+const LONGEST_ABSENCE_MS = 1500;
+const LONGEST_STALL_MS = 2000;
+
+export class Participant {
+  readonly #id: string;
+  readonly #random: Random;
+  readonly #surroundings: Surroundings;
+  readonly #manners: Manners;
+  /** Whether it asks for a resume. */
+  readonly #wantsResume: boolean;
+  #secret: string | undefined;
+  #connection: Connection | null = null;
+
+  /** @param isSteady whether it stays and behaves */
+  constructor(id: string, isSteady: boolean, random: Random, surroundings: Surroundings) {
+    this.#id = id;
+    this.#random = random;
+    this.#surroundings = surroundings;
+    this.#wantsResume = !isSteady && random.chance(0.5);
+    this.#manners = isSteady ? this.#good() : { ...this.#good(), ...this.#bad() };
+  }
+
+  #good(): Manners {
+    return {
+      chat: { weight: 60, act: () => this.#chat(this.#random.integer(1, 8)) },
+      broadcast: { weight: 4, act: () => this.#connection?.send(null, this.#size()) },
+      listen: { weight: 20, act: () => pause(this.#random.integer(0, 4 * LONGEST_PAUSE_MS)) },
+    };
+  }
+
+  #bad(): Manners {
+    const random = this.#random;
+    return {
+      stall: { weight: 3, act: () => this.#connection?.stall(random.integer(0, LONGEST_STALL_MS)) },
+      flood: { weight: 2, act: () => this.#chat(random.integer(200, 800)) },
+      leave: { weight: 4, act: () => this.#leave() },
+      drop: { weight: 4, act: () => this.#connection?.drop() },
+      reset: { weight: 3, act: () => this.#connection?.reset() },
+      nonsense: { weight: 2, act: () => this.#connection?.talkNonsense(random.bytes(50)) },
+      takeOver: { weight: 3, act: () => this.#connect() },
+    };
+  }
+
+  /** Goes on until `isOver`, then comes back once more if it is not there. */
+  async run(isOver: () => boolean): Promise<void> {
+    await this.#connect();
+    while (!isOver()) {
+      if (!this.#connection?.isOpen) await this.#comeBack();
+      else await this.#act();
+    }
+  }
+
+  async #act(): Promise<void> {
+    const manners = Object.values(this.#manners);
+    let left = this.#random.next() * manners.reduce((sum, { weight }) => sum + weight, 0);
+    const next = manners.find(({ weight }) => (left -= weight) < 0);
+    await next?.act();
+    await this.#connection?.mark();
+    await pause(this.#random.integer(0, LONGEST_PAUSE_MS));
+  }
+
+  async #comeBack(): Promise<void> {
+    await pause(this.#random.integer(0, LONGEST_ABSENCE_MS));
+    await this.#connect();
+  }
+
+  /** Registers; an older connection of its own is replaced then. */
+  async #connect(): Promise<void> {
+    const { urls, ledger } = this.#surroundings;
+    const resume = this.#wantsResume ? this.#secret ?? true : undefined;
+    const registration = { client_id: this.#id, ...(resume === undefined ? {} : { resume }) };
+    const result = await Connection.register(this.#random.pick(urls), registration, ledger, null);
+    if (result === null) return;
+    this.#connection = result.connection;
+    this.#secret = result.registered.resume;
+  }
+
+  /** Lets what it has sent arrive, and goes. */
+  async #leave(): Promise<void> {
+    await this.#connection?.mark();
+    if (this.#connection?.isOpen) await this.#connection.close();
+  }
+
+  #chat(messages: number): void {
+    const others = this.#surroundings.ids.filter((id) => id !== this.#id);
+    for (let n = 0; n < messages; n++) {
+      this.#connection?.send(this.#random.pick(others), this.#size());
+    }
+  }
+
+  /** Mostly that of a candidate, at times that of a session description, seldom more. */
+  #size(): number {
+    if (this.#random.chance(0.8)) return this.#random.integer(0, 200);
+    return this.#random.chance(0.9)
+      ? this.#random.integer(200, 4000)
+      : this.#random.integer(4000, 60_000);
+  }
+
+  /** Makes sure of all that it has sent and got so far. */
+  async settle(): Promise<void> {
+    await this.#connection?.mark();
+  }
+
+  /** Goes for good. */
+  async end(): Promise<void> {
+    if (this.#connection?.isOpen) await this.#connection.close();
+    await this.#connection?.ended;
+  }
+}

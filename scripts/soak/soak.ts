@@ -1,0 +1,64 @@
+/** A soak: rounds, one after the other, until the time is up; what they found, and how the server was left after each. */
+
+import { clientsAt } from "../../tests/helpers/health.ts";
+import { pause } from "./pause.ts";
+import { playRound } from "./round.ts";
+import type { Terms, Verdict } from "./verdict.ts";
+
+export interface SoakOptions {
+  /** The nodes of one server, as `ws://…`. */
+  readonly urls: readonly string[];
+  readonly participants: number;
+  readonly seconds: number;
+  /** Of the first round; the next one has the next. */
+  readonly seed: number;
+  readonly terms: Terms;
+  /** The server's resident memory in bytes; null where that cannot be seen. */
+  readonly readMemory: (() => number) | null;
+  readonly onRound: (round: RoundReport) => void;
+}
+
+export interface RoundReport extends Verdict {
+  readonly seed: number;
+  /** Clients that the server still had when all had gone. */
+  readonly leftBehind: number;
+  /** Null where it cannot be seen. */
+  readonly memoryBytes: number | null;
+}
+
+/** Longer ones would only make the books longer. */
+const LONGEST_ROUND_MS = 10_000;
+/** How long the server may take to notice that nobody is there any more. */
+const PATIENCE_MS = 10_000;
+
+export async function soak(options: SoakOptions): Promise<readonly RoundReport[]> {
+  const { urls, participants, seconds, terms } = options;
+  const strangers = await countClients(urls);
+  const endAtMs = performance.now() + seconds * 1000;
+  const rounds: RoundReport[] = [];
+  while (performance.now() < endAtMs) {
+    const seed = options.seed + rounds.length;
+    const activeMs = Math.min(LONGEST_ROUND_MS, endAtMs - performance.now());
+    const verdict = await playRound({ urls, participants, activeMs, seed, terms });
+    const leftBehind = await countLeftBehind(urls, strangers);
+    const memoryBytes = options.readMemory?.() ?? null;
+    const round = { ...verdict, seed, leftBehind, memoryBytes };
+    rounds.push(round);
+    options.onRound(round);
+  }
+  return rounds;
+}
+
+async function countLeftBehind(urls: readonly string[], strangers: number): Promise<number> {
+  const giveUpAtMs = performance.now() + PATIENCE_MS;
+  while (true) {
+    const leftBehind = await countClients(urls) - strangers;
+    if (leftBehind <= 0 || performance.now() > giveUpAtMs) return leftBehind;
+    await pause(50);
+  }
+}
+
+async function countClients(urls: readonly string[]): Promise<number> {
+  const counts = await Promise.all(urls.map((url) => clientsAt(url.replace(/^ws/, "http"))));
+  return counts.reduce((sum, count) => sum + count, 0);
+}
