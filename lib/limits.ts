@@ -1,5 +1,7 @@
 /** How much one client, one address and all together may ask of the server. */
 
+import { networkOf } from "./address.ts";
+
 /** A token bucket: `burst` tokens at once, and `perSecond` new ones each second. */
 export class TokenBucket {
   readonly #perSecond: number;
@@ -36,21 +38,21 @@ export function broadcastCost(recipients: number): number {
   return Math.max(1, Math.ceil(recipients / RECIPIENTS_PER_TOKEN));
 }
 
-/** Counts connections by the address they come from. */
+/** Counts connections by the address they come from; IPv6 by its network. */
 export class AddressCounter {
   readonly #counts = new Map<string, number>();
 
   get(address: string): number {
-    return this.#counts.get(address) ?? 0;
+    return this.#counts.get(networkOf(address)) ?? 0;
   }
 
   add(address: string): void {
-    this.#counts.set(address, this.get(address) + 1);
+    this.#counts.set(networkOf(address), this.get(address) + 1);
   }
 
   remove(address: string): void {
     const count = this.get(address);
-    if (count > 1) this.#counts.set(address, count - 1);
-    else this.#counts.delete(address);
+    if (count > 1) this.#counts.set(networkOf(address), count - 1);
+    else this.#counts.delete(networkOf(address));
   }
 }

@@ -126,7 +126,7 @@ export const SETTINGS = {
   maxConnectionsPerIp: {
     flag: "--max-connections-per-ip <number>",
     default: "0",
-    help: "connections at a time from one address; 0: no limit",
+    help: "connections at a time from one address, of IPv6 from one /64; 0: no limit",
     read: count,
   },
   maxMemoryBytes: {

@@ -58,6 +58,10 @@ Deno.test("--max-connections-per-ip: the one too many of an address gets 429", a
   using _second = await open("192.0.2.1");
   assert.match(await from("192.0.2.1"), TOO_MANY);
   assert.match(await from("::ffff:192.0.2.1"), TOO_MANY); // the same, written as IPv6
+  using _third = await open("2001:db8::1");
+  using _fourth = await open("2001:db8::2"); // another address of the same customer
+  assert.match(await from("2001:db8::3"), TOO_MANY);
+  assert.match(await from("2001:db8:0:1::1"), OPEN);
   using _other = await open("192.0.2.2");
   first.close();
   await events.happened("disconnected");
