@@ -227,21 +227,19 @@ export class Server {
   async drain(timeoutMs: number = this.#options.drainTimeoutMs): Promise<void> {
     this.#isDraining = true;
     this.#cancelLook();
-    this.#router.giveUpKept();
-    const allEnded = new Promise<void>((resolve) => this.#onAllEnded = resolve);
-    for (const connection of this.#connections) connection.close("shutting_down");
-    if (this.#connections.size === 0) this.#onAllEnded();
     let cancel = () => {};
     const timeUp = new Promise<void>((resolve) => {
       cancel = this.#parts.clock.after(timeoutMs * DRAIN_SHARE, resolve);
     });
-    await Promise.race([allEnded.then(() => this.#end()), timeUp]);
+    this.#router.giveUpKept();
+    if (this.#cluster !== null) await Promise.race([this.#cluster.giveUpKept(), timeUp]);
+    const allEnded = new Promise<void>((resolve) => this.#onAllEnded = resolve);
+    for (const connection of this.#connections) connection.close("shutting_down");
+    if (this.#connections.size === 0) this.#onAllEnded();
+    const end = Promise.all([this.#cluster?.end(), allEnded.then(() => this.#listener.stop())]);
+    await Promise.race([end, timeUp]);
     cancel();
     this.#router.stop();
-  }
-
-  async #end(): Promise<void> {
-    await Promise.all([this.#cluster?.end(), this.#listener.stop()]);
   }
 }
 

@@ -282,10 +282,10 @@ const EXPECTED: Readonly<Record<Name, Expectation>> = {
     byDefault: undefined,
     good: [
       ["redis://127.0.0.1:6379", "redis://127.0.0.1:6379"],
-      ["rediss://:hush@redis.example/1", "rediss://:hush@redis.example/1"],
+      ["rediss://:hush@redis.example", "rediss://:hush@redis.example"],
     ],
-    bad: ["127.0.0.1:6379", "http://:hush@redis.example", "localhost"],
-    takes: "a URL such as redis://127.0.0.1:6379",
+    bad: ["127.0.0.1:6379", "http://:hush@redis.example", "localhost", "redis://:hush@a.example/1"],
+    takes: "a URL such as redis://127.0.0.1:6379, without the number of a database",
   },
   drainTimeoutMs: {
     flag: "--drain-timeout",

@@ -188,10 +188,10 @@ testReader(
   readRedisUrl,
   [
     ["redis://127.0.0.1:6379", "redis://127.0.0.1:6379"],
-    ["rediss://user:hush@redis.example/1", "rediss://user:hush@redis.example/1"],
+    ["rediss://user:hush@redis.example/0", "rediss://user:hush@redis.example/0"],
   ],
-  ["", "127.0.0.1:6379", "http://127.0.0.1:6379", "redis"],
-  /^a URL such as redis:\/\/127\.0\.0\.1:6379$/,
+  ["", "127.0.0.1:6379", "http://127.0.0.1:6379", "redis", "redis://127.0.0.1/1"],
+  /^a URL such as redis:\/\/127\.0\.0\.1:6379, without the number of a database$/,
 );
 
 testReader(

@@ -13,10 +13,15 @@ import type { RedisSession } from "./redis.ts";
 import { explain } from "./redis_errors.ts";
 import { type ClusterClaim, Registry } from "./registry.ts";
 import { Rooms } from "./rooms.ts";
+import { within } from "./within.ts";
+
+/** How long a shutdown waits for Redis to say which messages nobody has fetched. */
+const GIVE_UP_TIMEOUT_MS = 1000;
 
 export class Cluster implements OtherNodes {
   readonly #url: string;
   readonly #options: RouterOptions;
+  readonly #clock: Clock;
   readonly #events: Events;
   readonly #router: Router;
   readonly #node: Node;
@@ -31,6 +36,7 @@ export class Cluster implements OtherNodes {
   constructor(url: string, options: RouterOptions, router: Router, clock: Clock, events: Events) {
     this.#url = url;
     this.#options = options;
+    this.#clock = clock;
     this.#events = events;
     this.#router = router;
     this.#node = new Node(url, clock, {
@@ -60,6 +66,11 @@ export class Cluster implements OtherNodes {
   /** Connects. Resolves after the first attempt: where it failed, the node serves alone, and goes on trying. */
   start(): Promise<void> {
     return this.#node.start();
+  }
+
+  /** Nobody will come here for what is kept: its senders are told, while they are still connected. */
+  async giveUpKept(): Promise<void> {
+    await within(GIVE_UP_TIMEOUT_MS, this.#clock, this.#post.giveUpKept(), "late").catch(() => {});
   }
 
   /** Leaves the cluster; the clients have to be gone before. */
@@ -128,11 +139,13 @@ export class Cluster implements OtherNodes {
     const message = readMessage(text);
     switch (message?.kind) {
       case "message":
-        return this.#deliver(message);
+        return this.#deliver(message, false);
       case "answer":
         return this.#questions.answer(message);
       case "replaced":
         return this.#registry.replaced(message);
+      case "returned":
+        return this.#post.returned(message);
       case "fetched":
         return this.#post.fetched(message.messageId);
     }
@@ -152,7 +165,7 @@ export class Cluster implements OtherNodes {
     }
   }
 
-  #deliver(message: DirectMessage, wasKept = false): void {
+  #deliver(message: DirectMessage, wasKept: boolean): void {
     this.#whenSure(() => this.#post.deliver(message, wasKept));
   }
 

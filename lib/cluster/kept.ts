@@ -21,6 +21,7 @@ export class KeptMessages {
   readonly #waiting: Deadlines<KeptMessage>;
   readonly #unsure: Deadlines<KeptMessage>;
   readonly #isOff: boolean;
+  readonly #takeBack: (message: KeptMessage) => Promise<unknown>;
   #bytes = 0;
 
   /**
@@ -30,15 +31,9 @@ export class KeptMessages {
    */
   constructor(clock: Clock, ttlMs: number, takeBack: (message: KeptMessage) => Promise<unknown>) {
     this.#isOff = ttlMs === 0;
-    const lose = (message: KeptMessage) => {
-      if (this.delete(message.id)) message.report();
-    };
-    this.#unsure = new Deadlines(clock, UNSURE_MS, lose);
-    this.#waiting = new Deadlines(clock, ttlMs, (message) => {
-      takeBack(message).then(() => lose(message), () => {
-        if (this.#messages.has(message.id)) this.#unsure.add(message);
-      });
-    });
+    this.#takeBack = takeBack;
+    this.#unsure = new Deadlines(clock, UNSURE_MS, (message) => this.#lose(message));
+    this.#waiting = new Deadlines(clock, ttlMs, (message) => this.#end(message));
   }
 
   get size(): number {
@@ -66,5 +61,24 @@ export class KeptMessages {
     this.#waiting.delete(message);
     this.#unsure.delete(message);
     return true;
+  }
+
+  async #end(message: KeptMessage): Promise<void> {
+    try {
+      await this.#takeBack(message);
+      this.#lose(message);
+    } catch {
+      if (this.#messages.has(message.id)) this.#unsure.add(message);
+    }
+  }
+
+  #lose(message: KeptMessage): void {
+    if (this.delete(message.id)) message.report();
+  }
+
+  /** Takes all messages back at once, and reports those for which nobody has come. */
+  async giveUp(): Promise<void> {
+    await Promise.all([...this.#messages.values()].map((message) => this.#end(message)));
+    this.#unsure.runAll();
   }
 }

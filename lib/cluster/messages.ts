@@ -5,6 +5,12 @@ import { isClientId } from "../protocol.ts";
 /** Nodes that speak another version are not understood, and are ignored. */
 export const VERSION = 1;
 
+/** A client, and the node from which it has sent something. */
+export interface Sender {
+  readonly node: string;
+  readonly id: string;
+}
+
 /** A message for a client of the receiving node. */
 export interface DirectMessage {
   readonly kind: "message";
@@ -12,7 +18,7 @@ export interface DirectMessage {
   readonly targetId: string;
   readonly frame: string;
   /** Who sent it, for the report should it not arrive; null for what the server itself says. */
-  readonly senderId: string | null;
+  readonly sender: Sender | null;
 }
 
 /** A message for all clients of a room but its sender. */
@@ -29,6 +35,19 @@ export interface ReplacedMessage {
   readonly room: string;
   readonly id: string;
   readonly claim: number;
+}
+
+/**
+ * A message of the receiving node's client was sent to another node, which has just lost the target: it is kept, as if it
+ * had not been sent yet.
+ */
+export interface ReturnedMessage {
+  readonly kind: "returned";
+  readonly messageId: string;
+  readonly room: string;
+  readonly targetId: string;
+  readonly senderId: string;
+  readonly bytes: number;
 }
 
 /** Somebody has come for a message that was kept for the receiving node: it is no longer this node's affair. */
@@ -62,6 +81,7 @@ export type BusMessage =
   | DirectMessage
   | BroadcastMessage
   | ReplacedMessage
+  | ReturnedMessage
   | FetchedMessage
   | AnswerMessage
   | MembershipMessage;
@@ -73,8 +93,9 @@ export function writeMessage(message: DirectMessage | BroadcastMessage): string 
   if (message.kind === "broadcast") {
     return withFrame({ v: VERSION, k: "broadcast", n: message.node }, message.frame);
   }
-  const { room, targetId, senderId, frame } = message;
-  return withFrame({ v: VERSION, k: "message", r: room, id: targetId, f: senderId }, frame);
+  const { room, targetId, sender, frame } = message;
+  const from = sender && { n: sender.node, id: sender.id };
+  return withFrame({ v: VERSION, k: "message", r: room, id: targetId, f: from }, frame);
 }
 
 function withFrame(header: unknown, frame: string): string {
@@ -86,19 +107,22 @@ export function readMessage(text: string): BusMessage | null {
   const lineFeed = text.indexOf("\n");
   const header = readHeader(lineFeed === -1 ? text : text.slice(0, lineFeed));
   if (header === null || header.v !== VERSION) return null;
-  const { k: kind, r: room, id, f: senderId, c: claim, m: messageId, n: node } = header;
+  const { k: kind, r: room, id, c: claim, m: messageId, n: node } = header;
   const frame = lineFeed === -1 ? null : text.slice(lineFeed + 1);
   switch (kind) {
-    case "message":
-      if (!isRoom(room) || !isClientId(id) || frame === null) return null;
-      if (senderId !== null && !isClientId(senderId)) return null;
-      return { kind, room, targetId: id, frame, senderId };
+    case "message": {
+      const sender = readSender(header.f);
+      if (!isRoom(room) || !isClientId(id) || sender === undefined || frame === null) return null;
+      return { kind, room, targetId: id, frame, sender };
+    }
     case "broadcast":
-      return typeof node === "string" && frame !== null ? { kind, node, frame } : null;
+      return isString(node) && frame !== null ? { kind, node, frame } : null;
     case "replaced":
       return isRoom(room) && isClientId(id) && isCount(claim) ? { kind, room, id, claim } : null;
     case "fetched":
-      return typeof messageId === "string" ? { kind, messageId } : null;
+      return isString(messageId) ? { kind, messageId } : null;
+    case "returned":
+      return readReturned(header);
     case "answer":
       return readAnswer(header);
     case "join":
@@ -116,6 +140,20 @@ function readHeader(text: string): Record<string, unknown> | null {
   } catch {
     return null;
   }
+}
+
+function readSender(value: unknown): Sender | null | undefined {
+  if (value === null) return null;
+  if (typeof value !== "object") return undefined;
+  const { n: node, id } = value as Record<string, unknown>;
+  return isString(node) && isClientId(id) ? { node, id } : undefined;
+}
+
+function readReturned(header: Record<string, unknown>): ReturnedMessage | null {
+  const { m: messageId, r: room, id: targetId, f: senderId, b: bytes } = header;
+  const isComplete = isString(messageId) && isRoom(room) && isClientId(targetId) &&
+    isClientId(senderId) && isCount(bytes);
+  return isComplete ? { kind: "returned", messageId, room, targetId, senderId, bytes } : null;
 }
 
 function readAnswer(header: Record<string, unknown>): AnswerMessage | null {

@@ -1,9 +1,11 @@
 /** This node's life in the cluster: it connects, gives signs of life, is forgotten, comes back. */
 
+import { randomBytes } from "node:crypto";
 import type { Clock } from "../clock.ts";
 import { RemoteClock } from "./remote_clock.ts";
 import { RedisSession, type Reply } from "./redis.ts";
 import { NODE_LIFETIME_MS, type ScriptName } from "./scripts.ts";
+import { within } from "./within.ts";
 
 const HEARTBEAT_MS = 2000;
 /** A heartbeat that takes longer ends the session, and with it all that waits for a reply. */
@@ -33,7 +35,7 @@ export interface NodeHooks {
 }
 
 export class Node {
-  readonly id: string = crypto.randomUUID();
+  readonly id = randomBytes(12).toString("base64url");
   readonly #url: string;
   readonly #clock: Clock;
   readonly #hooks: NodeHooks;
@@ -155,20 +157,16 @@ export class Node {
 
   async #beat(session: RedisSession): Promise<{ isKnown: boolean; dead: readonly string[] }> {
     const sentAtMs = this.#clock.now();
-    const late = Promise.withResolvers<never>();
-    const cancel = this.#clock.after(
+    const reply = await within(
       HEARTBEAT_TIMEOUT_MS,
-      () => late.reject(new Error("no reply to a heartbeat")),
+      this.#clock,
+      session.run("heartbeat", this.id),
+      "no reply to a heartbeat",
     );
-    try {
-      const reply = await Promise.race([session.run("heartbeat", this.id), late.promise]);
-      const [timeMs, isKnown, dead] = reply as [number, number, string[]];
-      if (isKnown === 1) this.#sureUntilMs = sentAtMs + NODE_LIFETIME_MS;
-      this.#redisClock.note(timeMs, sentAtMs);
-      return { isKnown: isKnown === 1, dead };
-    } finally {
-      cancel();
-    }
+    const [timeMs, isKnown, dead] = reply as [number, number, string[]];
+    if (isKnown === 1) this.#sureUntilMs = sentAtMs + NODE_LIFETIME_MS;
+    this.#redisClock.note(timeMs, sentAtMs);
+    return { isKnown: isKnown === 1, dead };
   }
 
   #lose(session: RedisSession | null, error: unknown): void {
@@ -188,14 +186,16 @@ export class Node {
     this.#hasEnded = true;
     this.#cancelTimer();
     const session = this.#session;
+    if (session !== null) {
+      await within(LEAVE_TIMEOUT_MS, this.#clock, this.#leave(session), "late").catch(() => {});
+    }
     this.#isReady = false;
-    let cancel = () => {};
-    const late = new Promise<void>((resolve) => {
-      cancel = this.#clock.after(LEAVE_TIMEOUT_MS, resolve);
-    });
-    await Promise.race([session?.run("leave", this.id).catch(() => {}), late]);
-    cancel();
     this.#session = null;
     session?.end();
+  }
+
+  async #leave(session: RedisSession): Promise<void> {
+    await session.run("leave", this.id); // from here on nobody sends anything to this node
+    await session.run("leave", this.id); // and what was on its way has been given back
   }
 }

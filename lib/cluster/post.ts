@@ -8,7 +8,7 @@ import { errorFrame, mailboxFull, targetNotFound } from "../protocol.ts";
 import type { Client, Delivery, Router, RouterOptions } from "../router.ts";
 import { KeptMessages } from "./kept.ts";
 import { mailKeys, roomChannel } from "./keys.ts";
-import { type DirectMessage, writeMessage } from "./messages.ts";
+import { type DirectMessage, type ReturnedMessage, writeMessage } from "./messages.ts";
 import type { Node } from "./node.ts";
 import type { Registry } from "./registry.ts";
 
@@ -16,7 +16,8 @@ import type { Registry } from "./registry.ts";
 const MAX_BYTES_UNDER_WAY = MAX_BYTES_IN_ALL;
 
 export class Post {
-  readonly #options: RouterOptions;
+  readonly #resumeTtlMs: number;
+  #mailboxTtlMs: number;
   readonly #events: Events;
   readonly #router: Router;
   readonly #node: Node;
@@ -33,7 +34,8 @@ export class Post {
     registry: Registry,
     clock: Clock,
   ) {
-    this.#options = options;
+    this.#resumeTtlMs = options.resumeTtlMs;
+    this.#mailboxTtlMs = options.mailboxTtlMs;
     this.#events = events;
     this.#router = router;
     this.#node = node;
@@ -58,11 +60,7 @@ export class Post {
         await claimed;
         return await this.#router.send(from, targetId, frame);
       }
-      const message = { kind: "message", room, targetId, frame, senderId: from.id } as const;
-      return await this.#sendOrKeep(message, () => {
-        this.#events.failed("target_not_found", from);
-        this.#router.tell(from, errorFrame("target_not_found", targetNotFound(targetId), targetId));
-      });
+      return await this.#sendOrKeep(from, targetId, frame);
     });
   }
 
@@ -77,50 +75,53 @@ export class Post {
     }
   }
 
-  /**
-   * @param report tells the sender, should nobody come for what is kept
-   * @param returnedClaim where it has come here and could not be delivered: the number of its target's claim
-   */
-  async #sendOrKeep(
-    message: DirectMessage,
-    report: () => void,
-    returnedClaim: number | null = null,
-  ): Promise<Delivery> {
-    const { room, targetId, frame } = message;
+  async #sendOrKeep(from: Client, targetId: string, frame: string): Promise<Delivery> {
+    const room = from.room.name;
     const bytes = Buffer.byteLength(frame);
     const id = this.#newMessageId();
     const maxMessages = this.#kept.hasRoomFor(bytes) ? MAX_MESSAGES_PER_TARGET : 0;
     // Before the reply: somebody may have fetched it by then.
-    this.#kept.add({ id, room, targetId, bytes, report });
-    const delivery = await this.#run(message, id, bytes, maxMessages, returnedClaim);
+    this.#kept.add({ id, room, targetId, bytes, report: () => this.#report(from, targetId) });
+    const sender = { node: this.#node.id, id: from.id };
+    const message = { kind: "message", room, targetId, frame, sender } as const;
+    const delivery = await this.#run(message, id, bytes, { maxMessages });
     if (delivery !== "kept") this.#kept.delete(id);
     return delivery;
+  }
+
+  /** Nobody came for a message. */
+  #report(from: Client, targetId: string): void {
+    this.#events.failed("target_not_found", from);
+    this.#router.tell(from, errorFrame("target_not_found", targetNotFound(targetId), targetId));
   }
 
   #newMessageId(): string {
     return `${this.#node.id}:${++this.#messageCount}`;
   }
 
+  /** @param returnedClaim where it has come here and could not be delivered: the number of its target's claim */
   async #run(
     message: DirectMessage,
     messageId: string,
     bytes: number,
-    maxMessages: number,
-    returnedClaim: number | null,
+    { maxMessages = MAX_MESSAGES_PER_TARGET, returnedClaim = null as number | null },
   ): Promise<Delivery> {
-    const { room, targetId, senderId } = message;
+    const { room, targetId, sender } = message;
+    // What the server itself has to say waits for as long as its client may come back, and is small.
+    const isReport = sender === null;
     const reply = await this.#node.run(
       "send",
       ...mailKeys(room, targetId),
+      room,
       targetId,
       writeMessage(message),
       messageId,
       bytes,
-      senderId === null ? "" : this.#node.id,
-      this.#options.mailboxTtlMs,
-      maxMessages,
-      MAX_BYTES_PER_TARGET,
-      senderId === null ? 1 : 0,
+      sender?.node ?? "",
+      sender?.id ?? "",
+      isReport && this.#mailboxTtlMs > 0 ? this.#resumeTtlMs : this.#mailboxTtlMs,
+      isReport ? Number.MAX_SAFE_INTEGER : maxMessages,
+      isReport ? Number.MAX_SAFE_INTEGER : MAX_BYTES_PER_TARGET,
       returnedClaim === null ? "" : this.#node.id,
       returnedClaim ?? 0,
       this.#node.notAfterMs,
@@ -150,9 +151,8 @@ export class Post {
   }
 
   #tellById(room: string, id: string, frame: string, returnedClaim: number | null = null): void {
-    const message = { kind: "message", room, targetId: id, frame, senderId: null } as const;
-    const bytes = Buffer.byteLength(frame);
-    this.#run(message, this.#newMessageId(), bytes, MAX_MESSAGES_PER_TARGET, returnedClaim);
+    const message = { kind: "message", room, targetId: id, frame, sender: null } as const;
+    this.#run(message, this.#newMessageId(), Buffer.byteLength(frame), { returnedClaim });
   }
 
   /** Somebody has come for a message that was kept. */
@@ -160,26 +160,43 @@ export class Post {
     this.#kept.delete(messageId);
   }
 
-  /** A message has come from another node, or from the mailbox. */
-  deliver(message: DirectMessage, wasKept = false): void {
+  /** A message of this node's client is kept after all. */
+  returned({ messageId: id, room, targetId, senderId, bytes }: ReturnedMessage): void {
+    const report = () => {
+      const from = this.#router.find(room, senderId);
+      if (from !== undefined) return this.#report(from, targetId);
+      const reason = targetNotFound(targetId);
+      this.#tellById(room, senderId, errorFrame("target_not_found", reason, targetId));
+    };
+    this.#kept.add({ id, room, targetId, bytes, report });
+  }
+
+  /** A message has come from another node or, if `wasKept`, from the mailbox. */
+  deliver(message: DirectMessage, wasKept: boolean): void {
     const target = this.#router.find(message.room, message.targetId);
     if (target?.link?.send(message.frame)) {
-      if (wasKept && message.senderId !== null) this.#events.keptDelivered(target);
-      return;
+      if (wasKept && message.sender !== null) this.#events.keptDelivered(target);
+    } else {
+      const claim = target === undefined ? 0 : this.#registry.claimOf(target);
+      this.#giveBack(message, claim).catch((error) => this.#events.crashed("post", error));
     }
-    const claim = target === undefined ? 0 : this.#registry.claimOf(target);
-    this.#giveBack(message, claim).catch((error) => this.#events.crashed("post", error));
   }
 
   /** The target has gone while the message was under way: it is kept as if it had not been sent yet. */
-  async #giveBack(message: DirectMessage, claim: number): Promise<void> {
-    const { room, targetId, senderId, frame } = message;
-    if (senderId === null) return this.#tellById(room, targetId, frame, claim);
+  async #giveBack(message: DirectMessage, returnedClaim: number): Promise<void> {
+    const { room, targetId, sender, frame } = message;
+    if (sender === null) return this.#tellById(room, targetId, frame, returnedClaim);
+    const bytes = Buffer.byteLength(frame);
+    const delivery = await this.#run(message, this.#newMessageId(), bytes, { returnedClaim });
     const fail = (code: "mailbox_full" | "target_not_found", reason: string) =>
-      this.#tellById(room, senderId, errorFrame(code, reason, targetId));
-    const report = () => fail("target_not_found", targetNotFound(targetId));
-    const delivery = await this.#sendOrKeep(message, report, claim);
+      this.#tellById(room, sender.id, errorFrame(code, reason, targetId));
     if (delivery === "full") fail("mailbox_full", mailboxFull(targetId));
-    else if (delivery === "off") report();
+    else if (delivery === "off") fail("target_not_found", targetNotFound(targetId));
+  }
+
+  /** This node leaves: it could not report any more that nobody came for what is kept, so it does now. */
+  async giveUpKept(): Promise<void> {
+    this.#mailboxTtlMs = 0;
+    await this.#kept.giveUp();
   }
 }

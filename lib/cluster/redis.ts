@@ -3,6 +3,7 @@
 import type { RedisClientType } from "redis";
 import type { Clock } from "../clock.ts";
 import { type ScriptName, SCRIPTS } from "./scripts.ts";
+import { within } from "./within.ts";
 
 const CONNECT_TIMEOUT_MS = 3000;
 /** For connecting and all that goes before the first use. */
@@ -37,19 +38,12 @@ export class RedisSession {
         socket: { reconnectStrategy: false, connectTimeout: CONNECT_TIMEOUT_MS },
       }) as unknown as RedisClientType,
     );
-    const late = Promise.withResolvers<never>();
-    const cancel = clock.after(
-      BEGIN_TIMEOUT_MS,
-      () => late.reject(new Error("no reply while connecting")),
-    );
     try {
-      await Promise.race([session.#open(), late.promise]);
+      await within(BEGIN_TIMEOUT_MS, clock, session.#open(), "no reply while connecting");
       return session;
     } catch (error) {
       session.end();
       throw error;
-    } finally {
-      cancel();
     }
   }
 

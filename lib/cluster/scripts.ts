@@ -105,7 +105,8 @@ local function isMine(record, node, claim)
 end
 
 -- A kept message is stored as its rank, its number, when its time is up (ms), its bytes, its sender's node, its text.
--- What comes back from a node that has just lost the target has rank 0: it was sent before all that is kept.
+-- What comes back from a node that has just lost the target has rank 0: it was sent before all that is kept. What the
+-- server itself has to say to somebody has no sender's node.
 local function readKept(kept)
   local rank, number, due, bytes, node, text =
     string.match(kept, '^(%d) (%d+) (%d+) (%d+) (%S*) (.*)$')
@@ -119,8 +120,9 @@ local function isEarlier(a, b)
   return a.number < b.number
 end
 
--- Takes out what is kept for an ID, in order, and tells the senders' nodes. Nil where there is nothing.
-local function fetch(mail, size)
+-- Takes out what is kept for an ID, in order, and tells the senders' nodes. Nil where there is nothing. What the server
+-- has to say is for the one who had the ID then.
+local function fetch(mail, size, isSame)
   local kept = redis.call('HGETALL', mail)
   if #kept == 0 then return nil end
   redis.call('DEL', mail, size)
@@ -128,7 +130,7 @@ local function fetch(mail, size)
   for i = 1, #kept, 2 do
     local message = readKept(kept[i + 1])
     message.id = kept[i]
-    if message.due > time then table.insert(messages, message) end
+    if message.due > time and (isSame or message.node ~= '') then table.insert(messages, message) end
   end
   table.sort(messages, isEarlier)
   for i, message in ipairs(messages) do
@@ -204,7 +206,7 @@ if taken then return toNode(node, { k = 'answer', q = tonumber(question), s = 't
 local claim = count()
 give(KEYS[1], room, id, { n = node, c = claim, t = time, s = resumed and old.s or fresh, h = 0 }, old)
 local members = wantsMembers == '1' and redis.call('HKEYS', KEYS[1]) or nil
-local status, mail = resumed and 'resumed' or 'ok', fetch(KEYS[2], KEYS[3])
+local status, mail = resumed and 'resumed' or 'ok', fetch(KEYS[2], KEYS[3], resumed)
 toNode(node, { k = 'answer', q = tonumber(question), s = status, c = claim, t = time, e = members, w = mail })
 `,
   ),
@@ -227,7 +229,7 @@ end
 if not isMine(old, node, claim) then claim = count() end
 claim = tonumber(claim)
 give(KEYS[1], room, id, { n = node, c = claim, t = time, s = secret, h = tonumber(held) }, old)
-local mail = held == '0' and fetch(KEYS[2], KEYS[3]) or nil
+local mail = held == '0' and fetch(KEYS[2], KEYS[3], true) or nil
 toNode(node, { k = 'answer', q = tonumber(question), s = 'ok', c = claim, w = mail })
 `,
   ),
@@ -318,15 +320,16 @@ toNode(node, { k = 'answer', q = tonumber(question), s = 'ok', e = members })
   send: script(
     3,
     `
-local id, text, messageId, bytes, node, ttl, maxMessages, maxBytes, isReport, returnedBy, claim, notAfter = unpack(ARGV)
+local room, id, text, messageId, bytes, node, sender, ttl, maxMessages, maxBytes, returnedBy, claim, notAfter = unpack(ARGV)
 local time = now()
 if time > tonumber(notAfter) then return 'late' end
+local isReport, isReturned = node == '', returnedBy ~= ''
 local target = read(KEYS[1], id)
-if returnedBy ~= '' and isReport == '0' and target and target.n ~= '' and target.c ~= tonumber(claim) then return 'off' end
+if isReturned and not isReport and target and target.n ~= '' and target.c ~= tonumber(claim) then return 'off' end
 if target and target.h == 0 and target.n ~= returnedBy and isAlive(target.n) then
   if publish(target.n, text) > 0 then return 'sent' end
 end
-if ttl == '0' or (isReport == '1' and not target) then return 'off' end
+if ttl == '0' or (isReport and not target) then return 'off' end
 local function isFull()
   return redis.call('HLEN', KEYS[2]) >= tonumber(maxMessages)
     or tonumber(redis.call('GET', KEYS[3]) or 0) + bytes > tonumber(maxBytes)
@@ -335,12 +338,15 @@ if isFull() then
   dropOld(KEYS[2], KEYS[3])
   if isFull() then return 'full' end
 end
-local rank = returnedBy == '' and 1 or 0
-local kept = table.concat({ rank, count(), time + ttl, bytes, node, text }, ' ')
+local kept = table.concat({ isReturned and 0 or 1, count(), time + ttl, bytes, node, text }, ' ')
 redis.call('HSET', KEYS[2], messageId, kept)
 redis.call('INCRBY', KEYS[3], bytes)
-redis.call('PEXPIRE', KEYS[2], ttl + ${MAIL_GRACE_MS})
-redis.call('PEXPIRE', KEYS[3], ttl + ${MAIL_GRACE_MS})
+local lifetime = math.max(ttl + ${MAIL_GRACE_MS}, redis.call('PTTL', KEYS[2]))
+redis.call('PEXPIRE', KEYS[2], lifetime)
+redis.call('PEXPIRE', KEYS[3], lifetime)
+if isReturned and not isReport then
+  toNode(node, { k = 'returned', m = messageId, r = room, id = id, f = sender, b = tonumber(bytes) })
+end
 return 'kept'
 `,
   ),

@@ -1,0 +1,138 @@
+/** Each message that Redis keeps for somebody ends once: fetched, or reported. */
+
+import assert from "node:assert/strict";
+import { type KeptMessage, KeptMessages } from "../../lib/cluster/kept.ts";
+import { FakeClock } from "../helpers/clock.ts";
+import { testPure } from "../helpers/pure.ts";
+
+const TTL_MS = 10_000;
+const UNSURE_MS = 6000;
+
+/** Redis, for all that kept messages know of it. */
+class FakeStore {
+  readonly clock = new FakeClock();
+  readonly asked: string[] = [];
+  readonly reported: string[] = [];
+  isReachable = true;
+  /** What is heard before the reply. */
+  onAsked = (_id: string) => {};
+  readonly kept: KeptMessages;
+
+  constructor(ttlMs = TTL_MS) {
+    this.kept = new KeptMessages(this.clock, ttlMs, ({ id }) => {
+      if (!this.isReachable) return Promise.reject(new Error("not connected"));
+      this.asked.push(id);
+      this.onAsked(id);
+      return Promise.resolve();
+    });
+  }
+
+  add(id: string, bytes = 10): void {
+    const message: KeptMessage = {
+      id,
+      room: "",
+      targetId: "bob",
+      bytes,
+      report: () => this.reported.push(id),
+    };
+    this.kept.add(message);
+  }
+
+  /** Lets time pass, and all that was waiting for it happen. */
+  async advance(ms: number): Promise<void> {
+    this.clock.advance(ms);
+    await drainMicrotasks();
+  }
+}
+
+async function drainMicrotasks(): Promise<void> {
+  for (let n = 0; n < 10; n++) await Promise.resolve();
+}
+
+testPure("KeptMessages takes back and reports what nobody has fetched in time", async () => {
+  const store = new FakeStore();
+  store.add("a");
+  await store.advance(TTL_MS - 1);
+  assert.deepEqual(store.asked, []);
+  store.add("b");
+  await store.advance(1);
+  assert.deepEqual([store.asked, store.reported], [["a"], ["a"]]);
+  await store.advance(TTL_MS);
+  assert.deepEqual([store.asked, store.reported], [["a", "b"], ["a", "b"]]);
+  assert.equal(store.kept.size, 0);
+  assert.equal(store.clock.pending, 0);
+});
+
+testPure("KeptMessages reports nothing that was fetched", async () => {
+  const store = new FakeStore();
+  store.add("a");
+  assert.ok(store.kept.delete("a"));
+  assert.ok(!store.kept.delete("a"));
+  await store.advance(TTL_MS + UNSURE_MS);
+  assert.deepEqual([store.asked, store.reported], [[], []]);
+});
+
+testPure("KeptMessages reports nothing of which it hears that it was fetched at last", async () => {
+  const store = new FakeStore();
+  store.onAsked = (id) => store.kept.delete(id);
+  store.add("a");
+  await store.advance(TTL_MS + UNSURE_MS);
+  assert.deepEqual([store.asked, store.reported], [["a"], []]);
+});
+
+testPure("KeptMessages waits until nobody can fetch what it could not take back", async () => {
+  const store = new FakeStore();
+  store.isReachable = false;
+  store.add("a");
+  store.add("b");
+  await store.advance(TTL_MS);
+  await store.advance(UNSURE_MS - 1);
+  assert.deepEqual(store.reported, []);
+  store.kept.delete("b"); // fetched, and heard of late
+  await store.advance(1);
+  assert.deepEqual(store.reported, ["a"]);
+  assert.equal(store.kept.size, 0);
+  assert.equal(store.clock.pending, 0);
+});
+
+testPure("KeptMessages.giveUp() takes everything back at once", async () => {
+  const store = new FakeStore();
+  store.onAsked = (id) => id === "b" && store.kept.delete(id);
+  store.add("a");
+  store.add("b");
+  await store.kept.giveUp();
+  assert.deepEqual([store.asked, store.reported], [["a", "b"], ["a"]]);
+  assert.equal(store.clock.pending, 0);
+});
+
+testPure("KeptMessages.giveUp() reports what it cannot take back", async () => {
+  const store = new FakeStore();
+  store.isReachable = false;
+  store.add("a");
+  await store.kept.giveUp();
+  assert.deepEqual(store.reported, ["a"]);
+  assert.equal(store.clock.pending, 0);
+});
+
+testPure(
+  "KeptMessages has room for 64 MiB, what each message costs beside its text included",
+  () => {
+    const store = new FakeStore();
+    const free = 64 * 1024 * 1024;
+    assert.ok(store.kept.hasRoomFor(free - 600));
+    assert.ok(!store.kept.hasRoomFor(free - 599));
+    store.add("a", 1000);
+    assert.ok(store.kept.hasRoomFor(free - 2200));
+    assert.ok(!store.kept.hasRoomFor(free - 2199));
+    store.kept.delete("a");
+    assert.ok(store.kept.hasRoomFor(free - 600));
+  },
+);
+
+testPure("KeptMessages knows of none where nothing is kept", async () => {
+  const store = new FakeStore(0);
+  store.add("a");
+  assert.equal(store.kept.size, 0);
+  await store.advance(UNSURE_MS);
+  assert.deepEqual([store.asked, store.reported], [[], []]);
+});

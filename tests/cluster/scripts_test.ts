@@ -1,0 +1,456 @@
+/** What Redis decides, step by step, for nodes that are no more than a name and a channel. */
+
+import assert from "node:assert/strict";
+import { systemClock } from "../../lib/clock.ts";
+import { idsKey, mailKeys, nodeChannel, readEntry, roomChannel } from "../../lib/cluster/keys.ts";
+import { type AnswerMessage, type BusMessage, readMessage } from "../../lib/cluster/messages.ts";
+import { RedisSession } from "../../lib/cluster/redis.ts";
+import { isRedisMissing, TestRedis } from "../helpers/redis.ts";
+
+const ignore = isRedisMissing();
+const ROOM = "room";
+const FAR_AHEAD_MS = Date.now() + 3_600_000;
+
+interface ClaimOptions {
+  readonly rule?: "replace" | "reject";
+  readonly owns?: boolean;
+  readonly given?: string;
+  readonly fresh?: string;
+  readonly notAfterMs?: number;
+}
+
+interface SendOptions {
+  readonly ttlMs?: number;
+  readonly maxMessages?: number;
+  readonly maxBytes?: number;
+  readonly isReport?: boolean;
+  readonly returnedClaim?: number;
+  readonly notAfterMs?: number;
+}
+
+/** A node, as Redis sees it. */
+class FakeNode implements Disposable {
+  /** What has come on its channel, and on that of the room. */
+  readonly heard: BusMessage[] = [];
+  /** What other nodes have sent; scripts do not look into it. */
+  readonly frames: string[] = [];
+  #count = 0;
+
+  private constructor(readonly session: RedisSession, readonly id: string) {}
+
+  static async join(redis: TestRedis, id: string): Promise<FakeNode> {
+    const session = await RedisSession.begin(redis.url, systemClock);
+    const node = new FakeNode(session, id);
+    const listen = (text: string) => {
+      const message = readMessage(text);
+      if (message === null) node.frames.push(text);
+      else node.heard.push(message);
+    };
+    await session.subscribe([nodeChannel(id), roomChannel(ROOM)], listen);
+    await session.run("heartbeat", id);
+    return node;
+  }
+
+  /** What it has heard since this was last asked. */
+  async news(): Promise<BusMessage[]> {
+    await this.session.run("owned", this.id); // what was published before its reply has come before it
+    return this.heard.splice(0);
+  }
+
+  async claim(id: string, options: ClaimOptions = {}): Promise<AnswerMessage | "late"> {
+    const { rule = "replace", owns = false, given = "", fresh = "" } = options;
+    const { notAfterMs = FAR_AHEAD_MS } = options;
+    const reply = await this.session.run(
+      "claim",
+      ...mailKeys(ROOM, id),
+      ROOM,
+      id,
+      this.id,
+      rule,
+      owns ? 1 : 0,
+      given,
+      fresh,
+      1,
+      ++this.#count,
+      notAfterMs,
+    );
+    return reply === "late" ? "late" : this.#answer();
+  }
+
+  async reclaim(
+    id: string,
+    claim: number,
+    claimedAtMs: number,
+    { secret = "", isHeld = false } = {},
+  ): Promise<AnswerMessage> {
+    await this.session.run(
+      "reclaim",
+      ...mailKeys(ROOM, id),
+      ROOM,
+      id,
+      this.id,
+      claim,
+      claimedAtMs,
+      secret,
+      isHeld ? 1 : 0,
+      ++this.#count,
+      FAR_AHEAD_MS,
+    );
+    return this.#answer();
+  }
+
+  /** Takes the answer to the last question out of what was heard. */
+  #answer(): AnswerMessage {
+    const at = this.heard.findIndex((message) =>
+      message.kind === "answer" && message.question === this.#count
+    );
+    return this.heard.splice(at, 1)[0] as AnswerMessage;
+  }
+
+  async send(id: string, frame: string, options: SendOptions = {}): Promise<string> {
+    const { ttlMs = 60_000, maxMessages = 64, maxBytes = 1000, isReport = false } = options;
+    const { returnedClaim, notAfterMs = FAR_AHEAD_MS } = options;
+    return await this.session.run(
+      "send",
+      ...mailKeys(ROOM, id),
+      ROOM,
+      id,
+      frame,
+      `${this.id}:${++this.#count}`,
+      frame.length,
+      isReport ? "" : this.id,
+      isReport ? "" : "sender",
+      ttlMs,
+      maxMessages,
+      maxBytes,
+      returnedClaim === undefined ? "" : this.id,
+      returnedClaim ?? 0,
+      notAfterMs,
+    ) as string;
+  }
+
+  release(id: string, claim: number, ttlMs = 0) {
+    return this.session.run("release", idsKey(ROOM), ROOM, id, this.id, claim, ttlMs);
+  }
+
+  hold(id: string, claim: number) {
+    return this.session.run("hold", idsKey(ROOM), id, this.id, claim);
+  }
+
+  async owned(): Promise<string[]> {
+    const entries = await this.session.run("owned", this.id) as string[];
+    return entries.map((entry) => readEntry(entry)[1]).sort();
+  }
+
+  [Symbol.dispose](): void {
+    this.session.end();
+  }
+}
+
+/** A test with a Redis and two nodes. */
+function testScripts(name: string, fn: (a: FakeNode, b: FakeNode, redis: TestRedis) => unknown) {
+  Deno.test({
+    name,
+    ignore,
+    async fn() {
+      await using redis = await TestRedis.start();
+      using a = await FakeNode.join(redis, "node-a");
+      using b = await FakeNode.join(redis, "node-b");
+      await fn(a, b, redis);
+    },
+  });
+}
+
+/** The claim that must have been granted. */
+async function claim(
+  node: FakeNode,
+  id: string,
+  options: ClaimOptions = {},
+): Promise<AnswerMessage> {
+  const answer = await node.claim(id, options);
+  assert.ok(answer !== "late" && answer.status !== "taken", JSON.stringify(answer));
+  return answer;
+}
+
+testScripts(
+  "claim gives an ID to the newer, and tells the older's node and the room",
+  async (a, b) => {
+    const first = await claim(a, "x");
+    assert.deepEqual([first.status, first.ids], ["ok", ["x"]]);
+    assert.deepEqual(await b.news(), [{ kind: "join", id: "x" }]);
+    await a.news();
+    const second = await claim(b, "x");
+    assert.ok(second.claim > first.claim && second.claimedAtMs >= first.claimedAtMs);
+    assert.deepEqual(await a.news(), [
+      { kind: "replaced", room: ROOM, id: "x", claim: first.claim },
+    ]);
+    assert.deepEqual(await b.news(), []);
+    assert.deepEqual([await a.owned(), await b.owned()], [[], ["x"]]);
+  },
+);
+
+testScripts(
+  "claim rejects the newer where the rule says so, if the older's node lives",
+  async (a, b) => {
+    await claim(a, "x");
+    assert.equal((await b.claim("x", { rule: "reject" }) as AnswerMessage).status, "taken");
+    await a.session.run("leave", a.id);
+    await claim(b, "x", { rule: "reject" });
+  },
+);
+
+testScripts("claim gives an ID with a secret only against it, or to its owner", async (a, b) => {
+  await claim(a, "x", { fresh: "secret" });
+  for (const given of ["", "other"]) {
+    assert.equal((await b.claim("x", { given, fresh: "new" }) as AnswerMessage).status, "taken");
+  }
+  await a.session.run("leave", a.id);
+  assert.equal((await b.claim("x", { fresh: "new" }) as AnswerMessage).status, "taken");
+  const resumed = await claim(b, "x", { given: "secret", fresh: "new" });
+  assert.equal(resumed.status, "resumed");
+  const owned = await claim(a, "x", { owns: true, fresh: "newest" });
+  assert.equal(owned.status, "ok");
+  assert.equal((await b.claim("x", { given: "secret" }) as AnswerMessage).status, "taken");
+  assert.equal((await claim(b, "x", { given: "newest" })).status, "resumed");
+});
+
+testScripts("nothing is done that comes late", async (a, b) => {
+  const notAfterMs = Date.now() - 60_000;
+  assert.equal(await a.claim("x", { notAfterMs }), "late");
+  assert.equal(await a.send("x", "1", { notAfterMs }), "late");
+  assert.equal(await a.session.run("broadcast", roomChannel(ROOM), "1", notAfterMs), "late");
+  assert.deepEqual([await b.news(), await a.owned()], [[], []]);
+  assert.deepEqual((await claim(b, "x")).mail, []);
+});
+
+testScripts("release and hold do nothing to a newer registration", async (a, b) => {
+  const first = await claim(a, "x");
+  const second = await claim(b, "x");
+  await a.release("x", first.claim);
+  await b.release("x", first.claim);
+  await b.hold("x", first.claim);
+  await b.news();
+  assert.equal(await a.send("x", "1"), "sent");
+  await b.release("x", second.claim);
+  assert.deepEqual((await b.news()).at(-1), { kind: "leave", id: "x" });
+  assert.equal(await a.send("x", "2"), "kept");
+});
+
+testScripts(
+  "what was kept comes in order with the claim, and its senders' nodes hear of it",
+  async (a, b) => {
+    for (const frame of ["1", "2\n", '"3"', "\u00fc\u{1f4de}"]) {
+      assert.equal(await a.send("x", frame), "kept");
+    }
+    await a.news();
+    const { mail } = await claim(b, "x");
+    assert.deepEqual(mail, ["1", "2\n", '"3"', "\u00fc\u{1f4de}"]);
+    assert.deepEqual(
+      (await a.news()).filter(({ kind }) => kind === "fetched"),
+      [1, 2, 3, 4].map((n) => ({ kind: "fetched", messageId: `node-a:${n}` })),
+    );
+    assert.deepEqual((await claim(a, "x")).mail, []);
+  },
+);
+
+testScripts("messages are kept while the ID is held, or its node is gone", async (a, b) => {
+  const { claim: number } = await claim(b, "x", { fresh: "secret" });
+  assert.equal(await a.send("x", "1"), "sent");
+  await b.hold("x", number);
+  assert.equal(await a.send("x", "2"), "kept");
+  assert.deepEqual((await claim(b, "x", { given: "secret" })).mail, ["2"]);
+  assert.deepEqual(b.frames, ["1"]);
+  await b.session.run("leave", b.id);
+  assert.equal(await a.send("x", "3"), "kept");
+});
+
+testScripts("what comes back goes before all that is kept, in order", async (a, b) => {
+  const { claim: number } = await claim(b, "x", { fresh: "secret" });
+  await b.hold("x", number);
+  await a.send("x", "3");
+  await a.send("x", "4");
+  assert.equal(await b.send("x", "1", { returnedClaim: number }), "kept");
+  assert.equal(await b.send("x", "2", { returnedClaim: number }), "kept");
+  const returned = (await b.news()).filter(({ kind }) => kind === "returned");
+  assert.deepEqual(returned[0], {
+    kind: "returned",
+    messageId: "node-b:2",
+    room: ROOM,
+    targetId: "x",
+    senderId: "sender",
+    bytes: 1,
+  });
+  assert.equal(returned.length, 2);
+  assert.deepEqual((await claim(a, "x", { given: "secret" })).mail, ["1", "2", "3", "4"]);
+});
+
+testScripts("what comes back is not kept for a connection that is newer than it", async (a, b) => {
+  const first = await claim(b, "x");
+  const second = await claim(a, "x");
+  assert.equal(await b.send("x", "1", { returnedClaim: first.claim }), "off");
+  await a.release("x", second.claim);
+  assert.equal(await b.send("x", "1", { returnedClaim: first.claim }), "kept");
+});
+
+testScripts(
+  "what comes back from a node that is losing its client is not sent there again",
+  async (a, b) => {
+    const { claim: number } = await claim(b, "x");
+    await b.news();
+    assert.equal(await b.send("x", "1", { returnedClaim: number }), "kept");
+    assert.equal((await b.news()).filter((message) => message === null).length, 0);
+    assert.deepEqual((await claim(a, "x")).mail, ["1"]);
+  },
+);
+
+testScripts(
+  "no more is kept than the bounds allow, but what is too old makes room",
+  async (a, b, redis) => {
+    assert.equal(await a.send("x", "123456", { maxBytes: 10 }), "kept");
+    assert.equal(await a.send("x", "12345", { maxBytes: 10 }), "full");
+    assert.equal(await a.send("x", "1234", { maxBytes: 10 }), "kept");
+    assert.equal(await a.send("x", "", { maxMessages: 2 }), "full");
+    assert.equal(await a.send("y", "old", { ttlMs: 1 }), "kept");
+    const [seconds, micros] = (await redis.command("TIME")).split("\n");
+    const sentAtMs = Number(seconds) * 1000 + Number(micros) / 1000;
+    for (let nowMs = sentAtMs; nowMs < sentAtMs + 2;) {
+      const [seconds, micros] = (await redis.command("TIME")).split("\n");
+      nowMs = Number(seconds) * 1000 + Number(micros) / 1000;
+    }
+    assert.equal(await a.send("y", "new", { maxMessages: 1, maxBytes: 3 }), "kept");
+    assert.deepEqual((await claim(b, "y")).mail, ["new"]);
+  },
+);
+
+testScripts("what is too old is not delivered", async (a, b, redis) => {
+  await a.send("x", "old", { ttlMs: 1 });
+  const sentAt = (await redis.command("TIME")).split("\n")[1];
+  while ((await redis.command("TIME")).split("\n")[1]!.slice(0, 3) === sentAt!.slice(0, 3));
+  assert.deepEqual((await claim(b, "x")).mail, []);
+  assert.ok(!(await a.news()).some(({ kind }) => kind === "fetched"));
+});
+
+testScripts("expire takes a message back that nobody has fetched", async (a, b) => {
+  const [, mail, size] = mailKeys(ROOM, "x");
+  await a.send("x", "1");
+  await a.send("x", "2");
+  await a.session.run("expire", mail, size, "node-a:1", 1);
+  assert.deepEqual((await claim(b, "x")).mail, ["2"]);
+  await a.news();
+  await a.session.run("expire", mail, size, "node-a:2", 1);
+});
+
+testScripts("what the server has to say is for the same client alone", async (a, b) => {
+  assert.equal(await a.send("x", "report", { isReport: true }), "off");
+  const { claim: number } = await claim(a, "x", { fresh: "secret" });
+  await a.hold("x", number);
+  assert.equal(await b.send("x", "report", { isReport: true }), "kept");
+  assert.deepEqual((await claim(b, "x", { given: "secret" })).mail, ["report"]);
+  await b.hold("x", (await claim(b, "x", { given: "secret" })).claim);
+  assert.equal(await a.send("x", "report", { isReport: true }), "kept");
+  assert.deepEqual((await claim(a, "x", { owns: true })).mail, []);
+});
+
+testScripts("reclaim makes an ID known again to a Redis that has lost it", async (a, b) => {
+  await a.send("x", "1");
+  await a.news();
+  const answer = await b.reclaim("x", 17, 1000);
+  assert.deepEqual([answer.status, answer.mail], ["ok", ["1"]]);
+  assert.deepEqual((await a.news()).map(({ kind }) => kind), ["join", "fetched"]);
+  assert.deepEqual(await b.owned(), ["x"]);
+  const again = await b.reclaim("x", answer.claim, 1000);
+  assert.equal(again.claim, answer.claim);
+});
+
+testScripts("reclaim leaves the mail of a held ID where it is", async (a, b) => {
+  await a.send("x", "1");
+  assert.deepEqual((await b.reclaim("x", 0, 1000, { secret: "s", isHeld: true })).mail, []);
+  assert.equal(await a.send("x", "2"), "kept");
+  assert.deepEqual((await claim(a, "x", { given: "s" })).mail, ["1", "2"]);
+});
+
+testScripts("of two that reclaim an ID the newer has it, whoever is first", async (a, b) => {
+  assert.equal((await a.reclaim("x", 0, 1000)).status, "ok");
+  assert.equal((await b.reclaim("x", 0, 2000)).status, "ok");
+  assert.equal((await a.news()).at(-1)?.kind, "replaced");
+  assert.equal((await a.reclaim("x", 0, 1000)).status, "lost");
+  assert.equal((await b.reclaim("x", 0, 1500)).status, "ok", "a node knows best of its own");
+  const same = [await a.reclaim("y", 0, 1000), await b.reclaim("y", 0, 1000)];
+  const again = await a.reclaim("y", same[0]!.claim, 1000);
+  assert.deepEqual([...same, again].map(({ status }) => status), ["ok", "ok", "lost"]);
+});
+
+testScripts(
+  "reclaim gets back what Redis holds for a node that was taken for dead",
+  async (a, b) => {
+    const { claim: number, claimedAtMs } = await claim(a, "x", { fresh: "secret" });
+    await a.session.run("leave", a.id);
+    while (await b.session.run("reap", a.id, 60_000) !== 0);
+    assert.deepEqual(await a.owned(), []);
+    await a.session.run("heartbeat", a.id);
+    assert.equal((await a.reclaim("x", number, claimedAtMs, { secret: "secret" })).status, "ok");
+    assert.equal(await b.send("x", "1"), "sent");
+  },
+);
+
+testScripts(
+  "reap clears a dead node's clients away, and holds those that may be resumed",
+  async (a, b) => {
+    for (let n = 0; n < 500; n++) await claim(a, `plain ${n}`);
+    await claim(a, "resumable", { fresh: "secret" });
+    assert.equal(await b.session.run("reap", a.id, 60_000), 0);
+    await a.session.run("leave", a.id);
+    await b.news();
+    while (await b.session.run("reap", a.id, 60_000) !== 0);
+    const left = (await b.news()).filter(({ kind }) => kind === "leave");
+    assert.equal(left.length, 500);
+    assert.deepEqual(await a.owned(), []);
+    const [, , dead] = await b.session.run("heartbeat", b.id) as [number, number, string[]];
+    assert.deepEqual(dead, []);
+    assert.equal(await b.send("resumable", "1"), "kept");
+    const resumed = await claim(b, "resumable", { given: "secret" });
+    assert.deepEqual([resumed.status, resumed.mail], ["resumed", ["1"]]);
+  },
+);
+
+testScripts("a heartbeat ends what Redis has held for long enough", async (a, b, redis) => {
+  await claim(a, "plain");
+  const { claim: number } = await claim(a, "x", { fresh: "secret" });
+  await a.release("x", number, 1);
+  for (let ended = false; !ended;) {
+    await b.session.run("heartbeat", b.id);
+    ended = (await b.news()).some((message) => message.kind === "leave" && message.id === "x");
+  }
+  assert.equal(await redis.command("ZCARD", "signalbox:held"), "0");
+  assert.equal((await claim(b, "x", { given: "secret", fresh: "new" })).status, "ok");
+});
+
+testScripts("a heartbeat does not end what has been resumed", async (a, b, redis) => {
+  const { claim: number } = await claim(a, "x", { fresh: "secret" });
+  await a.release("x", number, 60_000);
+  assert.equal(await redis.command("ZCARD", "signalbox:held"), "1");
+  await claim(b, "x", { given: "secret" });
+  assert.equal(await redis.command("ZCARD", "signalbox:held"), "0");
+});
+
+testScripts("forget ends what a node has not registered, and nothing of others", async (a, b) => {
+  await claim(a, "x");
+  await claim(a, "y");
+  await b.session.run("forget", idsKey(ROOM), ROOM, "x", b.id);
+  assert.deepEqual(await a.owned(), ["x", "y"]);
+  await a.session.run("forget", idsKey(ROOM), ROOM, "x", a.id);
+  assert.deepEqual(await a.owned(), ["y"]);
+  assert.equal(await b.send("x", "1"), "kept");
+});
+
+testScripts("nothing is left in Redis when all have left", async (a, b, redis) => {
+  const { claim: one } = await claim(a, "x", { fresh: "secret" });
+  await a.hold("x", one);
+  await b.send("x", "1");
+  const { claim: two } = await claim(b, "x", { given: "secret" });
+  await b.release("x", two);
+  for (const node of [a, b]) await node.session.run("leave", node.id);
+  await a.session.run("reap", a.id, 0);
+  await a.session.run("reap", b.id, 0);
+  assert.equal(await redis.command("KEYS", "*"), "signalbox:count");
+});
