@@ -30,6 +30,9 @@ const BURST_LIMITS = 16;
  */
 const MAX_STUCK = 1.25;
 
+/** No UTF-16 code unit takes more in UTF-8. */
+const MAX_BYTES_PER_UNIT = 3;
+
 export class Backlog {
   readonly #outlet: Outlet;
   readonly #options: BacklogOptions;
@@ -39,6 +42,8 @@ export class Backlog {
   #unreadBytes = 0;
   /** Null while not past the limit. */
   #cancelTimer: (() => void) | null = null;
+  /** No less than what waits: to ask the runtime before each frame would cost more than the rest of this. */
+  #atMostBytes = 0;
   /** What waited at the last look. */
   #lookedAtBytes = 0;
   /** When what waits was last seen to shrink, or to begin. */
@@ -56,14 +61,16 @@ export class Backlog {
 
   /** Whether `frame` may be sent. To be asked before each. */
   admits(frame: string): boolean {
-    const { bufferedAmount } = this.#outlet;
     const { maxBufferedBytes } = this.#options;
-    if (bufferedAmount <= maxBufferedBytes) return true;
-    if (bufferedAmount > BURST_LIMITS * maxBufferedBytes) {
+    if (this.#atMostBytes > maxBufferedBytes) this.#atMostBytes = this.#outlet.bufferedAmount;
+    const bufferedBytes = this.#atMostBytes; // exact where it is over the limit
+    this.#atMostBytes += MAX_BYTES_PER_UNIT * frame.length;
+    if (bufferedBytes <= maxBufferedBytes) return true;
+    if (bufferedBytes > BURST_LIMITS * maxBufferedBytes) {
       this.#onTooMuch();
       return false;
     }
-    if (this.#cancelTimer === null) this.#wait(bufferedAmount);
+    if (this.#cancelTimer === null) this.#wait(bufferedBytes);
     this.#unreadBytes += Buffer.byteLength(frame);
     return true;
   }

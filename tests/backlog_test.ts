@@ -47,6 +47,20 @@ testPure("admits() lets wait what the limit says, for as long as it takes", () =
   assert.deepEqual([bench.tooMuchAtMs, bench.clock.pending], [null, 0]);
 });
 
+testPure("admits() does not look at the outlet while what was sent is within the limit", () => {
+  let looks = 0;
+  const outlet = {
+    readyState: WebSocket.OPEN,
+    get bufferedAmount() {
+      looks++;
+      return 0;
+    },
+  };
+  const backlog = new Backlog(outlet, OPTIONS, new FakeClock(), assert.fail);
+  for (let n = 0; n < 40; n++) assert(backlog.admits("x".repeat(100)));
+  assert.equal(looks, 9); // every fourth time: 100 characters may take 300 bytes
+});
+
 testPure("admits() gives a client past the limit a tenth of a second to read", () => {
   const bench = new Bench();
   bench.send(1001);

@@ -297,15 +297,15 @@ testPure("a message far over the limit is not read to find its target", () => {
 
 /** Lets so much time pass that a client past the limit has had its moment to read. */
 function lose(board: Switchboard, slow: FakePeer): void {
-  slow.socket.bufferedAmount = 1001;
+  slow.socket.bufferedAmount = 101;
   board.register("other").send({ target_id: "slow", past: "the limit" });
-  slow.socket.bufferedAmount = 2000; // and so nothing was read
+  slow.socket.bufferedAmount = 200; // and so nothing was read
   board.clock.advance(100);
   slow.texts();
 }
 
 testPure("a slow reader is out of the router, and closed with 1013", () => {
-  const board = new Switchboard({ maxBufferedBytes: 1000 });
+  const board = new Switchboard({ maxBufferedBytes: 100 });
   const alice = board.register("alice");
   const slow = board.register("slow");
   lose(board, slow);
@@ -317,7 +317,7 @@ testPure("a slow reader is out of the router, and closed with 1013", () => {
 });
 
 testPure("a slow reader is never sent to again, also not when it has caught up", () => {
-  const board = new Switchboard({ maxBufferedBytes: 1000 });
+  const board = new Switchboard({ maxBufferedBytes: 100 });
   const alice = board.register("alice");
   const slow = board.register("slow", { presence: true });
   lose(board, slow);
@@ -330,11 +330,11 @@ testPure("a slow reader is never sent to again, also not when it has caught up",
 });
 
 testPure("a client far past the limit is out at once, and a broadcast goes to the others", () => {
-  const board = new Switchboard({ maxBufferedBytes: 1000 });
+  const board = new Switchboard({ maxBufferedBytes: 100 });
   const alice = board.register("alice");
   const slow = board.register("slow");
   const bob = board.register("bob");
-  slow.socket.bufferedAmount = 16_001;
+  slow.socket.bufferedAmount = 1601;
   alice.send({ a: 1 });
   assert.deepEqual([slow.texts(), slow.closed], [[], "1013 overloaded"]);
   assert.deepEqual(bob.texts(), ['{"from":"alice","a":1}']);
@@ -344,13 +344,13 @@ testPure("a client far past the limit is out at once, and a broadcast goes to th
 testPure(
   "a client that is dropped while it gets what was kept is out, and the rest reported",
   () => {
-    const board = new Switchboard({ maxBufferedBytes: 1000, mailboxTtlMs: 10_000 });
+    const board = new Switchboard({ maxBufferedBytes: 100, mailboxTtlMs: 10_000 });
     const alice = board.register("alice");
-    alice.send({ target_id: "slow", n: 1 }, { target_id: "slow", n: 2 });
+    for (const n of [1, 2]) alice.send({ target_id: "slow", n, more: "x".repeat(100) });
     const slow = board.connect();
     slow.socket.send = (text) => {
       slow.socket.sent.push(text);
-      if (text.includes('"n":1')) slow.socket.bufferedAmount = 16_001;
+      if (text.includes('"n":1')) slow.socket.bufferedAmount = 1601;
     };
     slow.send(register("slow"));
     assert.equal(slow.closed, "1013 overloaded");
@@ -373,7 +373,7 @@ testPure("checkReading() drops a client that has stopped to read", () => {
 });
 
 testPure("the end of a connection leaves no timer behind", () => {
-  const board = new Switchboard({ maxBufferedBytes: 1000 });
+  const board = new Switchboard({ maxBufferedBytes: 100 });
   const alice = board.register("alice");
   for (
     const [name, end] of [
@@ -382,7 +382,7 @@ testPure("the end of a connection leaves no timer behind", () => {
     ] as const
   ) {
     const slow = board.register(name);
-    slow.socket.bufferedAmount = 1001;
+    slow.socket.bufferedAmount = 101;
     alice.send({ target_id: name });
     assert.equal(board.clock.pending, 1);
     end(slow);
