@@ -3,7 +3,7 @@
 import { Buffer } from "node:buffer";
 import { Backlog, type BacklogOptions, type Outlet } from "./backlog.ts";
 import type { Clock } from "./clock.ts";
-import { readdress, readEnvelope } from "./envelope.ts";
+import { type EnvelopeReader, readMembers } from "./envelope.ts";
 import type { Events, Message } from "./events.ts";
 import { broadcastCost, TokenBucket } from "./limits.ts";
 import {
@@ -42,6 +42,7 @@ export interface Surroundings {
   readonly options: ConnectionOptions;
   readonly registrar: Registrar;
   readonly router: Router;
+  readonly envelopes: EnvelopeReader;
   readonly clock: Clock;
   readonly events: Events;
   /** Null at any time at which messages need not wait. */
@@ -160,12 +161,11 @@ export class Connection implements Link {
   }
 
   #register(text: string): void {
-    const { members } = readEnvelope(text);
-    if (members.type !== "register") {
+    const { envelopes, registrar } = this.#surroundings;
+    if (envelopes.read(text, "").type !== "register") {
       throw new ProtocolError("not_registered", 'The first message must be {"type":"register",…}.');
     }
-    const registration = readRegistration(members);
-    const { registrar } = this.#surroundings;
+    const registration = readRegistration(readMembers(text));
     if (registrar.isImmediate) return void registrar.register(registration, this, false);
     this.#waiting = [];
     this.#registerLater(registration).catch((error) => this.#answerError(error));
@@ -222,20 +222,18 @@ export class Connection implements Link {
   }
 
   #handle(client: Client, text: string): void {
-    const { clock, events, router } = this.#surroundings;
+    const { clock, envelopes, events, router } = this.#surroundings;
     const receivedAtMs = clock.now();
     this.messagesIn++;
     if (!this.#bucket.take(1, receivedAtMs)) return this.#refuseRate(targetOf(text));
-    const envelope = readEnvelope(text);
-    const { members, targetId } = envelope;
-    const isRegister = members.type === "register";
-    const isBroadcast = !isRegister && targetId === "";
-    const isForAll = isBroadcast || (isRegister && members.presence === true); // that one is told of all
+    const { type, targetId, bytes, frame } = envelopes.read(text, client.from);
+    const members = type === "register" ? readMembers(text) : null;
+    const isBroadcast = members === null && targetId === "";
+    const isForAll = isBroadcast || members?.presence === true; // that one is told of all
     if (isForAll && !this.#payForAll(client, receivedAtMs)) return this.#refuseRate();
     this.#refusalsInARow = 0;
-    if (isRegister) return this.#registerAgain(client, members);
-    const message = { text, type: members.type, receivedAtMs };
-    const frame = readdress(envelope, client.from);
+    if (members !== null) return this.#registerAgain(client, members);
+    const message = { type, bytes, receivedAtMs };
     if (isBroadcast) events.broadcast(client, router.broadcast(client, frame), message);
     else this.#send(client, targetId, frame, message);
   }
@@ -371,7 +369,8 @@ function isLargerThan(bytes: number, text: string): boolean {
 function targetOf(text: string): string | undefined {
   if (text.length > MAX_EXPLAINED_CHARS) return undefined;
   try {
-    return readEnvelope(text).targetId || undefined;
+    const { target_id: targetId } = readMembers(text);
+    return typeof targetId === "string" && targetId !== "" ? targetId : undefined;
   } catch {
     return undefined;
   }

@@ -1,36 +1,34 @@
 /** Reads where a frame is to go, and readdresses it without touching any other of its characters. */
 
+import { JsonMembers } from "./json_members.ts";
 import { describe, ProtocolError } from "./protocol.ts";
 
 /** A client's frame: valid JSON, an object. */
 export interface Envelope {
-  /** The frame as it came. */
-  readonly text: string;
-  /** Its members, as JSON.parse gives them. */
-  readonly members: Readonly<Record<string, unknown>>;
+  /** Its `type`; undefined where that is no string. */
+  readonly type: string | undefined;
   /** The client it is for; `""` for all others. */
   readonly targetId: string;
+  /** Its size as it came, in UTF-8. */
+  readonly bytes: number;
+  /**
+   * The frame as its receiver gets it: every top-level `target_id` and `from` cut out, and `from` put in, where the
+   * first of them stood or else in front.
+   */
+  readonly frame: string;
+}
+
+/** The member that {@link EnvelopeReader} puts in: `"from":"<ID>"`. Made once for each client. */
+export function fromMember(clientId: string): string {
+  return `"from":${JSON.stringify(clientId)}`;
 }
 
 /**
- * Reads a frame.
+ * The members of a frame, as JSON.parse gives them.
  *
- * @throws {ProtocolError} `invalid_message` for what is not JSON, not an object, or has a `target_id` that is neither
- * a string nor null
+ * @throws {ProtocolError} `invalid_message` for what is not JSON, or not an object
  */
-export function readEnvelope(text: string): Envelope {
-  const members = parse(text);
-  const targetId = members.target_id ?? "";
-  if (typeof targetId !== "string") {
-    throw new ProtocolError(
-      "invalid_message",
-      `target_id must be a string or null, not ${describe(targetId)}.`,
-    );
-  }
-  return { text, members, targetId };
-}
-
-function parse(text: string): Record<string, unknown> {
+export function readMembers(text: string): Readonly<Record<string, unknown>> {
   let value: unknown;
   try {
     value = JSON.parse(text);
@@ -43,151 +41,82 @@ function parse(text: string): Record<string, unknown> {
   return value as Record<string, unknown>;
 }
 
-/** The member that {@link readdress} puts in: `"from":"<ID>"`. Made once for each client. */
-export function fromMember(clientId: string): string {
-  return `"from":${JSON.stringify(clientId)}`;
+/** Reads frames, one after the other. */
+export class EnvelopeReader {
+  readonly #members: JsonMembers;
+
+  /** @param maxBytes of a frame, in UTF-8 */
+  constructor(maxBytes: number) {
+    this.#members = new JsonMembers(maxBytes);
+  }
+
+  /**
+   * @param from what {@link fromMember} made for the sender
+   * @throws {ProtocolError} `invalid_message` for what is not JSON, not an object, or has a `target_id` that is neither
+   * a string nor null
+   */
+  read(text: string, from: string): Envelope {
+    try {
+      return this.#read(text, from);
+    } catch (error) {
+      if (error instanceof SyntaxError) readMembers(text); // says what is wrong
+      throw error;
+    }
+  }
+
+  #read(text: string, from: string): Envelope {
+    const members = this.#members;
+    let type: string | undefined;
+    let target: unknown;
+    let frame = "";
+    let copied = 0; // how far `text` is in `frame`, or was left out
+    let put = false;
+    for (let isThere = members.first(text); isThere; isThere = members.next()) {
+      const name = nameOf(text, members);
+      if (name === "type") type = stringOf(text, members);
+      if (name === "target_id") target = valueOf(text, members);
+      else if (name !== "from") continue;
+      // With all but the first one goes the comma before it.
+      frame += put
+        ? text.slice(copied, members.comma)
+        : text.slice(copied, members.nameStart) + from;
+      put = true;
+      copied = members.valueEnd;
+    }
+    frame = put ? frame + text.slice(copied) : prepend(text, from);
+    return { type, targetId: readTarget(target), bytes: members.bytes, frame };
+  }
 }
 
-/**
- * The frame as its receiver gets it: every top-level `target_id` and `from` cut out, and `from` put in, where the
- * first of them stood or else in front.
- *
- * @param from what {@link fromMember} made for the sender
- */
-export function readdress({ text, members }: Envelope, from: string): string {
-  if (!Object.hasOwn(members, "target_id") && !Object.hasOwn(members, "from")) {
-    return prepend(text, from);
-  }
-  let result = "";
-  let copied = 0; // how far `text` is in `result`, or was left out
-  let put = false;
-  for (let member = firstMember(text); member; member = nextMember(text, member)) {
-    if (member.name !== "target_id" && member.name !== "from") continue;
-    if (put) {
-      result += text.slice(copied, member.comma); // the comma before it goes with it
-    } else {
-      result += text.slice(copied, member.start) + from;
-      put = true;
-    }
-    copied = member.end;
-  }
-  return result + text.slice(copied);
+function nameOf(text: string, { nameStart, nameEnd }: JsonMembers): string {
+  return unescaped(text.slice(nameStart + 1, nameEnd - 1));
+}
+
+/** The member's value, where that is a string. */
+function stringOf(text: string, { valueStart, valueEnd }: JsonMembers): string | undefined {
+  if (text[valueStart] !== '"') return undefined;
+  return unescaped(text.slice(valueStart + 1, valueEnd - 1));
+}
+
+function valueOf(text: string, members: JsonMembers): unknown {
+  const { valueStart, valueEnd } = members;
+  return stringOf(text, members) ?? JSON.parse(text.slice(valueStart, valueEnd));
+}
+
+function unescaped(inside: string): string {
+  return inside.includes("\\") ? JSON.parse(`"${inside}"`) : inside;
+}
+
+function readTarget(target: unknown): string {
+  if (typeof target === "string") return target;
+  if (target === undefined || target === null) return "";
+  const message = `target_id must be a string or null, not ${describe(target)}.`;
+  throw new ProtocolError("invalid_message", message);
 }
 
 function prepend(text: string, from: string): string {
   const inside = text.indexOf("{") + 1;
-  const isEmpty = text.charCodeAt(skipSpace(text, inside)) === CLOSING_BRACE;
-  return text.slice(0, inside) + from + (isEmpty ? "" : ",") + text.slice(inside);
-}
-
-// What follows finds its way through text that JSON.parse has accepted, and so needs to check nothing. It moves from
-// one string or bracket to the next; over the characters of a string it goes with indexOf, which is a native search.
-
-const QUOTE = 0x22;
-const COMMA = 0x2c;
-const OPENING_BRACKET = 0x5b;
-const BACKSLASH = 0x5c;
-const CLOSING_BRACKET = 0x5d;
-const OPENING_BRACE = 0x7b;
-const CLOSING_BRACE = 0x7d;
-
-/** Where a member of the top-level object stands in the text. */
-interface Member {
-  readonly name: string;
-  /** Index of the comma before it; of the opening brace for the first one. */
-  readonly comma: number;
-  /** Index of the quote that opens its name. */
-  readonly start: number;
-  /** Index after its value. */
-  readonly end: number;
-}
-
-function firstMember(text: string): Member | null {
-  const brace = text.indexOf("{");
-  const start = skipSpace(text, brace + 1);
-  return text.charCodeAt(start) === QUOTE ? readMember(text, brace, start) : null;
-}
-
-function nextMember(text: string, member: Member): Member | null {
-  const comma = skipSpace(text, member.end);
-  if (text.charCodeAt(comma) !== COMMA) return null;
-  return readMember(text, comma, skipSpace(text, comma + 1));
-}
-
-function readMember(text: string, comma: number, start: number): Member {
-  const nameEnd = endOfString(text, start);
-  const name = text.slice(start + 1, nameEnd - 1);
-  const colon = skipSpace(text, nameEnd);
-  return {
-    name: name.includes("\\") ? JSON.parse(`"${name}"`) : name,
-    comma,
-    start,
-    end: endOfValue(text, skipSpace(text, colon + 1)),
-  };
-}
-
-function endOfValue(text: string, start: number): number {
-  switch (text.charCodeAt(start)) {
-    case QUOTE:
-      return endOfString(text, start);
-    case OPENING_BRACE:
-    case OPENING_BRACKET:
-      return endOfContainer(text, start);
-    default:
-      return endOfScalar(text, start);
-  }
-}
-
-function endOfString(text: string, openingQuote: number): number {
-  let quote = openingQuote;
-  do quote = text.indexOf('"', quote + 1); while (isEscaped(text, quote));
-  return quote + 1;
-}
-
-function isEscaped(text: string, at: number): boolean {
-  let start = at;
-  while (text.charCodeAt(start - 1) === BACKSLASH) start--;
-  return (at - start) % 2 === 1;
-}
-
-function endOfContainer(text: string, start: number): number {
-  let depth = 0;
-  let at = start;
-  do {
-    switch (text.charCodeAt(at)) {
-      case QUOTE:
-        at = endOfString(text, at);
-        continue;
-      case OPENING_BRACE:
-      case OPENING_BRACKET:
-        depth++;
-        break;
-      case CLOSING_BRACE:
-      case CLOSING_BRACKET:
-        depth--;
-    }
-    at++;
-  } while (depth > 0);
-  return at;
-}
-
-function endOfScalar(text: string, start: number): number {
-  let at = start;
-  while (!isSpace(text.charCodeAt(at)) && !isDelimiter(text.charCodeAt(at))) at++;
-  return at;
-}
-
-function isDelimiter(code: number): boolean {
-  return code === COMMA || code === CLOSING_BRACE;
-}
-
-function skipSpace(text: string, start: number): number {
-  let at = start;
-  while (isSpace(text.charCodeAt(at))) at++;
-  return at;
-}
-
-/** JSON's four white-space characters (RFC 8259 section 2); beyond the text, charCodeAt gives NaN. */
-function isSpace(code: number): boolean {
-  return code === 0x20 || code === 0x0a || code === 0x0d || code === 0x09;
+  const rest = text.slice(inside);
+  const comma = /^[ \t\n\r]*\}/.test(rest) ? "" : ",";
+  return text.slice(0, inside) + from + comma + rest;
 }

@@ -14,11 +14,12 @@ export interface ClientInfo {
 /** Who an event is about: a client, or a connection that has not registered. */
 export type Subject = ClientInfo | { readonly address: string };
 
-/** A frame that was forwarded or kept. Its text is for counting, never for writing down. */
+/** A frame that was forwarded or kept. */
 export interface Message {
-  readonly text: string;
-  /** Its `type` as the sender gave it: any JSON value. */
-  readonly type: unknown;
+  /** Its `type`; undefined where that is no string. */
+  readonly type: string | undefined;
+  /** Its size as it came, in UTF-8. */
+  readonly bytes: number;
   /** When it came in, in milliseconds of the server's clock. */
   readonly receivedAtMs: number;
 }

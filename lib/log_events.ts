@@ -1,6 +1,5 @@
 /** Turns what happens into log lines: the one place that knows their wording. */
 
-import { Buffer } from "node:buffer";
 import type { ClientInfo, Events, Message, Subject } from "./events.ts";
 import type { Fields, Level, Log } from "./log.ts";
 import type { CloseReason } from "./protocol.ts";
@@ -55,7 +54,7 @@ export function logEvents(log: Log): Events {
       log.write("info", `📢 Message broadcast to ${recipients} clients: ${type}`, () => ({
         ...clientFields(from),
         type,
-        bytes: Buffer.byteLength(message.text),
+        bytes: message.bytes,
       }));
     },
     failed(code, subject) {
@@ -101,7 +100,7 @@ function writeMessage(
     ...clientFields(from),
     target_id: targetId,
     type,
-    bytes: Buffer.byteLength(message.text),
+    bytes: message.bytes,
   }));
 }
 
@@ -122,6 +121,6 @@ function messageOf(error: unknown): string {
 }
 
 function typeName({ type }: Message): string {
-  if (typeof type !== "string") return "unknown";
+  if (type === undefined) return "unknown";
   return type.length <= MAX_TYPE_CHARS ? type : `${type.slice(0, MAX_TYPE_CHARS).toWellFormed()}…`;
 }

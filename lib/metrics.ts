@@ -1,6 +1,5 @@
 /** Counts what happens. Every message passes here, so all that is done is to add up. */
 
-import { Buffer } from "node:buffer";
 import type { Clock } from "./clock.ts";
 import type { ClientInfo, Events, Message } from "./events.ts";
 import { Histogram } from "./histogram.ts";
@@ -101,15 +100,15 @@ export class Metrics implements Events {
 
   kept(_from: ClientInfo, _targetId: string, message: Message): void {
     this.#direct++;
-    this.messageBytes.observe(Buffer.byteLength(message.text));
+    this.messageBytes.observe(message.bytes);
   }
 
   keptDelivered(): void {
     this.#deliveries++;
   }
 
-  #observe({ text, receivedAtMs }: Message): void {
-    this.messageBytes.observe(Buffer.byteLength(text));
+  #observe({ bytes, receivedAtMs }: Message): void {
+    this.messageBytes.observe(bytes);
     this.relaySeconds.observe((this.#clock.now() - receivedAtMs) / 1000);
   }
 

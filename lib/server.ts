@@ -5,6 +5,7 @@ import type { Authenticator } from "./auth.ts";
 import { type Clock, Deadlines } from "./clock.ts";
 import { Cluster } from "./cluster/cluster.ts";
 import { Connection, type Surroundings } from "./connection.ts";
+import { EnvelopeReader } from "./envelope.ts";
 import type { Events } from "./events.ts";
 import { bearerToken, checkHandshake, type Refusal, refuse, wantsWebSocket } from "./handshake.ts";
 import { iceServers } from "./ice.ts";
@@ -76,6 +77,7 @@ export class Server {
         this.#cluster,
       ),
       router: this.#router,
+      envelopes: new EnvelopeReader(options.maxMessageSizeBytes),
       clock,
       events,
       onRegistered: (connection) => this.#unregistered.delete(connection),

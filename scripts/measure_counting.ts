@@ -5,6 +5,7 @@
 
 import { systemClock } from "../lib/clock.ts";
 import { Connection, type Socket } from "../lib/connection.ts";
+import { EnvelopeReader } from "../lib/envelope.ts";
 import { type Events, tellBoth } from "../lib/events.ts";
 import { logEvents } from "../lib/log_events.ts";
 import { Metrics } from "../lib/metrics.ts";
@@ -33,6 +34,7 @@ function connect(receivers: number, events: Events): Connection {
   const registrar = new Registrar(router, null, null);
   const surroundings = {
     ...{ options: OPTIONS, registrar, router, clock: systemClock, events },
+    envelopes: new EnvelopeReader(OPTIONS.maxMessageSizeBytes),
     onRegistered() {},
   };
   const register = (clientId: string) => {

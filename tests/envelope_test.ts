@@ -1,17 +1,20 @@
 /** Frames are read and readdressed as the protocol says, and not one other character of them changes. */
 
 import assert from "node:assert/strict";
+import { Buffer } from "node:buffer";
 import fc from "fast-check";
-import { fromMember, readdress, readEnvelope } from "../lib/envelope.ts";
+import { type Envelope, EnvelopeReader, fromMember } from "../lib/envelope.ts";
 import { ProtocolError } from "../lib/protocol.ts";
-import { jsonText, mutated, objectText, rendered } from "./helpers/arbitraries.ts";
+import { jsonText, mutated, objectText, rendered, scalarText } from "./helpers/arbitraries.ts";
 import { readMembers } from "./helpers/json.ts";
 import { testPure } from "./helpers/pure.ts";
 
 const FROM_ALICE = fromMember("alice");
 
-function readdressed(text: string): string {
-  return readdress(readEnvelope(text), FROM_ALICE);
+const reader = new EnvelopeReader(1024 * 1024);
+
+function read(text: string): Envelope {
+  return reader.read(text, FROM_ALICE);
 }
 
 function isInvalid(error: unknown): boolean {
@@ -72,17 +75,17 @@ const EXAMPLES: readonly (readonly [what: string, sent: string, got: string])[] 
 ];
 
 for (const [what, sent, got] of EXAMPLES) {
-  testPure(`readdress() keeps or cuts as it should: ${what}`, () => {
-    assert.equal(readdressed(sent), got);
+  testPure(`read() keeps or cuts as it should: ${what}`, () => {
+    assert.equal(read(sent).frame, got);
   });
 }
 
-testPure("readdress() puts exactly one from, and keeps every other member's text and order", () => {
+testPure("read() puts exactly one from, and keeps every other member's text and order", () => {
   fc.assert(
     fc.property(objectText, fc.string({ minLength: 1 }), (text, sender) => {
-      const envelope = tryRead(text);
+      const envelope = tryRead(text, fromMember(sender));
       fc.pre(envelope !== null);
-      const members = readMembers(readdress(envelope, fromMember(sender))) ?? [];
+      const members = readMembers(envelope.frame) ?? [];
       const from = members.filter(({ name }) => name === "from");
       assert.deepEqual(from.map(({ valueText }) => JSON.parse(valueText)), [sender]);
       assert.deepEqual(otherTexts(members), otherTexts(readMembers(text) ?? []));
@@ -91,24 +94,23 @@ testPure("readdress() puts exactly one from, and keeps every other member's text
   );
 });
 
-testPure("readdress() adds and takes away nothing between members", () => {
+testPure("read() adds and takes away nothing between members", () => {
   fc.assert(
     fc.property(objectText, (text) => {
       const envelope = tryRead(text);
       fc.pre(envelope !== null);
-      const result = readdress(envelope, FROM_ALICE);
       const isAddressed = (readMembers(text) ?? []).some(isAddress);
       if (isAddressed) return;
-      const without = result.replace(/"from":"alice",?/, "");
+      const without = envelope.frame.replace(/"from":"alice",?/, "");
       assert.equal(without, text);
     }),
     { numRuns: 3_000 },
   );
 });
 
-function tryRead(text: string) {
+function tryRead(text: string, from = FROM_ALICE) {
   try {
-    return readEnvelope(text);
+    return reader.read(text, from);
   } catch (error) {
     assert(isInvalid(error));
     return null;
@@ -124,35 +126,53 @@ function otherTexts(members: readonly { readonly name: string; readonly text: st
 }
 
 testPure(
-  "readEnvelope() takes as target what JSON.parse gives, and refuses it where it is no string",
+  "read() takes as target what JSON.parse gives, and refuses it where it is no string",
   () => {
     fc.assert(
       fc.property(objectText, (text) => {
         const expected = JSON.parse(text).target_id ?? "";
-        if (typeof expected === "string") assert.equal(readEnvelope(text).targetId, expected);
-        else assert.throws(() => readEnvelope(text), isInvalid);
+        if (typeof expected === "string") assert.equal(read(text).targetId, expected);
+        else assert.throws(() => read(text), isInvalid);
       }),
       { numRuns: 5_000 },
     );
   },
 );
 
-testPure("readEnvelope() finds the last target_id, however it is escaped", () => {
+testPure("read() finds the last target_id, however it is escaped", () => {
   fc.assert(
     fc.property(rendered("target_id"), rendered("target_id"), (first, last) => {
-      assert.equal(readEnvelope(`{${first}:17,"a":1,${last}:"bob"}`).targetId, "bob");
+      assert.equal(read(`{${first}:17,"a":1,${last}:"bob"}`).targetId, "bob");
     }),
   );
 });
 
-testPure("readEnvelope() takes a target_id that is null or empty as a broadcast", () => {
+testPure("read() takes a target_id that is null or empty as a broadcast", () => {
   for (const text of ["{}", '{"target_id":null}', '{"target_id":""}', '{"a":{"target_id":"b"}}']) {
-    assert.equal(readEnvelope(text).targetId, "");
+    assert.equal(read(text).targetId, "");
+  }
+});
+
+testPure("read() takes as type what JSON.parse gives, where it is a string", () => {
+  const member = fc.tuple(rendered("type"), scalarText).map((parts) => parts.join(":"));
+  fc.assert(
+    fc.property(fc.array(member, { maxLength: 3 }), (members) => {
+      const text = `{${members.join()}}`;
+      const { type } = JSON.parse(text);
+      assert.equal(read(text).type, typeof type === "string" ? type : undefined);
+    }),
+    { numRuns: 2_000 },
+  );
+});
+
+testPure("read() tells the size in UTF-8", () => {
+  for (const text of ['{"a":"a"}', '{"a":"é"}', '{"a":"→"}', '{"a":"🙂"}']) {
+    assert.equal(read(text).bytes, Buffer.byteLength(text));
   }
 });
 
 testPure(
-  "readEnvelope() refuses exactly what JSON.parse refuses, and what is not an object",
+  "read() refuses exactly what JSON.parse refuses, and what is not an object",
   () => {
     fc.assert(
       fc.property(fc.oneof(jsonText, mutated(objectText)), (text) => {
@@ -163,15 +183,31 @@ testPure(
   },
 );
 
-testPure("readdress() makes valid JSON of whatever readEnvelope() has let through", () => {
+testPure("read() makes valid JSON of whatever it has let through", () => {
   fc.assert(
     fc.property(mutated(objectText), (text) => {
       const envelope = tryRead(text);
       fc.pre(envelope !== null);
-      assert.equal(JSON.parse(readdress(envelope, FROM_ALICE)).from, "alice");
+      assert.equal(JSON.parse(envelope.frame).from, "alice");
     }),
     { numRuns: 5_000 },
   );
+});
+
+testPure("read() judges as JSON.parse does every character in every place", () => {
+  const text =
+    ' {"a" :[-10.5e+7,{"b":"c\\n\\u00e9\\\\"} ],"d":{"e":[]}, "target_id":null,"f":true}';
+  const characters = Array.from({ length: 0x102 }, (_, code) => String.fromCharCode(code));
+  for (const character of [...characters, "", "\u2028", "\ufeff", "\ud83d", "🙂"]) {
+    for (let at = 0; at <= text.length; at++) {
+      for (const replaced of [0, 1, 2]) {
+        const changed = text.slice(0, at) + character + text.slice(at + replaced);
+        const envelope = tryRead(changed);
+        assert.equal(envelope !== null, isAcceptable(changed), changed);
+        if (envelope !== null) assert.equal(JSON.parse(envelope.frame).from, "alice");
+      }
+    }
+  }
 });
 
 function isAcceptable(text: string): boolean {
@@ -202,7 +238,7 @@ function accepts(read: (text: string) => unknown, text: string): boolean {
   }
 }
 
-testPure("readEnvelope() says what was wrong, whatever it was", () => {
+testPure("read() says what was wrong, whatever it was", () => {
   const nested = `${"[".repeat(30_000)}${"]".repeat(30_000)}`;
   for (
     const [text, message] of [
@@ -220,15 +256,15 @@ testPure("readEnvelope() says what was wrong, whatever it was", () => {
       [nested, /^A message is an object, not an array\.$/],
     ] as const
   ) {
-    assert.throws(() => readEnvelope(text), { code: "invalid_message", message });
+    assert.throws(() => read(text), { code: "invalid_message", message });
   }
 });
 
-testPure("readdress() goes through deep and long values without a call for each level", () => {
+testPure("read() goes through deep and long values without a call for each level", () => {
   const nested = `${'{"a":['.repeat(20_000)}${"]}".repeat(20_000)}`;
   const escapes = `"${'\\"\\\\'.repeat(20_000)}"`;
   assert.equal(
-    readdressed(`{"a":${nested},"b":${escapes},"target_id":"bob"}`),
+    read(`{"a":${nested},"b":${escapes},"target_id":"bob"}`).frame,
     `{"a":${nested},"b":${escapes},"from":"alice"}`,
   );
 });

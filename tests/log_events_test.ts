@@ -10,8 +10,8 @@ const sender: ClientInfo = { id: "sender_001", roomName: "", address: "192.0.2.1
 const inLobby: ClientInfo = { id: "sender_001", roomName: "lobby", address: "2001:db8::1" };
 const stranger = { address: "192.0.2.9" };
 
-function message(type: unknown, text = '{"type":"offer","sdp":"secret é"}'): Message {
-  return { text, type, receivedAtMs: 0 };
+function message(type: string | undefined): Message {
+  return { type, bytes: 34, receivedAtMs: 0 };
 }
 
 /** The lines that are written while `happen` is told events. */
@@ -109,13 +109,11 @@ testPure("the default room has no name in JSON", () => {
   assert.deepEqual(Object.keys(line ?? {}), ["level", "msg", "client_id", "address"]);
 });
 
-for (const type of [undefined, null, 5, true, ["offer"], { offer: 1 }]) {
-  testPure(`a message of type ${JSON.stringify(type)} is logged as unknown`, () => {
-    assert.deepEqual(textOf((events) => events.sent(sender, "bob", message(type))), [
-      "INFO - 📤 Message sent to bob: unknown",
-    ]);
-  });
-}
+testPure("a message without a type is logged as unknown", () => {
+  assert.deepEqual(textOf((events) => events.sent(sender, "bob", message(undefined))), [
+    "INFO - 📤 Message sent to bob: unknown",
+  ]);
+});
 
 testPure("a long type is cut, and never in the middle of a character", () => {
   const type = `${"x".repeat(63)}😀${"y".repeat(1000)}`;
@@ -137,18 +135,6 @@ testPure("neither ID nor type can forge a line or be taken for a template", () =
   ]);
   const [json] = jsonOf((events) => events.sent(client, hostile, message(hostile)));
   assert.deepEqual([json?.client_id, json?.target_id, json?.type], [hostile, hostile, hostile]);
-});
-
-testPure("a payload is never logged", () => {
-  for (const format of ["text", "json"] as const) {
-    const lines = linesOf("debug", format, (events) => {
-      events.sent(sender, "bob", message("offer"));
-      events.kept(sender, "bob", message("offer"));
-      events.broadcast(sender, 3, message("offer"));
-    });
-    assert.equal(lines.length, 3);
-    for (const line of lines) assert.doesNotMatch(line, /secret|sdp/);
-  }
 });
 
 testPure("a mistake is logged in one line, with its stack", () => {

@@ -9,19 +9,19 @@ import { testPure } from "./helpers/pure.ts";
 
 const ALICE = { id: "alice", roomName: "", address: "192.0.2.1" };
 
-function message(text: string, receivedAtMs = 0): Message {
-  return { text, type: "offer", receivedAtMs };
+function message(bytes: number, receivedAtMs = 0): Message {
+  return { type: "offer", bytes, receivedAtMs };
 }
 
 function sum(counts: Iterable<number>): number {
   return [...counts].reduce((total, count) => total + count, 0);
 }
 
-testPure("Metrics count a direct message once, with its size in UTF-8 and its time", () => {
+testPure("Metrics count a direct message once, with its size and its time", () => {
   const clock = new FakeClock();
   const metrics = new Metrics(clock);
   clock.advance(3);
-  metrics.sent(ALICE, "bob", message("é→", 1));
+  metrics.sent(ALICE, "bob", message(5, 1));
   assert.equal(metrics.direct, 1);
   assert.equal(metrics.deliveries, 1);
   assert.equal(metrics.broadcasts, 0);
@@ -31,8 +31,8 @@ testPure("Metrics count a direct message once, with its size in UTF-8 and its ti
 
 testPure("Metrics count a broadcast once, and a delivery for each recipient", () => {
   const metrics = new Metrics(new FakeClock());
-  metrics.broadcast(ALICE, 3, message("{}"));
-  metrics.broadcast(ALICE, 0, message("{}"));
+  metrics.broadcast(ALICE, 3, message(2));
+  metrics.broadcast(ALICE, 0, message(2));
   assert.equal(metrics.broadcasts, 2);
   assert.equal(metrics.deliveries, 3);
   assert.equal(metrics.direct, 0);
@@ -42,7 +42,7 @@ testPure("Metrics count a broadcast once, and a delivery for each recipient", ()
 
 testPure("Metrics count a kept message as delivered when it is, and never as relayed", () => {
   const metrics = new Metrics(new FakeClock());
-  metrics.kept(ALICE, "bob", message("{}"));
+  metrics.kept(ALICE, "bob", message(2));
   assert.equal(metrics.direct, 1);
   assert.equal(metrics.deliveries, 0);
   metrics.keptDelivered();

@@ -69,7 +69,12 @@ const numberText = fc.oneof(
   fc.double({ noNaN: true, noDefaultInfinity: true }).map((number) => JSON.stringify(number)),
 );
 
-const scalarText = fc.oneof(stringText, numberText, fc.constantFrom("true", "false", "null"));
+/** A JSON value that is neither an array nor an object. */
+export const scalarText = fc.oneof(
+  stringText,
+  numberText,
+  fc.constantFrom("true", "false", "null"),
+);
 
 const nameText = fc.oneof(
   { weight: 2, arbitrary: rendered("target_id") },

@@ -2,6 +2,7 @@
 
 import type { Authenticator } from "../../lib/auth.ts";
 import { Connection, type ConnectionOptions, type Socket } from "../../lib/connection.ts";
+import { EnvelopeReader } from "../../lib/envelope.ts";
 import type { Events } from "../../lib/events.ts";
 import { Registrar } from "../../lib/registrar.ts";
 import { Router, type RouterOptions } from "../../lib/router.ts";
@@ -90,6 +91,7 @@ export class Switchboard {
       options: all,
       registrar: new Registrar(this.router, authenticator, null),
       router: this.router,
+      envelopes: new EnvelopeReader(all.maxMessageSizeBytes),
       clock: this.clock,
       events: this.events as Events,
       onRegistered: (connection) => this.registered.push(connection),
