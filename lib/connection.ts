@@ -46,7 +46,7 @@ export interface Surroundings {
   readonly clock: Clock;
   readonly events: Events;
   /** Null at any time at which messages need not wait. */
-  pause?(): Promise<void> | null;
+  pause?(nowMs: number): Promise<void> | null;
   /** A connection has registered. */
   onRegistered(connection: Connection): void;
 }
@@ -143,10 +143,11 @@ export class Connection implements Link {
       const message = `A message may have ${maxMessageSizeBytes} bytes at the most.`;
       return this.reject("message_too_large", message, targetOf(data));
     }
-    this.#heedPause();
+    const receivedAtMs = this.#surroundings.clock.now();
+    this.#heedPause(receivedAtMs);
     if (this.#waiting !== null) this.#wait(this.#waiting, data);
     else if (this.#client === null) this.#register(data);
-    else this.#handle(this.#client, data);
+    else this.#handle(this.#client, data, receivedAtMs);
   }
 
   #answerError(error: unknown): void {
@@ -204,8 +205,8 @@ export class Connection implements Link {
   }
 
   /** Where this node may have lost its clients' IDs, their messages wait until it knows. */
-  #heedPause(): void {
-    const pause = this.#surroundings.pause?.() ?? null;
+  #heedPause(nowMs: number): void {
+    const pause = this.#surroundings.pause?.(nowMs) ?? null;
     if (pause === null || this.#waiting !== null) return;
     this.#waiting = [];
     pause.then(() => this.#catchUp());
@@ -221,9 +222,8 @@ export class Connection implements Link {
     this.#surroundings.registrar.registerAgain(client, readRegistration(members));
   }
 
-  #handle(client: Client, text: string): void {
-    const { clock, envelopes, events, router } = this.#surroundings;
-    const receivedAtMs = clock.now();
+  #handle(client: Client, text: string, receivedAtMs: number): void {
+    const { envelopes, events, router } = this.#surroundings;
     this.messagesIn++;
     if (!this.#bucket.take(1, receivedAtMs)) return this.#refuseRate(targetOf(text));
     const { type, targetId, bytes, frame } = envelopes.read(text, client.from);

@@ -72,10 +72,9 @@ export class EnvelopeReader {
     let copied = 0; // how far `text` is in `frame`, or was left out
     let put = false;
     for (let isThere = members.first(text); isThere; isThere = members.next()) {
-      const name = nameOf(text, members);
-      if (name === "type") type = stringOf(text, members);
-      if (name === "target_id") target = valueOf(text, members);
-      else if (name !== "from") continue;
+      if (members.isNamed("type")) type = stringOf(text, members);
+      if (members.isNamed("target_id")) target = valueOf(text, members);
+      else if (!members.isNamed("from")) continue;
       // With all but the first one goes the comma before it.
       frame += put
         ? text.slice(copied, members.comma)
@@ -88,23 +87,16 @@ export class EnvelopeReader {
   }
 }
 
-function nameOf(text: string, { nameStart, nameEnd }: JsonMembers): string {
-  return unescaped(text.slice(nameStart + 1, nameEnd - 1));
-}
-
 /** The member's value, where that is a string. */
 function stringOf(text: string, { valueStart, valueEnd }: JsonMembers): string | undefined {
   if (text[valueStart] !== '"') return undefined;
-  return unescaped(text.slice(valueStart + 1, valueEnd - 1));
+  const inside = text.slice(valueStart + 1, valueEnd - 1);
+  return inside.includes("\\") ? JSON.parse(`"${inside}"`) : inside;
 }
 
 function valueOf(text: string, members: JsonMembers): unknown {
   const { valueStart, valueEnd } = members;
   return stringOf(text, members) ?? JSON.parse(text.slice(valueStart, valueEnd));
-}
-
-function unescaped(inside: string): string {
-  return inside.includes("\\") ? JSON.parse(`"${inside}"`) : inside;
 }
 
 function readTarget(target: unknown): string {

@@ -33,6 +33,7 @@ function tableOf(has: (byte: number) => boolean): Uint8Array {
 const NOT_JSON = new SyntaxError("not a JSON object");
 
 const ENCODER = new TextEncoder();
+const DECODER = new TextDecoder();
 
 export class JsonMembers {
   #text = "";
@@ -40,7 +41,11 @@ export class JsonMembers {
   readonly #bytes: Uint8Array<ArrayBuffer>;
   readonly #view: DataView<ArrayBuffer>;
   #length = 0;
-  /** After the value of the member. */
+  /** Within the quotes of the member's name. */
+  #nameFrom = 0;
+  #nameTo = 0;
+  #isNameEscaped = false;
+  /** After its value. */
   #end = 0;
   /** Closing brackets of what is open within a value, the innermost last. */
   readonly #closers: number[] = [];
@@ -51,8 +56,6 @@ export class JsonMembers {
   comma = 0;
   /** Of the quote that opens its name. */
   nameStart = 0;
-  /** After the quote that closes its name. */
-  nameEnd = 0;
   valueStart = 0;
   valueEnd = 0;
 
@@ -101,11 +104,33 @@ export class JsonMembers {
     const nameEnd = this.#endOfString(start);
     const valueStart = this.#afterColon(nameEnd);
     this.#end = this.#endOfValue(valueStart);
+    this.#nameFrom = start + 1;
+    this.#nameTo = nameEnd - 1;
+    this.#isNameEscaped = this.#hasBackslash(this.#nameFrom, this.#nameTo);
     this.nameStart = this.#toIndex(start);
-    this.nameEnd = this.#toIndex(nameEnd);
     this.valueStart = this.#toIndex(valueStart);
     this.valueEnd = this.#toIndex(this.#end);
     return true;
+  }
+
+  /** Whether the member has this name of ASCII letters, however it is written. */
+  isNamed(name: string): boolean {
+    if (this.#isNameEscaped) return this.#name() === name;
+    const start = this.#nameFrom;
+    if (this.#nameTo - start !== name.length) return false;
+    for (let index = 0; index < name.length; index++) {
+      if (this.#bytes[start + index] !== name.charCodeAt(index)) return false;
+    }
+    return true;
+  }
+
+  #name(): string {
+    return JSON.parse(DECODER.decode(this.#bytes.subarray(this.#nameFrom - 1, this.#nameTo + 1)));
+  }
+
+  #hasBackslash(start: number, end: number): boolean {
+    for (let at = start; at < end; at++) if (this.#bytes[at] === BACKSLASH) return true;
+    return false;
   }
 
   #finish(brace: number): false {

@@ -69,7 +69,7 @@ export class Server {
     this.#router.otherNodes = this.#cluster;
     this.#surroundings = {
       options,
-      pause: () => this.#cluster?.thaw ?? null,
+      pause: (nowMs) => this.#cluster?.thawAt(nowMs) ?? null,
       registrar: new Registrar(
         this.#router,
         authenticator,

@@ -83,9 +83,9 @@ export class Cluster implements OtherNodes {
     return !this.#node.isReady;
   }
 
-  /** See {@link Node.thaw}. */
-  get thaw(): Promise<void> | null {
-    return this.#node.thaw;
+  /** See {@link Node.thawAt}. */
+  thawAt(nowMs: number): Promise<void> | null {
+    return this.#node.thawAt(nowMs);
   }
 
   /** How many messages of this node's clients wait for somebody. */
@@ -171,7 +171,7 @@ export class Cluster implements OtherNodes {
 
   /** After a freeze, what came meanwhile is for clients whose IDs may be lost: it waits, and keeps its order. */
   #whenSure(action: () => void): void {
-    const thaw = this.#node.thaw;
+    const thaw = this.#node.thawAt(this.#clock.now());
     if (thaw === null) action();
     else thaw.then(() => this.#guard(action));
   }

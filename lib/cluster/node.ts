@@ -113,8 +113,8 @@ export class Node {
    * Null while all is well. After a time in which this node was frozen, and may have lost its clients' IDs: resolves
    * once it knows better.
    */
-  get thaw(): Promise<void> | null {
-    if (this.#thaw === null && this.#clock.now() > this.#sureUntilMs) this.#freeze();
+  thawAt(nowMs: number): Promise<void> | null {
+    if (this.#thaw === null && nowMs > this.#sureUntilMs) this.#freeze();
     return this.#thaw?.promise ?? null;
   }
 
