@@ -7,14 +7,14 @@ import { bareDeno, chooseContenders, type Contender } from "../scripts/bench/con
 import { readCpuList } from "../scripts/bench/machine.ts";
 import { addressed, candidate, offer } from "../scripts/bench/messages.ts";
 import { Inspector, NumberedFrame, NUMBERS_PER_SENDER } from "../scripts/bench/numbered.ts";
-import { Progress } from "../scripts/bench/progress.ts";
 import { scenarioLines, show, table } from "../scripts/bench/report.ts";
 import { summarize } from "../scripts/bench/results.ts";
-import { type Bench, runIdle, runInTurns } from "../scripts/bench/run.ts";
+import { runIdle, runInTurns } from "../scripts/bench/run.ts";
 import { measureScale } from "../scripts/bench/scale.ts";
 import { spread } from "../scripts/bench/statistics.ts";
-import { isMissing } from "./helpers/tools.ts";
 import { fromSource } from "./helpers/program.ts";
+import { QuietBench } from "./helpers/quiet_bench.ts";
+import { isMissing } from "./helpers/tools.ts";
 
 const ignore = isMissing(Deno.build.os === "linux", "Linux: the benchmark reads /proc");
 
@@ -51,26 +51,6 @@ Deno.test({ name: "every member of a room learns of all others", ignore }, async
 
 function contendersOf(levels: readonly string[]): Promise<Contender[]> {
   return chooseContenders({ main: [MAIN], levels, with: [], relays: [] }, assert.fail);
-}
-
-/** A bench that prints nothing, and leaves nothing behind. */
-class QuietBench implements Bench, AsyncDisposable {
-  readonly cores = null;
-  readonly progress = new Progress({ writeSync: ({ length }) => length, isTerminal: () => false });
-
-  private constructor(readonly logs: string, readonly signal: AbortSignal) {}
-
-  static async create(signal = new AbortController().signal): Promise<QuietBench> {
-    return new QuietBench(await Deno.makeTempDir(), signal);
-  }
-
-  logOf(contender: string): Promise<string> {
-    return Deno.readTextFile(`${this.logs}/${contender}.log`);
-  }
-
-  [Symbol.asyncDispose](): Promise<void> {
-    return Deno.remove(this.logs, { recursive: true });
-  }
 }
 
 Deno.test("messages have the size that the report says", () => {
@@ -137,6 +117,20 @@ Deno.test("summarize() takes ratios within a turn", () => {
   const run = { name: "candidate", what: "", samples, metrics: [summarize("x", metric, samples)] };
   assert.match(scenarioLines(run), /other +10\.0 \(7\.5–15\.0\) +0\.50 \(0\.38–0\.75\)/);
   assert.match(table(run.metrics), /^\| other \| 10\.0 \(0\.50\) \|$/m);
+  assert.match(table(run.metrics), /^\| bare Deno \| 20\.0 \|$/m);
+});
+
+Deno.test("summarize() leaves out who does not have the metric, and compares with whom it is told to", () => {
+  const samples = new Map([
+    ["alone", [{ node: 10 }, { node: 20 }]],
+    ["cluster", [{ node: 30, redis: 5 }, { node: 20, redis: 5 }]],
+  ]);
+  const resultsOf = (name: string) =>
+    summarize("candidate", { name, unit: "µs", label: "" }, samples, "alone").results;
+  assert.deepEqual(resultsOf("node").map(({ ratio }) => ratio?.median), [undefined, 2]);
+  assert.deepEqual(resultsOf("redis").map(({ contender, ratio }) => [contender, ratio]), [
+    ["cluster", null],
+  ]);
 });
 
 Deno.test("drawChart() places points by their values, and escapes names", () => {

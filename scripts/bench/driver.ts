@@ -7,6 +7,7 @@ const RECEIVE_BUFFER_BYTES = 256 * 1024;
 const UPGRADED = "HTTP/1.1 101 ";
 const END_OF_HEAD = "\r\n\r\n";
 const PATIENCE_MS = 20_000;
+const OPENED_AT_ONCE = 64;
 
 type State = "connecting" | "upgrading" | "registering" | "ready" | "closing" | "closed";
 
@@ -43,11 +44,20 @@ export class Driver {
     return this.#clients[fd] = new Client(id, fd, registration);
   }
 
-  /** Connects and registers clients, `atOnce` at a time, and waits until all are ready. */
-  openAll(port: number, ids: readonly string[], atOnce = 64): Client[] {
+  /**
+   * Connects and registers clients, a few at a time, and waits until all are ready.
+   *
+   * @param more what `register` says beside the ID
+   */
+  openAll(
+    port: number,
+    ids: readonly string[],
+    more: Readonly<Record<string, unknown>> = {},
+  ): Client[] {
     const clients: Client[] = [];
-    for (let first = 0; first < ids.length; first += atOnce) {
-      const group = ids.slice(first, first + atOnce).map((id) => this.open(port, id));
+    for (let first = 0; first < ids.length; first += OPENED_AT_ONCE) {
+      const group = ids.slice(first, first + OPENED_AT_ONCE)
+        .map((id) => this.open(port, id, more));
       this.waitUntil(() => group.every(({ state }) => state === "ready"));
       clients.push(...group);
     }

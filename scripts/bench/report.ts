@@ -14,9 +14,8 @@ function metricLines({ metric, results }: MetricResults): string {
   const width = Math.max(...results.map(({ contender }) => contender.length));
   const lines = results.map(({ contender, value, ratio }) => {
     const numbers = `${show(value.median).padStart(6)} ${quartiles(value, show).padEnd(13)}`;
-    const isCompared = ratio !== null && contender !== BASELINE;
-    const compared = isCompared ? `${twoDigits(ratio.median)} ${quartiles(ratio, twoDigits)}` : "";
-    return `    ${contender.padEnd(width)} ${numbers} ${compared}`.trimEnd();
+    const compared = ratio && `${twoDigits(ratio.median)} ${quartiles(ratio, twoDigits)}`;
+    return `    ${contender.padEnd(width)} ${numbers} ${compared ?? ""}`.trimEnd();
   });
   return `  ${metric.label}, ${metric.unit}\n${lines.join("\n")}\n`;
 }
@@ -36,7 +35,7 @@ export function show(value: number): string {
 }
 
 /** A table in Markdown: a row for each contender, a column for each metric, ratios in brackets. */
-export function table(metrics: readonly MetricResults[]): string {
+export function table(metrics: readonly MetricResults[], heading = "relay"): string {
   const columns = metrics.map(({ scenario, metric }) =>
     `${scenario} ${metric.name}, ${metric.unit}`
   );
@@ -45,26 +44,29 @@ export function table(metrics: readonly MetricResults[]): string {
     contender,
     ...metrics.map(({ results }) => cell(results.find((r) => r.contender === contender))),
   ]);
-  const lines = [["relay", ...columns], ["---", ...columns.map(() => "---:")], ...rows];
+  const lines = [[heading, ...columns], ["---", ...columns.map(() => "---:")], ...rows];
   return lines.map((cells) => `| ${cells.join(" | ")} |\n`).join("");
 }
 
 function cell(result: Result | undefined): string {
   if (result === undefined) return "";
-  const { contender, value, ratio } = result;
-  if (ratio === null || contender === BASELINE) return show(value.median);
+  const { value, ratio } = result;
+  if (ratio === null) return show(value.median);
   return `${show(value.median)} (${twoDigits(ratio.median)})`;
 }
 
 /** How to read the numbers, and where they come from. */
 export function legend(machine: Machine, contenders: readonly Contender[]): string {
-  const { cpu, cores, memoryGiB, kernel } = machine;
   const versions = contenders.map(({ name, version }) => `${name}: ${version}`);
   return `Medians; in brackets the ratio to ${BASELINE}, taken within a turn. CPU is the server's, kernel included.
 Below 5 per cent, a difference is noise.
-${cpu}, ${cores} cores, ${memoryGiB} GiB, ${kernel}
+${machineLine(machine)}
 ${versions.join("; ")}
 `;
+}
+
+export function machineLine({ cpu, cores, memoryGiB, kernel }: Machine): string {
+  return `${cpu}, ${cores} cores, ${memoryGiB} GiB, ${kernel}`;
 }
 
 /** Writes all there is to a file, as JSON. */

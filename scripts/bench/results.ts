@@ -9,7 +9,7 @@ import type { Samples } from "./turns.ts";
 export interface Result {
   readonly contender: string;
   readonly value: Spread;
-  /** To the baseline; null where that did not run. */
+  /** To the baseline; null for itself, and where it did not run. */
   readonly ratio: Spread | null;
 }
 
@@ -27,19 +27,22 @@ export interface ScenarioRun {
   readonly samples: Samples;
 }
 
-/** Sums up one metric of a scenario. */
-export function summarize(scenario: string, metric: Metric, samples: Samples): MetricResults {
+/** Sums up one metric of a scenario, for those who have it. */
+export function summarize(
+  scenario: string,
+  metric: Metric,
+  samples: Samples,
+  baseline = BASELINE,
+): MetricResults {
   const valuesOf = (contender: string) =>
     samples.get(contender)?.map((sample) => sample[metric.name] ?? NaN) ?? [];
-  const baseline = valuesOf(BASELINE);
-  const results = [...samples.keys()].map((contender) => {
+  const reference = valuesOf(baseline);
+  const hasMetric = (contender: string) => metric.name in (samples.get(contender)?.[0] ?? {});
+  const results = [...samples.keys()].filter(hasMetric).map((contender) => {
     const values = valuesOf(contender);
-    const ratios = values.map((value, turn) => value / (baseline[turn] ?? NaN));
-    return {
-      contender,
-      value: spread(values),
-      ratio: baseline.length === 0 ? null : spread(ratios),
-    };
+    const ratios = values.map((value, turn) => value / (reference[turn] ?? NaN));
+    const isCompared = hasMetric(baseline) && contender !== baseline;
+    return { contender, value: spread(values), ratio: isCompared ? spread(ratios) : null };
   });
   return { scenario, metric, results };
 }

@@ -7,9 +7,9 @@ import type { Progress } from "./progress.ts";
 import { scenarioLines } from "./report.ts";
 import { type ScenarioRun, summarize } from "./results.ts";
 import { idle, measureIdle } from "./scenarios/idle.ts";
-import type { Sample, Scenario } from "./scenarios/scenario.ts";
+import type { Sample, Scenario, Session } from "./scenarios/scenario.ts";
 import { ServerProcess } from "./server_process.ts";
-import { type Competitor, type Plan, type Samples, takeTurns } from "./turns.ts";
+import { type Plan, type Samples, takeTurns } from "./turns.ts";
 
 /** What a run needs to know of its surroundings. */
 export interface Bench {
@@ -55,24 +55,42 @@ export async function runInTurns(
   plan: Plan,
 ): Promise<ScenarioRun[]> {
   const driver = new Driver();
-  const competitors: Competitor[] = [];
+  const servers = new Map<string, ServerProcess>();
   try {
     for (const contender of contenders) {
-      competitors.push({ name: contender.name, server: await start(bench, contender) });
+      servers.set(contender.name, await startServer(bench, contender));
     }
     const runs: ScenarioRun[] = [];
     for (const scenario of scenarios) {
-      const samples = await takeTurns(driver, competitors, scenario, plan, (done, all) => {
-        bench.signal.throwIfAborted();
-        bench.progress.show(`${scenario.name}: turn ${done + 1} of ${all}`);
-      });
-      runs.push(report(bench, scenario, samples));
+      const sessions = new Map<string, Session>();
+      for (const [name, server] of servers) sessions.set(name, scenario.prepare(driver, server));
+      runs.push(await runSessions(bench, scenario, sessions, plan));
     }
     return runs;
   } finally {
     driver.close();
-    await Promise.all(competitors.map(({ server }) => server.stop()));
+    await Promise.all([...servers.values()].map((server) => server.stop()));
   }
+}
+
+/** Lets the sessions of a scenario take turns, and reports. */
+export async function runSessions(
+  bench: Bench,
+  scenario: Described,
+  sessions: ReadonlyMap<string, Session>,
+  plan: Plan,
+): Promise<ScenarioRun> {
+  const samples = await takeTurns(sessions, plan, (done, all) => {
+    bench.signal.throwIfAborted();
+    bench.progress.show(`${scenario.name}: turn ${done + 1} of ${all}`);
+  });
+  return report(bench, scenario, samples);
+}
+
+/** What a report says of a scenario. */
+export interface Described extends Pick<Scenario, "name" | "what" | "metrics"> {
+  /** All ratios are to this contender; if not given, to the usual one. */
+  readonly baseline?: string;
 }
 
 export interface IdlePlan {
@@ -110,7 +128,7 @@ export async function withNewServer<Answer>(
 ): Promise<Answer> {
   bench.signal.throwIfAborted();
   const driver = new Driver();
-  const server = await start(bench, contender);
+  const server = await startServer(bench, contender);
   try {
     return use(driver, server);
   } finally {
@@ -119,7 +137,11 @@ export async function withNewServer<Answer>(
   }
 }
 
-function start({ cores, logs }: Bench, { name, command, env }: Contender): Promise<ServerProcess> {
+/** Starts a contender, on the core for servers. */
+export function startServer(
+  { cores, logs }: Bench,
+  { name, command, env }: Contender,
+): Promise<ServerProcess> {
   return ServerProcess.start({
     command,
     env: env ?? {},
@@ -130,10 +152,10 @@ function start({ cores, logs }: Bench, { name, command, env }: Contender): Promi
 
 function report(
   { progress }: Bench,
-  { name, what, metrics }: Pick<Scenario, "name" | "what" | "metrics">,
+  { name, what, metrics, baseline }: Described,
   samples: Samples,
 ): ScenarioRun {
-  const results = metrics.map((metric) => summarize(name, metric, samples));
+  const results = metrics.map((metric) => summarize(name, metric, samples, baseline));
   const run = { name, what, metrics: results, samples };
   progress.say(scenarioLines(run));
   return run;

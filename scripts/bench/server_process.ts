@@ -7,7 +7,12 @@ export interface StartOptions {
   readonly core: number | null;
   /** The file that gets what it writes to stderr. */
   readonly stderrFile: string;
+  /** What it prints when it listens, its port as the first group. */
+  readonly listening?: RegExp;
 }
+
+/** A line with its ws: address. */
+const LISTENS_ON = /ws:\/\/\S+:(\d+).*\n/;
 
 const START_TIMEOUT_MS = 20_000;
 
@@ -28,12 +33,12 @@ export class ServerProcess {
   }
 
   /**
-   * Starts a server, and waits until it has printed where it listens: a line with its ws: address.
+   * Starts a server, and waits until it has printed where it listens.
    *
    * @throws {Error} where it ends, or takes too long
    */
   static async start(options: StartOptions): Promise<ServerProcess> {
-    const { core, stderrFile } = options;
+    const { core, stderrFile, listening = LISTENS_ON } = options;
     const pinned = core === null
       ? options.command
       : ["taskset", "--cpu-list", String(core), ...options.command];
@@ -46,7 +51,7 @@ export class ServerProcess {
     }).spawn();
     const output = process.stdout.getReader();
     try {
-      return new ServerProcess(process, output, await readPort(output));
+      return new ServerProcess(process, output, await readPort(output, listening));
     } catch (error) {
       await end(process, output);
       const stderr = Deno.readTextFileSync(stderrFile);
@@ -89,7 +94,10 @@ async function end(process: Deno.ChildProcess, output: ReadableStreamDefaultRead
   await Promise.all([output.cancel(), process.status]);
 }
 
-async function readPort(output: ReadableStreamDefaultReader<Uint8Array>): Promise<number> {
+async function readPort(
+  output: ReadableStreamDefaultReader<Uint8Array>,
+  listening: RegExp,
+): Promise<number> {
   const decoder = new TextDecoder();
   let text = "";
   let timer: ReturnType<typeof setTimeout> | undefined;
@@ -97,7 +105,7 @@ async function readPort(output: ReadableStreamDefaultReader<Uint8Array>): Promis
     timer = setTimeout(() => reject(new Error("it did not start in time")), START_TIMEOUT_MS);
   });
   try {
-    while (!text.includes("\n")) {
+    while (!listening.test(text)) {
       const { value, done } = await Promise.race([output.read(), timeUp]);
       if (done) throw new Error("it ended without saying where it listens");
       text += decoder.decode(value, { stream: true });
@@ -105,7 +113,7 @@ async function readPort(output: ReadableStreamDefaultReader<Uint8Array>): Promis
   } finally {
     clearTimeout(timer);
   }
-  return Number(/ws:\/\/\S+:(\d+)/.exec(text)?.[1]);
+  return Number(listening.exec(text)?.[1]);
 }
 
 function readIfThere<Value>(path: string, read: (text: string) => Value): Value | null {

@@ -1,8 +1,6 @@
 /** Lets servers take turns: so near in time, they meet the same machine, whatever else it does. */
 
-import type { Driver } from "./driver.ts";
-import type { Sample, Scenario } from "./scenarios/scenario.ts";
-import type { ServerProcess } from "./server_process.ts";
+import type { Sample, Session } from "./scenarios/scenario.ts";
 
 export interface Plan {
   /** How often each server has its turn. */
@@ -12,27 +10,24 @@ export interface Plan {
   readonly warmups: number;
 }
 
-/** A contender that runs. */
-export interface Competitor {
-  readonly name: string;
-  readonly server: ServerProcess;
-}
-
 /** By the contender's name: one sample for each turn, so that equal indexes are of one turn. */
 export type Samples = ReadonlyMap<string, readonly Sample[]>;
 
-/** @param onTurn is told before each turn, warm-ups included, how many are done */
+/**
+ * Runs sessions, and ends them.
+ *
+ * @param sessions by the contender's name
+ * @param onTurn is told before each turn, warm-ups included, how many are done
+ */
 export async function takeTurns(
-  driver: Driver,
-  competitors: readonly Competitor[],
-  scenario: Scenario,
+  sessions: ReadonlyMap<string, Session>,
   plan: Plan,
   onTurn: (done: number, all: number) => void,
 ): Promise<Samples> {
-  const places = competitors.map(({ name, server }) => ({
+  const places = [...sessions].map(([name, session]) => ({
     samples: [] as Sample[],
     name,
-    session: scenario.prepare(driver, server),
+    session,
   }));
   const all = plan.warmups + plan.turns;
   for (let turn = 0; turn < all; turn++) {

@@ -3,8 +3,7 @@
 import type { Client, Driver } from "../driver.ts";
 import { addressed, candidate } from "../messages.ts";
 import { Inspector, NumberedFrame, NUMBERS_PER_SENDER } from "../numbered.ts";
-import type { ServerProcess } from "../server_process.ts";
-import type { Sample, Scenario, Session } from "./scenario.ts";
+import type { Measured, Sample, Scenario, Session } from "./scenario.ts";
 
 const CLIENTS = 50;
 /** More than one, so that the server is never without work. */
@@ -17,26 +16,34 @@ export const broadcast: Scenario = {
     { name: "rate", unit: "/s", label: "deliveries" },
     { name: "cpu", unit: "µs", label: "CPU for each delivery" },
   ],
-  prepare: (driver, server) => new BroadcastSession(driver, server),
+  prepare(driver, server) {
+    const clients = driver.openAll(server.port, memberIds(CLIENTS));
+    return new BroadcastSession(driver, server, clients, SENDERS);
+  },
 };
 
-class BroadcastSession implements Session {
+/** All of one length. */
+export function memberIds(count: number): string[] {
+  return Array.from({ length: count }, (_, index) => `member_${1000 + index}`);
+}
+
+/** The first few of some clients send to all others. */
+export class BroadcastSession implements Session {
   readonly #driver: Driver;
-  readonly #server: ServerProcess;
+  readonly #server: Measured;
   readonly #clients: readonly Client[];
   readonly #senders: readonly Sender[];
   readonly #inspector: Inspector;
   #delivered = 0;
   #isSending = false;
 
-  constructor(driver: Driver, server: ServerProcess) {
+  constructor(driver: Driver, server: Measured, clients: readonly Client[], senders: number) {
     this.#driver = driver;
     this.#server = server;
-    const ids = Array.from({ length: CLIENTS }, (_, index) => `member_${1000 + index}`);
-    this.#clients = driver.openAll(server.port, ids);
-    this.#senders = this.#clients.slice(0, SENDERS)
+    this.#clients = clients;
+    this.#senders = clients.slice(0, senders)
       .map((client, index) => new Sender(client, index * NUMBERS_PER_SENDER));
-    this.#inspector = new Inspector(candidate(), ids.slice(0, SENDERS));
+    this.#inspector = new Inspector(candidate(), this.#senders.map(({ client }) => client.id));
     for (const client of this.#clients) this.#attend(client);
   }
 
@@ -74,7 +81,7 @@ class BroadcastSession implements Session {
   }
 
   #send(sender: Sender): void {
-    sender.missing = CLIENTS - 1;
+    sender.missing = this.#clients.length - 1;
     this.#driver.send(sender.client, sender.frame.with(sender.nextNumber++));
   }
 

@@ -2,14 +2,12 @@
 
 import type { Driver } from "../driver.ts";
 import { candidate } from "../messages.ts";
-import type { ServerProcess } from "../server_process.ts";
 import { quantile } from "../statistics.ts";
 import { connectPairs, type Pair } from "./pairs.ts";
 import type { Sample, Scenario, Session } from "./scenario.ts";
 
 const PAIRS = 64;
-const MESSAGES_PER_SECOND = 2000;
-const INTERVAL_MS = 1000 / MESSAGES_PER_SECOND;
+const INTERVAL_MS = 0.5;
 
 export const latency: Scenario = {
   name: "latency",
@@ -18,19 +16,23 @@ export const latency: Scenario = {
     { name: "p50", unit: "µs", label: "latency, median" },
     { name: "p99", unit: "µs", label: "latency, 99th percentile" },
   ],
-  prepare: (driver, server) => new LatencySession(driver, server),
+  prepare: (driver, server) =>
+    new LatencySession(driver, connectPairs(driver, server, candidate(), PAIRS), INTERVAL_MS),
 };
 
-class LatencySession implements Session {
+/** The pairs take turns to send. */
+export class LatencySession implements Session {
   readonly #driver: Driver;
   readonly #pairs: readonly Pair[];
+  readonly #intervalMs: number;
   /** For each pair, when the messages that are under way were due to be sent. */
   readonly #dueAt: number[][];
   #latenciesMs: number[] = [];
 
-  constructor(driver: Driver, server: ServerProcess) {
+  constructor(driver: Driver, pairs: readonly Pair[], intervalMs: number) {
     this.#driver = driver;
-    this.#pairs = connectPairs(driver, server, candidate(), PAIRS);
+    this.#pairs = pairs;
+    this.#intervalMs = intervalMs;
     this.#dueAt = this.#pairs.map((pair) => {
       const dueAt: number[] = [];
       pair.onReceived = () => this.#latenciesMs.push(performance.now() - dueAt.shift()!);
@@ -45,10 +47,10 @@ class LatencySession implements Session {
   run(durationMs: number): Sample {
     this.#latenciesMs = [];
     const startedAt = performance.now();
-    const count = Math.ceil(durationMs / INTERVAL_MS);
+    const count = Math.ceil(durationMs / this.#intervalMs);
     for (let sent = 0; sent < count;) {
-      const dueAt = startedAt + sent * INTERVAL_MS;
-      if (performance.now() >= dueAt) this.#send(sent++ % PAIRS, dueAt);
+      const dueAt = startedAt + sent * this.#intervalMs;
+      if (performance.now() >= dueAt) this.#send(sent++ % this.#pairs.length, dueAt);
       this.#driver.poll(0);
     }
     this.#driver.waitUntil(() => this.#latenciesMs.length === count, 0);

@@ -4,7 +4,7 @@ import type { Client, Driver } from "../driver.ts";
 import { addressed, type Message } from "../messages.ts";
 import { Inspector, NumberedFrame } from "../numbered.ts";
 import type { ServerProcess } from "../server_process.ts";
-import type { Sample, Scenario, Session } from "./scenario.ts";
+import type { Measured, Sample, Scenario, Session } from "./scenario.ts";
 
 const PAIRS = 64;
 
@@ -22,7 +22,7 @@ export function pairs(name: string, what: string, message: Message): Scenario {
 /** Keeps a number of messages in flight, the pairs taking turns. */
 export class PairsSession implements Session {
   readonly #driver: Driver;
-  readonly #server: ServerProcess;
+  readonly #server: Measured;
   readonly #pairs: readonly Pair[];
   readonly #inFlight: number;
   #next = 0;
@@ -30,7 +30,7 @@ export class PairsSession implements Session {
   #received = 0;
   #isSending = false;
 
-  constructor(driver: Driver, server: ServerProcess, pairs: readonly Pair[], inFlight: number) {
+  constructor(driver: Driver, server: Measured, pairs: readonly Pair[], inFlight: number) {
     this.#driver = driver;
     this.#server = server;
     this.#pairs = pairs;
@@ -96,15 +96,24 @@ export class Pair {
   }
 }
 
+/** Where pairs are, if not both clients of each at one server and in the default room. */
+export interface PairsPlace {
+  readonly receivers: ServerProcess;
+  readonly room: string;
+}
+
 /** Connects two clients for each pair, with IDs of 11 characters. */
 export function connectPairs(
   driver: Driver,
   server: ServerProcess,
   message: Message,
   count: number,
+  place?: PairsPlace,
 ): Pair[] {
+  const more = place === undefined ? {} : { room: place.room };
   const numbers = Array.from({ length: count }, (_, index) => String(index).padStart(4, "0"));
-  const senders = driver.openAll(server.port, numbers.map((number) => `sender_${number}`));
-  const receivers = driver.openAll(server.port, numbers.map((number) => `getter_${number}`));
+  const ids = (role: string) => numbers.map((number) => `${role}_${number}`);
+  const senders = driver.openAll(server.port, ids("sender"), more);
+  const receivers = driver.openAll((place?.receivers ?? server).port, ids("getter"), more);
   return senders.map((sender, index) => new Pair(sender, receivers[index]!, message));
 }

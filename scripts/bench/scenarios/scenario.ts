@@ -14,6 +14,9 @@ export interface Metric {
   readonly label: string;
 }
 
+/** Whose CPU time is measured: one server's, or that of several together. */
+export type Measured = Pick<ServerProcess, "takeCpuNs">;
+
 /** A scenario at one server, its clients connected. */
 export interface Session {
   /** Puts load on the server for a while; when it returns, nothing is in flight any more. */
