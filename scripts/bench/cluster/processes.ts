@@ -1,0 +1,41 @@
+/** What runs for a measurement: nodes and their Redis, all on the core for servers. */
+
+import { fromSource, QUIET, signalbox } from "../contenders.ts";
+import { Driver } from "../driver.ts";
+import { type Bench, startServer } from "../run.ts";
+import type { ServerProcess } from "../server_process.ts";
+
+/** A node by itself, two of a cluster, and the Redis between them. */
+export interface Processes {
+  readonly alone: ServerProcess;
+  readonly a: ServerProcess;
+  readonly b: ServerProcess;
+  readonly redis: ServerProcess;
+}
+
+/** Starts the nodes, and a driver; ends them afterwards. */
+export async function withNodes<Answer>(
+  bench: Bench,
+  main: string,
+  redis: ServerProcess,
+  use: (driver: Driver, processes: Processes) => Promise<Answer>,
+): Promise<Answer> {
+  const driver = new Driver();
+  const started: ServerProcess[] = [];
+  const start = async (name: string, ...options: string[]) => {
+    const contender = await signalbox(name, fromSource(main), [...QUIET, ...options]);
+    const node = await startServer(bench, contender);
+    started.push(node);
+    return node;
+  };
+  const join = ["--redis", `redis://127.0.0.1:${redis.port}`];
+  try {
+    const alone = await start("alone");
+    const a = await start("a", ...join);
+    const b = await start("b", ...join);
+    return await use(driver, { alone, a, b, redis });
+  } finally {
+    driver.close();
+    await Promise.all(started.map((node) => node.stop()));
+  }
+}
