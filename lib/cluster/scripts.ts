@@ -25,49 +25,65 @@ const MAIL_GRACE_MS = 10_000;
 /** So many clients of a node that is gone are cleared away at a time: a script holds everybody else up. */
 const REAPED_AT_ONCE = 200;
 
-const COMMON = `
+/** What scripts have in common, each after those that it uses. */
+const FUNCTIONS = [
+  `
+-- The time (ms): in a script it stands still.
+local readTime
 local function now()
-  local time = redis.call('TIME')
-  return time[1] * 1000 + math.floor(time[2] / 1000)
+  if not readTime then
+    local seconds, micros = unpack(redis.call('TIME'))
+    readTime = seconds * 1000 + math.floor(micros / 1000)
+  end
+  return readTime
 end
-
+`,
+  `
 local function count()
   return redis.call('INCR', '${COUNT_KEY}')
 end
-
+`,
+  `
 local function isAlive(node)
   local heard = redis.call('ZSCORE', '${NODES_KEY}', node)
   return heard and tonumber(heard) > now() - ${NODE_LIFETIME_MS}
 end
-
+`,
+  `
 local function publish(node, text)
   return redis.call('PUBLISH', '${NODE_CHANNEL_PREFIX}' .. node, text)
 end
-
+`,
+  `
 local function toNode(node, message)
   message.v = ${VERSION}
   publish(node, cjson.encode(message))
 end
-
+`,
+  `
 local function toRoom(room, kind, id)
   local message = cjson.encode({ v = ${VERSION}, k = kind, id = id })
   redis.call('PUBLISH', '${ROOM_CHANNEL_PREFIX}' .. room .. '}', message)
 end
-
+`,
+  `
 local function read(ids, id)
   local record = redis.call('HGET', ids, id)
   return record and cjson.decode(record)
 end
-
+`,
+  `
 local function entry(room, id)
   return room .. '\\0' .. id
 end
-
+`,
+  `
 local function readEntry(entry)
   local zero = string.find(entry, '\\0', 1, true)
   return string.sub(entry, 1, zero - 1), string.sub(entry, zero + 1)
 end
-
+`,
+  `
 local function disown(room, id, record)
   if record.n == '' then
     redis.call('ZREM', '${HELD_KEY}', entry(room, id))
@@ -75,7 +91,8 @@ local function disown(room, id, record)
     redis.call('SREM', '${CLIENTS_PREFIX}' .. record.n, entry(room, id))
   end
 end
-
+`,
+  `
 -- Gives an ID to a node, whoever had it before.
 local function give(ids, room, id, record, old)
   if old then disown(room, id, old) end
@@ -84,13 +101,15 @@ local function give(ids, room, id, record, old)
   if old and old.n ~= record.n then toNode(old.n, { k = 'replaced', r = room, id = id, c = old.c }) end
   if not old then toRoom(room, 'join', id) end
 end
-
+`,
+  `
 local function remove(ids, room, id, record)
   redis.call('HDEL', ids, id)
   disown(room, id, record)
   toRoom(room, 'leave', id)
 end
-
+`,
+  `
 -- Ends a registration; where it may be resumed, Redis holds the ID for \`ttl\` ms.
 local function retire(ids, room, id, record, ttl)
   if record.s == '' or tonumber(ttl) == 0 then return remove(ids, room, id, record) end
@@ -99,11 +118,13 @@ local function retire(ids, room, id, record, ttl)
   redis.call('HSET', ids, id, cjson.encode(record))
   redis.call('ZADD', '${HELD_KEY}', now() + ttl, entry(room, id))
 end
-
+`,
+  `
 local function isMine(record, node, claim)
   return record and record.n == node and record.c == tonumber(claim)
 end
-
+`,
+  `
 -- A kept message is stored as its rank, its number, when its time is up (ms), its bytes, its sender's node, its text.
 -- What comes back from a node that has just lost the target has rank 0: it was sent before all that is kept. What the
 -- server itself has to say to somebody has no sender's node.
@@ -114,12 +135,14 @@ local function readKept(kept)
     rank = rank, number = tonumber(number), due = tonumber(due), bytes = bytes, node = node, text = text,
   }
 end
-
+`,
+  `
 local function isEarlier(a, b)
   if a.rank ~= b.rank then return a.rank < b.rank end
   return a.number < b.number
 end
-
+`,
+  `
 -- Takes out what is kept for an ID, in order, and tells the senders' nodes. Nil where there is nothing. What the server
 -- has to say is for the one who had the ID then.
 local function fetch(mail, size, isSame)
@@ -139,7 +162,8 @@ local function fetch(mail, size, isSame)
   end
   return #texts > 0 and texts or nil
 end
-
+`,
+  `
 -- Drops kept messages whose time is up, and which no node has taken back.
 local function dropOld(mail, size)
   local kept, time = redis.call('HGETALL', mail), now()
@@ -151,7 +175,8 @@ local function dropOld(mail, size)
     end
   end
 end
-`;
+`,
+];
 
 /** A script: how many of its arguments are keys, and its text. */
 export interface Script {
@@ -160,7 +185,17 @@ export interface Script {
 }
 
 function script(keys: number, text: string): Script {
-  return { keys, text: COMMON + text };
+  return { keys, text: withFunctions(text) };
+}
+
+/** A script with the functions that it uses, and no others: each costs time whenever the script runs. */
+function withFunctions(text: string): string {
+  let whole = text;
+  for (const definition of FUNCTIONS.toReversed()) {
+    const [, name] = /^local function (\w+)/m.exec(definition)!;
+    if (new RegExp(`\\b${name}\\b`).test(whole)) whole = definition + whole;
+  }
+  return whole;
 }
 
 export const SCRIPTS = {
