@@ -4,13 +4,8 @@ import { type Clock, Deadlines } from "./clock.ts";
 import { fromMember } from "./envelope.ts";
 import type { ClientInfo, Events } from "./events.ts";
 import { type Keeping, type Kept, Mailbox } from "./mailbox.ts";
-import {
-  errorFrame,
-  isClientId,
-  peerFrame,
-  type Registration,
-  targetNotFound,
-} from "./protocol.ts";
+import { Presence } from "./presence.ts";
+import { errorFrame, isClientId, type Registration, targetNotFound } from "./protocol.ts";
 import { isSecret, newSecret } from "./resume.ts";
 
 /** What the router needs of a connection. */
@@ -30,8 +25,6 @@ export interface Link {
 /** A namespace of IDs. */
 class Room {
   readonly clients = new Map<string, Client>();
-  /** Those of them who asked for presence. */
-  readonly watchers = new Set<Client>();
   constructor(readonly name: string) {}
 }
 
@@ -101,13 +94,6 @@ export interface RouterOptions {
   readonly resumeTtlMs: number;
 }
 
-/** Somebody has come to a room or left it. */
-interface Announcement {
-  readonly room: string;
-  readonly id: string;
-  readonly frame: string;
-}
-
 /** Stands for the sender of what a client is to hear when it comes back. */
 class Report {
   constructor(readonly to: Client) {}
@@ -119,8 +105,7 @@ export class Router {
   readonly #rooms = new Map<string, Room>();
   readonly #held: Deadlines<Client>;
   readonly #mailbox: Mailbox<Client | Report>;
-  readonly #announcements: Announcement[] = [];
-  #isAnnouncing = false;
+  readonly #presence: Presence;
   #size = 0;
   /** Null where this node serves alone. */
   otherNodes: OtherNodes | null = null;
@@ -130,6 +115,7 @@ export class Router {
     this.#events = events;
     this.#held = new Deadlines(clock, options.resumeTtlMs, (client) => this.#remove(client));
     this.#mailbox = new Mailbox(clock, options.mailboxTtlMs, (message) => this.#expired(message));
+    this.#presence = new Presence(clock);
   }
 
   /** How many clients are connected. */
@@ -210,8 +196,8 @@ export class Router {
 
   /** Whether a client is told who comes and goes. */
   setPresence(client: Client, wanted: boolean): void {
-    if (wanted) client.room.watchers.add(client);
-    else client.room.watchers.delete(client);
+    if (wanted) this.#presence.watch(client);
+    else this.#presence.unwatch(client);
   }
 
   /** The IDs of the others in a client's room, those that are held among them. */
@@ -239,7 +225,7 @@ export class Router {
     if (client.link !== link) return;
     if (!mayReturn || client.secret === null) return this.#remove(client);
     client.link = null;
-    client.room.watchers.delete(client);
+    this.#presence.unwatch(client);
     this.#held.add(client);
     this.#events.held(client);
     this.otherNodes?.held(client);
@@ -256,7 +242,7 @@ export class Router {
   #remove(client: Client): void {
     const { room } = client;
     client.link = null;
-    room.watchers.delete(client);
+    this.#presence.unwatch(client);
     room.clients.delete(client.id);
     if (room.clients.size === 0) this.#rooms.delete(room.name);
     this.#size--;
@@ -283,6 +269,7 @@ export class Router {
   stop(): void {
     this.#held.clear();
     this.#mailbox.clear();
+    this.#presence.stop();
   }
 
   /** Nobody came for a message: its sender is told, if need be when it comes back. */
@@ -326,17 +313,10 @@ export class Router {
     return recipients;
   }
 
-  /** Tells those who watch a room of another. One may be dropped over it, which is to be announced in turn: no recursion. */
-  announce(room: string, type: "peer_joined" | "peer_left", id: string): void {
-    this.#announcements.push({ room, id, frame: peerFrame(type, id) });
-    if (this.#isAnnouncing) return;
-    this.#isAnnouncing = true;
-    for (let next = this.#announcements.shift(); next; next = this.#announcements.shift()) {
-      for (const client of this.#rooms.get(next.room)?.watchers ?? []) {
-        if (client.id !== next.id) client.link?.send(next.frame);
-      }
-    }
-    this.#isAnnouncing = false;
+  /** Tells those who watch a room of another who has come or gone. */
+  announce(room: string, change: "peer_joined" | "peer_left", id: string): void {
+    if (change === "peer_joined") this.#presence.joined(room, id);
+    else this.#presence.left(room, id);
   }
 }
 
