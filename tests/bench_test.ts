@@ -47,6 +47,7 @@ Deno.test({ name: "every member of a room learns of all others", ignore }, async
   assert.deepEqual(result.crowd.map(({ clients }) => clients), [4, 14]);
   assert.ok(result.storms[0]!.longestWaitMs >= result.storms[0]!.medianWaitMs);
   assert.ok(result.rooms[0]!.joined.presenceFrames <= 20 * 19 / 2);
+  assert.equal(result.rooms[0]!.resumed.presenceFrames, 0);
 });
 
 function contendersOf(levels: readonly string[]): Promise<Contender[]> {

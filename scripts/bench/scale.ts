@@ -119,11 +119,12 @@ function stormLine(storm: Storm): string {
     `${cpuMicrosPerConnection.toFixed(0)} µs of CPU each`;
 }
 
-function roomLine({ joined, cameBack }: RoomResult): string {
+function roomLine({ joined, cameBack, resumed }: RoomResult): string {
   const told = (what: string, { wallMs, cpuMs, presenceFrames }: Gathering) =>
     `${what} ${ms(wallMs)}, ${ms(cpuMs)} of CPU, ${presenceFrames} presence frames`;
   return `a room of ${joined.members}: ${told("joined within", joined)}; ` +
-    told("all cut off, and back within", cameBack);
+    told("all cut off, and back within", cameBack) + "; " +
+    told("with resume, within", resumed);
 }
 
 function ms(value: number): string {

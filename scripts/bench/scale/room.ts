@@ -12,17 +12,22 @@ export interface Gathering {
   readonly presenceFrames: number;
 }
 
-/** All join at once; then all are cut off at once, and come back. */
+/** All join at once; then all are cut off at once, and come back: as strangers, or with `resume` as who they were. */
 export interface RoomResult {
   readonly joined: Gathering;
   readonly cameBack: Gathering;
+  readonly resumed: Gathering;
 }
 
 export function measureRoom(driver: Driver, server: ServerProcess, members: number): RoomResult {
-  const room = new Room(driver, server, members);
+  const room = new Room(driver, server, members, { room: "hall" });
   const joined = room.gather();
   room.cut();
-  return { joined, cameBack: room.gather() };
+  const cameBack = room.gather();
+  const resumable = new Room(driver, server, members, { room: "resumable hall", resume: true });
+  resumable.gather();
+  resumable.cut();
+  return { joined, cameBack, resumed: resumable.gather() };
 }
 
 const OPENED_AT_ONCE = 64;
@@ -33,13 +38,23 @@ class Room {
   readonly #driver: Driver;
   readonly #server: ServerProcess;
   readonly #ids: readonly string[];
+  readonly #registration: Readonly<Record<string, unknown>>;
+  /** By client ID. */
+  readonly #secrets = new Map<string, unknown>();
   #clients: Client[] = [];
   #complete = 0;
   #presenceFrames = 0;
 
-  constructor(driver: Driver, server: ServerProcess, members: number) {
+  /** @param registration what all members ask for, beside presence */
+  constructor(
+    driver: Driver,
+    server: ServerProcess,
+    members: number,
+    registration: Readonly<Record<string, unknown>>,
+  ) {
     this.#driver = driver;
     this.#server = server;
+    this.#registration = registration;
     this.#ids = Array.from({ length: members }, (_, index) => `member_${10_000 + index}`);
   }
 
@@ -64,9 +79,15 @@ class Room {
   }
 
   #join(id: string): Client {
-    const client = this.#driver.open(this.#server.port, id, { room: "hall", presence: true });
+    const secret = this.#secrets.get(id);
+    const client = this.#driver.open(this.#server.port, id, {
+      ...this.#registration,
+      presence: true,
+      ...(secret === undefined ? {} : { resume: secret }),
+    });
     const known = new Set<string>();
-    client.onRegistered = ({ peers }) => {
+    client.onRegistered = ({ peers, resume }) => {
+      if (resume !== undefined) this.#secrets.set(id, resume);
       for (const peer of peers as string[]) known.add(peer);
       if (this.#isComplete(known)) this.#complete++;
     };
