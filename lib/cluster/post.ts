@@ -53,14 +53,10 @@ export class Post {
 
   /** Sends a client's frame to one that is not connected here. */
   send(from: Client, targetId: string, frame: string): Promise<Delivery> {
-    return this.#underWay(Buffer.byteLength(frame), async () => {
-      const room = from.room.name;
-      const claimed = this.#registry.claimed(room, targetId);
-      if (claimed !== null) {
-        await claimed;
-        return await this.#router.send(from, targetId, frame);
-      }
-      return await this.#sendOrKeep(from, targetId, frame);
+    return this.#underWay(Buffer.byteLength(frame), () => {
+      const sendAgain = () => this.#router.send(from, targetId, frame);
+      return this.#registry.afterClaim(from.room.name, targetId, sendAgain) ??
+        this.#sendOrKeep(from, targetId, frame);
     });
   }
 

@@ -28,11 +28,17 @@ export interface ClusterClaim extends Claim {
   readonly record: Record;
 }
 
+/** The secret that a connection gives, and the one that it gets if it does not resume. */
+interface Secrets {
+  readonly given: string | null;
+  readonly fresh: string | null;
+}
+
 /** Claims of one ID that are under way. */
 interface Claims {
   count: number;
   /** What may only be done when it is clear who has the ID. */
-  readonly waiting: (() => void)[];
+  waiting: (() => void)[];
 }
 
 /** So many registrations are made known again at a time. */
@@ -101,23 +107,35 @@ export class Registry {
     this.#beginClaim(room, id);
     try {
       await this.#questions.ask(put, (answer) => {
-        if (answer === null) return enter(null);
-        if (answer.status === "taken") throw new ProtocolError("id_taken", idTaken(id));
-        if (view.isStale) view.reset(answer.ids, true);
-        const claim = readClaim(answer, secrets);
-        enter(claim);
-        this.#checkEntered(room, id, claim);
-        this.#onMail(answer.mail);
+        try {
+          this.#claimed(registration, secrets, answer, enter);
+        } finally {
+          this.#endClaim(room, id);
+        }
       });
     } finally {
       view.claims--;
-      this.#endClaim(room, id);
       this.#rooms.leave(room);
     }
   }
 
-  /** The secret that a connection gives, and the one that it gets if it does not resume. */
-  #secretsFor({ resume }: Registration): { given: string | null; fresh: string | null } {
+  #claimed(
+    { clientId: id, room }: Registration,
+    secrets: Secrets,
+    answer: AnswerMessage | null,
+    enter: (claim: ClusterClaim | null) => void,
+  ): void {
+    if (answer === null) return enter(null);
+    if (answer.status === "taken") throw new ProtocolError("id_taken", idTaken(id));
+    const view = this.#rooms.get(room);
+    if (view?.isStale) view.reset(answer.ids, true);
+    const claim = readClaim(answer, secrets);
+    enter(claim);
+    this.#checkEntered(room, id, claim);
+    this.#onMail(answer.mail);
+  }
+
+  #secretsFor({ resume }: Registration): Secrets {
     if (resume === false || this.#options.resumeTtlMs === 0) return { given: null, fresh: null };
     return { given: resume === true ? null : resume, fresh: newSecret() };
   }
@@ -150,22 +168,29 @@ export class Registry {
     this.#claims.set(key, claims);
   }
 
+  /** What has waited goes first: whoever has got the ID can be sent to from here on. */
   #endClaim(room: string, id: string): void {
     const key = claimKey(room, id);
     const claims = this.#claims.get(key)!;
-    if (--claims.count > 0) return;
-    this.#claims.delete(key);
-    for (const action of claims.waiting) action();
+    const { waiting } = claims;
+    claims.waiting = [];
+    if (--claims.count === 0) this.#claims.delete(key);
+    for (const action of waiting) action();
   }
 
   /**
    * While this node is claiming an ID, what its clients have for that waits: part of it going through Redis, part not,
-   * would get out of order. Null where there is no claim, and nothing has to wait.
+   * would get out of order. Null where there is no claim, and nothing has to wait; otherwise what the action results in,
+   * which is called as soon as the claim is decided.
    */
-  claimed(room: string, id: string): Promise<void> | null {
+  afterClaim<Result>(
+    room: string,
+    id: string,
+    action: () => Result | Promise<Result>,
+  ): Promise<Result> | null {
     const claims = this.#claims.get(claimKey(room, id));
     if (claims === undefined) return null;
-    return new Promise((resolve) => claims.waiting.push(resolve));
+    return new Promise((resolve) => claims.waiting.push(() => resolve(action())));
   }
 
   held(client: Client): void {
@@ -294,7 +319,7 @@ export class Registry {
 
 function readClaim(
   { status, claim, claimedAtMs }: AnswerMessage,
-  secrets: { given: string | null; fresh: string | null },
+  secrets: Secrets,
 ): ClusterClaim {
   const resumed = status === "resumed";
   const secret = resumed ? secrets.given : secrets.fresh;

@@ -361,6 +361,31 @@ testFailures("a cluster in which things fail", {
     await closeAll(alice, bob, carol!);
   },
 
+  "Redis is slow, and somebody registers twice": async () => {
+    await using redis = await TestRedis.start();
+    await using proxy = new Proxy(redis.port, 200);
+    const url = `redis://127.0.0.1:${proxy.port}`;
+    await using cluster = await TestCluster.join(redis, [url], "--on-duplicate", "reject");
+    const [a] = cluster.urls;
+    const alice = await register(a, "alice");
+    const bob = await TestClient.connect(a);
+    const rival = await TestClient.connect(a);
+    bob.send({ type: "register", client_id: "bob" });
+    await framesUntilNow(alice);
+    alice.send({ target_id: "bob", n: 1 }); // waits until it is clear where bob is
+    for (let n = 0; n < 50; n++) await framesUntilNow(alice); // so long the claims shall be apart
+    rival.send({ type: "register", client_id: "bob" });
+    assert.equal((await bob.next()).type, "registered");
+    alice.send({ target_id: "bob", n: 2 });
+    assert.equal((await rival.next()).code, "id_taken");
+    assert.deepEqual([await bob.next(), await bob.next()], [
+      { from: "alice", n: 1 },
+      { from: "alice", n: 2 },
+    ]);
+    await rival.closed;
+    await closeAll(alice, bob);
+  },
+
   "a node is cut off": async () => {
     await using redis = await TestRedis.start();
     await using proxy = new Proxy(redis.port);
