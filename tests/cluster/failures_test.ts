@@ -1,93 +1,30 @@
 /** What can fail in a cluster, each with three real nodes and a real Redis, several at a time. */
 
 import assert from "node:assert/strict";
+import { isOwnNetworkMissing, runInOwnNetwork } from "../helpers/cable.ts";
 import { type Frame, TestClient } from "../helpers/client.ts";
 import { Proxy } from "../helpers/proxy.ts";
 import { isRedisMissing, TestRedis } from "../helpers/redis.ts";
+import { testBesideEachOther } from "./beside_each_other.ts";
+import { testCutOff } from "./cut_off.ts";
+import {
+  assertConnected,
+  closeAll,
+  framesUntilNow,
+  GONE_WITHIN_MS,
+  peer,
+  within,
+} from "./expectations.ts";
 import { TestCluster } from "./nodes.ts";
 
-const ignore = isRedisMissing();
-
-/** So soon clients are gone whose node has died without a word. */
-const GONE_WITHIN_MS = 15_000;
-const AT_A_TIME = 3;
-/** A test that takes longer waits for what will never come. */
-const LIMIT_MS = 90_000;
-
-type Failure = () => Promise<void>;
-
-function testFailures(name: string, failures: Record<string, Failure>): void {
-  Deno.test({
-    name,
-    ignore,
-    async fn(t) {
-      const waiting = Object.entries(failures).filter(([n]) =>
-        n.includes(Deno.env.get("ONLY") ?? "")
-      );
-      const run = async () => {
-        for (let next = waiting.shift(); next; next = waiting.shift()) {
-          const [name, fn] = next;
-          // Steps run beside each other: what is left open can only be told of all together.
-          await t.step({
-            name,
-            fn: () => within(LIMIT_MS, fn()),
-            sanitizeOps: false,
-            sanitizeResources: false,
-            sanitizeExit: false,
-          });
-        }
-      };
-      await Promise.all(Array.from({ length: AT_A_TIME }, run));
-    },
-  });
-}
-
 const { register } = TestClient;
-
-/** What a client has got until now: all that comes before its own message to itself. */
-async function framesUntilNow(client: TestClient): Promise<Frame[]> {
-  const mark = crypto.randomUUID();
-  client.send({ mark, target_id: client.registered.client_id });
-  const frames: Frame[] = [];
-  for (let frame = await client.next(); frame.mark !== mark; frame = await client.next()) {
-    frames.push(frame);
-  }
-  return frames;
-}
-
-async function within<Value>(ms: number, what: Promise<Value>): Promise<Value> {
-  const late = Promise.withResolvers<never>();
-  const timer = setTimeout(() => late.reject(new Error(`not within ${ms} ms`)), ms);
-  try {
-    return await Promise.race([what, late.promise]);
-  } finally {
-    clearTimeout(timer);
-  }
-}
-
-/** That a message gets from one client to another, both ways. */
-async function assertConnected(one: TestClient, other: TestClient): Promise<void> {
-  for (const [from, to] of [[one, other], [other, one]] as const) {
-    const mark = crypto.randomUUID();
-    from.send({ mark, target_id: to.registered.client_id });
-    assert.deepEqual(await to.next(), { mark, from: from.registered.client_id });
-  }
-}
-
-function peer(type: "joined" | "left", id: string): Frame {
-  return { type: `peer_${type}`, client_id: id };
-}
 
 async function health(httpUrl: string): Promise<[number, string]> {
   const response = await fetch(`${httpUrl}/healthz`);
   return [response.status, (await response.json()).status];
 }
 
-async function closeAll(...clients: readonly TestClient[]): Promise<void> {
-  await Promise.all(clients.map((client) => client.close(1000)));
-}
-
-testFailures("a cluster in which things fail", {
+testBesideEachOther("a cluster in which things fail", isRedisMissing(), {
   "a node is killed": async () => {
     await using cluster = await TestCluster.start("--mailbox-ttl", "2s", "--resume-ttl", "1m");
     const [a, b, c] = cluster.urls;
@@ -391,7 +328,12 @@ testFailures("a cluster in which things fail", {
     await using proxy = new Proxy(redis.port);
     const urls = [`redis://127.0.0.1:${proxy.port}`, redis.url, redis.url];
     await using cluster = await TestCluster.join(redis, urls);
-    await testCutOff(cluster, () => proxy.cut(), () => proxy.heal());
+    await testCutOff(cluster, proxy);
+  },
+
+  "a node's cable is pulled": async () => {
+    if (isOwnNetworkMissing()) return;
+    await runInOwnNetwork(new URL("cut_off_in_namespace.ts", import.meta.url));
   },
 
   "Redis cuts connections": async () => {
@@ -406,43 +348,6 @@ testFailures("a cluster in which things fail", {
     await testDisturbance("FLUSHALL");
   },
 });
-
-/** A node that does not reach Redis goes on alone; when it does again, it is as if it had not been away. */
-async function testCutOff(cluster: TestCluster, cut: () => void, heal: () => void): Promise<void> {
-  const [a, b] = cluster.urls;
-  const node = cluster.nodes[0]!;
-  const inside = await register(a, "inside", { presence: true });
-  const lost = await register(a, "lost");
-  const outside = await register(b, "outside", { presence: true });
-  for (const id of ["lost", "outside"]) {
-    assert.deepEqual(await inside.next(), peer("joined", id));
-  }
-  cut();
-  const gone = within(
-    GONE_WITHIN_MS,
-    (async () => {
-      const left = [await outside.next(), await outside.next()];
-      assert.deepEqual(left.map(({ client_id }) => client_id).sort(), ["inside", "lost"]);
-    })(),
-  );
-  await node.logged("Serving alone");
-  await assertConnected(inside, lost);
-  inside.send({ target_id: "outside" });
-  assert.equal((await inside.next()).code, "unavailable");
-  await gone;
-  const found = await register(b, "lost");
-  assert.deepEqual(await outside.next(), peer("joined", "lost"));
-  outside.send({ target_id: "inside", n: 1 }); // kept, as nobody knows better
-  heal();
-  await node.logged("Joined the cluster", 2);
-  assert.equal((await lost.next()).code, "replaced");
-  assert.equal((await lost.closed).code, 4409);
-  assert.deepEqual(await inside.next(), { from: "outside", n: 1 });
-  assert.deepEqual(await outside.next(), peer("joined", "inside"));
-  await assertConnected(inside, outside);
-  await assertConnected(found, inside);
-  await closeAll(inside, outside, found);
-}
 
 /** Nobody is dropped, nobody is said to come or go, and afterwards all is as before. */
 async function testDisturbance(...command: readonly string[]): Promise<void> {

@@ -1,7 +1,17 @@
 /** Nodes of one cluster, as processes, with a Redis of their own. */
 
-import { ServingProgram } from "../helpers/program.ts";
+import { untilStatus } from "../helpers/health.ts";
+import { type ProgramOptions, ServingProgram } from "../helpers/program.ts";
 import { TestRedis } from "../helpers/redis.ts";
+
+/** Starts a node that reaches Redis at this address. */
+export function startNode(
+  redisUrl: string,
+  args: readonly string[],
+  options: ProgramOptions = {},
+): Promise<ServingProgram> {
+  return ServingProgram.start([...ARGS, "--redis", redisUrl, ...args], options);
+}
 
 /** Tests wait for events, never for a time; and no limit shall get in their way. */
 const ARGS = ["--rate-limit", "0", "--log-level", "info"];
@@ -21,10 +31,16 @@ export class TestCluster implements AsyncDisposable {
     urls: readonly string[],
     ...args: readonly string[]
   ): Promise<TestCluster> {
-    const nodes = await Promise.all(
-      urls.map((url) => ServingProgram.start([...ARGS, "--redis", url, ...args])),
-    );
-    await Promise.all(nodes.map((node) => node.logged("Joined the cluster")));
+    return await TestCluster.of(redis, urls.map((url) => startNode(url, args)));
+  }
+
+  /** The cluster of these nodes; resolves once they have joined. */
+  static async of(
+    redis: TestRedis,
+    starting: readonly Promise<ServingProgram>[],
+  ): Promise<TestCluster> {
+    const nodes = await Promise.all(starting);
+    await Promise.all(nodes.map(({ httpUrl }) => untilStatus(httpUrl, "ok")));
     return new TestCluster(redis, nodes);
   }
 

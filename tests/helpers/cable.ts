@@ -1,16 +1,23 @@
-/** Two machines on one, with a cable between them that can be pulled: network namespaces (Linux). */
+/** Two machines on one, with cables between them that can be pulled: network namespaces (Linux). */
 
-/** Addresses at the two ends. */
-export const NEAR = "10.99.0.1";
-export const FAR = "10.99.0.2";
+import type { Line } from "./proxy.ts";
+import { isMissing } from "./tools.ts";
+
+/** This machine's address at its first cable. */
+export const NEAR = addressAt(0, "near");
 
 /** Runs a command in a network of its own, where it may do what root may. */
 export function inOwnNetwork(command: readonly string[]): readonly string[] {
   return ["unshare", "--user", "--map-root-user", "--net", ...command];
 }
 
-/** Whether {@link inOwnNetwork} works here. */
-export function canHaveOwnNetwork(): boolean {
+/** Whether tests with {@link inOwnNetwork} have to be left out here. */
+export function isOwnNetworkMissing(): boolean {
+  const what = "unshare and ip with user namespaces (Debian: util-linux, iproute2)";
+  return isMissing(canHaveOwnNetwork(), what);
+}
+
+function canHaveOwnNetwork(): boolean {
   try {
     const [program, ...args] = inOwnNetwork(["ip", "link", "set", "lo", "up"]);
     return new Deno.Command(program!, { args, stdout: "null", stderr: "null" }).outputSync()
@@ -20,49 +27,113 @@ export function canHaveOwnNetwork(): boolean {
   }
 }
 
+/**
+ * Runs a script in a network of its own, to its end, and returns what it has printed.
+ *
+ * @throws {Error} with all that it has printed, where it fails
+ */
+export async function runInOwnNetwork(script: URL): Promise<string> {
+  const [program, ...args] = inOwnNetwork([
+    ...[Deno.execPath(), "run", "--allow-all"],
+    script.pathname,
+  ]);
+  const { success, stdout, stderr } = await new Deno.Command(program!, { args }).output();
+  const decoder = new TextDecoder();
+  const printed = decoder.decode(stdout);
+  if (!success) throw new Error(printed + decoder.decode(stderr));
+  return printed.trim();
+}
+
 /** Brings loopback up, which a new network has switched off. */
 export async function startLoopback(): Promise<void> {
   await run("ip", "link", "set", "lo", "up");
 }
 
-export class Cable {
-  readonly #pid: string;
+/** Another machine: a network that is there until it is disposed of. */
+export class Machine implements AsyncDisposable {
+  readonly #process: Deno.ChildProcess;
 
-  private constructor(pid: number) {
-    this.#pid = `${pid}`;
+  private constructor(process: Deno.ChildProcess) {
+    this.#process = process;
   }
 
-  /** Leads from this network to that of a process, which has to have one of its own. */
-  static async plugIn(pid: number): Promise<Cable> {
-    const cable = new Cable(pid);
-    await run(
-      "ip",
-      "link",
-      "add",
-      "near",
-      "type",
-      "veth",
-      "peer",
-      "name",
-      "far",
-      "netns",
-      `${pid}`,
-    );
-    await run("ip", "address", "add", `${NEAR}/24`, "dev", "near");
-    await run("ip", "link", "set", "near", "up");
-    await cable.#runThere("ip", "address", "add", `${FAR}/24`, "dev", "far");
-    await cable.#runThere("ip", "link", "set", "far", "up");
+  static async start(): Promise<Machine> {
+    const [program, ...args] = inOwnNetwork(["sh", "-c", "echo there; exec cat"]);
+    const process = new Deno.Command(program!, { args, stdin: "piped", stdout: "piped" }).spawn();
+    const reader = process.stdout.getReader();
+    await reader.read();
+    await reader.cancel();
+    return new Machine(process);
+  }
+
+  get pid(): number {
+    return this.#process.pid;
+  }
+
+  /** The command that runs a command there. */
+  command(command: readonly string[]): readonly string[] {
+    return ["nsenter", "--target", `${this.pid}`, "--net", ...command];
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#process.stdin.close();
+    await this.#process.status;
+  }
+}
+
+export class Cable implements Line {
+  readonly #pid: string;
+  readonly #number: number;
+
+  private constructor(pid: number, number: number) {
+    this.#pid = `${pid}`;
+    this.#number = number;
+  }
+
+  /**
+   * Leads from this network to that of a process, which has to have one of its own.
+   *
+   * @param number which one it is, from 0 to 255
+   */
+  static async plugIn(pid: number, number = 0): Promise<Cable> {
+    const cable = new Cable(pid, number);
+    const [near, far] = [`near${number}`, `far${number}`];
+    const ends = [near, "type", "veth", "peer", "name", far, "netns", `${pid}`];
+    await run("ip", "link", "add", ...ends);
+    await run("ip", "address", "add", `${cable.near}/24`, "dev", near);
+    await run("ip", "link", "set", near, "up");
+    await cable.#runThere("ip", "address", "add", `${cable.far}/24`, "dev", far);
+    await cable.#runThere("ip", "link", "set", far, "up");
     return cable;
   }
 
+  /** The address at this end. */
+  get near(): string {
+    return addressAt(this.#number, "near");
+  }
+
+  /** The address at the other end. */
+  get far(): string {
+    return addressAt(this.#number, "far");
+  }
+
   /** From now on nothing arrives, in either direction, and nobody is told. */
-  async pull(): Promise<void> {
-    await this.#runThere("ip", "link", "set", "far", "down");
+  async cut(): Promise<void> {
+    await this.#runThere("ip", "link", "set", `far${this.#number}`, "down");
+  }
+
+  /** It is plugged in again. */
+  async heal(): Promise<void> {
+    await this.#runThere("ip", "link", "set", `far${this.#number}`, "up");
   }
 
   #runThere(...command: readonly string[]): Promise<void> {
     return run("nsenter", "--target", this.#pid, "--net", ...command);
   }
+}
+
+function addressAt(number: number, end: "near" | "far"): string {
+  return `10.99.${number}.${end === "near" ? 1 : 2}`;
 }
 
 async function run(program: string, ...args: readonly string[]): Promise<void> {

@@ -10,3 +10,10 @@ export async function clientsAt(httpUrl: string): Promise<number> {
 export async function untilEmpty(httpUrl: string): Promise<void> {
   while (await clientsAt(httpUrl) > 0) await new Promise((resolve) => setTimeout(resolve, 10));
 }
+
+/** Resolves once the server says of itself that it is `ok`, or `degraded`. */
+export async function untilStatus(httpUrl: string, status: "ok" | "degraded"): Promise<void> {
+  while ((await (await fetch(`${httpUrl}/healthz`)).json()).status !== status) {
+    await new Promise((resolve) => setTimeout(resolve, 10));
+  }
+}

@@ -1,11 +1,19 @@
 /** A TCP proxy on loopback that can be as bad as a network: slow, or silent without a word. */
 
-export class Proxy implements AsyncDisposable {
+/** What can be between two machines: a proxy, or a cable. */
+export interface Line {
+  /** From now on nothing goes through; nobody is told. */
+  cut(): Promise<void> | void;
+  heal(): Promise<void> | void;
+}
+
+export class Proxy implements AsyncDisposable, Line {
   readonly #listener: Deno.TcpListener;
   readonly #targetPort: number;
   readonly #connections = new Set<Deno.TcpConn>();
   readonly #tasks = new Set<Promise<void>>();
-  #delayMs: number;
+  /** How long everything takes, each way. */
+  delayMs: number;
   /** Resolves when the line is whole; null while it is. */
   #cut: PromiseWithResolvers<void> | null = null;
   #isClosed = false;
@@ -13,7 +21,7 @@ export class Proxy implements AsyncDisposable {
   /** @param delayMs how long everything takes, each way */
   constructor(targetPort: number, delayMs = 0) {
     this.#targetPort = targetPort;
-    this.#delayMs = delayMs;
+    this.delayMs = delayMs;
     this.#listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
     this.#run(this.#accept());
   }
@@ -45,10 +53,13 @@ export class Proxy implements AsyncDisposable {
   async #serve(client: Deno.TcpConn): Promise<void> {
     this.#connections.add(client);
     await this.#whole();
-    const server = await Deno.connect({ hostname: "127.0.0.1", port: this.#targetPort });
+    const server = await Deno.connect({ hostname: "127.0.0.1", port: this.#targetPort })
+      .catch(() => null);
+    if (server === null) return this.#close(client);
     this.#connections.add(server);
     if (this.#isClosed) return this.#close(client, server);
-    await Promise.race([this.#pump(client, server), this.#pump(server, client)]);
+    const ends = [this.#pump(client, server), this.#pump(server, client)];
+    await Promise.race(ends).catch(() => this.#whole()); // a reset is passed on like any other end
     this.#close(client, server);
   }
 
@@ -56,7 +67,7 @@ export class Proxy implements AsyncDisposable {
     const writer = to.writable.getWriter();
     let last = Promise.resolve();
     for await (const chunk of from.readable) {
-      const due = delay(this.#delayMs);
+      const due = delay(this.delayMs);
       last = last.then(() => due).then(() => this.#whole()).then(() => writer.write(chunk));
       last.catch(() => {});
     }

@@ -10,5 +10,5 @@ const { port } = new URL(program.url);
 await using peers = new Peers(`ws://${NEAR}:${port}`, inOwnNetwork);
 const cable = await Cable.plugIn(peers.pid);
 await peers.register();
-await cable.pull();
+await cable.cut();
 console.log(describeDrops(await untilDropped(program)));
