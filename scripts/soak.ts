@@ -1,38 +1,25 @@
 /** The soak as a command: clients that come, go, stall, flood and talk nonsense at random, and whether a message was lost. */
 
-import { Command, InvalidArgumentError } from "commander";
-import { hasProc, inMebibytes, memoryOf } from "../tests/helpers/process.ts";
-import { ServingProgram } from "../tests/helpers/program.ts";
+import { Command, InvalidArgumentError, Option } from "commander";
+import { inMebibytes } from "../tests/helpers/process.ts";
 import { newSeed } from "../tests/helpers/random.ts";
+import { type FailureName, FAILURES } from "./soak/failures.ts";
 import { type RoundReport, soak } from "./soak/soak.ts";
-import type { Terms } from "./soak/verdict.ts";
+import { oneNode, ownCluster, running, type Subject } from "./soak/subject.ts";
 
 interface Arguments {
   readonly seconds: number;
   readonly clients: number;
   readonly seed?: number;
+  readonly nodes?: number;
+  readonly fail?: readonly FailureName[];
+  readonly failSeconds?: number;
   readonly url?: readonly string[];
   readonly mailboxTtl: number;
   readonly executable?: string;
 }
 
-/** What is soaked. */
-interface Subject extends AsyncDisposable {
-  readonly urls: readonly string[];
-  readonly terms: Terms;
-  readonly readMemory: (() => number) | null;
-}
-
-/** How long a server may take to notice that a connection has ended, and a message to get from one node to another. */
-const NOTICE_MS = 5000;
-const TRANSIT_MS = 5000;
-/** What the program is started with: short times, so that they pass within a round. */
-const OWN_MAILBOX_TTL_SECONDS = 1;
-const OWN_ARGUMENTS = [
-  ...["--mailbox-ttl", `${OWN_MAILBOX_TTL_SECONDS}s`],
-  ...["--resume-ttl", "1s"],
-  ...["--log-level", "error"],
-];
+const NODES_THAT_FAIL = 3;
 
 async function main(): Promise<void> {
   const given = readArguments(Deno.args);
@@ -52,21 +39,36 @@ async function main(): Promise<void> {
 }
 
 function readArguments(args: readonly string[]): Arguments {
-  return new Command("deno task soak")
+  const command = new Command("deno task soak")
     .description(
       "Lets clients come, go, stall, flood, reset and talk nonsense, and checks what arrives.",
     )
     .option("--seconds <number>", "for how long", whole, 60)
     .option("--clients <number>", "how many", whole, 40)
     .option("--seed <number>", "begin with this one, to see the same again", whole)
+    .option("--nodes <number>", "start a cluster of so many, with a Redis of its own", whole)
+    .addOption(
+      new Option("--fail <what...>", "start a cluster, and do this to it; several take turns")
+        .choices(Object.keys(FAILURES)).conflicts("url"),
+    )
+    .option("--fail-seconds <number>", "for how long, if not as long as it says below", whole)
     .option(
       "--url <urls...>",
       "a server that runs, as ws://host:port; several: the nodes of a cluster",
     )
     .option("--mailbox-ttl <seconds>", "that of the server at --url", whole, 10)
     .option("--executable <file>", "start this, not the source")
-    .parse(args, { from: "user" })
-    .opts<Arguments>();
+    .addHelpText(
+      "after",
+      `\nWhat can be done to a cluster in the middle of each round:\n${describeFailures()}`,
+    )
+    .parse(args, { from: "user" });
+  const given = command.opts<Arguments>();
+  const fewest = given.fail === undefined ? 1 : 2;
+  if (given.nodes !== undefined && given.nodes < fewest) {
+    command.error(`error: --nodes ${given.nodes} is too few; with --fail it takes 2 or more.`);
+  }
+  return given;
 }
 
 function whole(text: string): number {
@@ -74,24 +76,23 @@ function whole(text: string): number {
   throw new InvalidArgumentError("It takes a whole number.");
 }
 
-async function choose({ url: urls, mailboxTtl, executable }: Arguments): Promise<Subject> {
-  if (urls !== undefined) {
-    const transitMs = urls.length > 1 ? TRANSIT_MS : 0;
-    return {
-      urls,
-      terms: { mailboxTtlMs: mailboxTtl * 1000, noticeMs: NOTICE_MS, transitMs },
-      readMemory: null,
-      [Symbol.asyncDispose]: () => Promise.resolve(),
-    };
-  }
+function describeFailures(): string {
+  const entries = Object.entries(FAILURES);
+  const width = Math.max(...entries.map(([name]) => name.length));
+  const lines = entries.map(([name, { description, durationMs }]) =>
+    `  ${name.padEnd(width)}  ${description} (${durationMs / 1000} s)`
+  );
+  return lines.join("\n");
+}
+
+async function choose(given: Arguments): Promise<Subject> {
+  const { url: urls, fail: names, failSeconds, executable } = given;
+  if (urls !== undefined) return running(urls, given.mailboxTtl * 1000);
   const options = executable === undefined ? {} : { command: [executable] };
-  const program = await ServingProgram.start(OWN_ARGUMENTS, options);
-  return {
-    urls: [program.url],
-    terms: { mailboxTtlMs: OWN_MAILBOX_TTL_SECONDS * 1000, noticeMs: NOTICE_MS, transitMs: 0 },
-    readMemory: hasProc ? () => memoryOf(program.pid).nowBytes : null,
-    [Symbol.asyncDispose]: () => program[Symbol.asyncDispose](),
-  };
+  const nodes = given.nodes ?? (names === undefined ? 1 : NODES_THAT_FAIL);
+  if (nodes === 1) return await oneNode(options);
+  const durationMs = failSeconds === undefined ? undefined : failSeconds * 1000;
+  return await ownCluster(nodes, options, names === undefined ? null : { names, durationMs });
 }
 
 /** One line, and one for each violation. */
@@ -100,7 +101,7 @@ function describeRound(round: RoundReport): string {
   const errors = [...told].map(([code, count]) => `${count} ${code}`).join(", ");
   const memory = memoryBytes === null ? "" : `; memory ${inMebibytes(memoryBytes)}`;
   const line = `round ${seed}: ${sent} sent, ${delivered} delivered, errors ${errors || "none"}, ` +
-    `${excused} lost with a connection, ${leftBehind} clients left behind${memory}`;
+    `${excused} lost with a connection or a node, ${leftBehind} clients left behind${memory}`;
   return [line, ...violations.map((violation) => `  ${violation}`)].join("\n");
 }
 

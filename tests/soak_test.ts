@@ -3,7 +3,9 @@
 import assert from "node:assert/strict";
 import { type ConnectionRecord, Ledger, type MessageRecord } from "../scripts/soak/ledger.ts";
 import { type RoundReport, soak } from "../scripts/soak/soak.ts";
-import { judge, type Terms } from "../scripts/soak/verdict.ts";
+import type { Failure } from "../scripts/soak/failure.ts";
+import type { Terms } from "../scripts/soak/times.ts";
+import { judge } from "../scripts/soak/verdict.ts";
 import { hasProc, inMebibytes, memoryOf } from "./helpers/process.ts";
 import { ServingProgram } from "./helpers/program.ts";
 import { testPure } from "./helpers/pure.ts";
@@ -47,15 +49,17 @@ Deno.test("clients that come, go and misbehave at random lose no message of anyb
 });
 
 const TERMS: Terms = { mailboxTtlMs: 1000, noticeMs: 100, transitMs: 0 };
+const CLUSTER_TERMS: Terms = { ...TERMS, transitMs: 100 };
+const [A, B] = ["ws://a", "ws://b"];
 
-/** A book in which everything is fine: alice and bob are connected from 0 to 100,000, and are heard all the time. */
+/** A book in which everything is fine: alice and bob are connected to node A from 0 to 100,000, and are heard all the time. */
 class Book {
   readonly ledger = new Ledger();
   readonly alice = this.connect("alice", 0);
   readonly bob = this.connect("bob", 0);
 
-  connect(id: string, startedAtMs: number, endedAtMs = Infinity): ConnectionRecord {
-    const connection = Object.assign(this.ledger.open(id), {
+  connect(id: string, startedAtMs: number, endedAtMs = Infinity, url = A): ConnectionRecord {
+    const connection = Object.assign(this.ledger.open(id, url), {
       startedAtMs,
       registeredAtMs: startedAtMs,
       endedAtMs,
@@ -77,6 +81,11 @@ class Book {
 
   get violations(): readonly string[] {
     return judge(this.ledger, TERMS).violations;
+  }
+
+  /** How many violations there are in a cluster where this has failed. */
+  after(...failures: readonly Failure[]): number {
+    return judge(this.ledger, CLUSTER_TERMS, failures).violations.length;
   }
 }
 
@@ -120,10 +129,10 @@ testPure("judge() finds what came twice, changed, to another, or from nowhere", 
   book.ledger.receive(carol, "alice", 0, 5);
   book.ledger.receive(book.bob, "alice", 7, 0);
   assert.deepEqual(book.violations.slice(0, 4), [
-    "bob got message 0 from alice to bob twice",
     "carol got message 0 from alice to bob",
     "carol got message 0 from alice to bob changed",
     "bob got a message 7 from alice, which never sent it",
+    "bob got message 0 from alice to bob twice",
   ]);
 });
 
@@ -176,4 +185,171 @@ testPure("judge() finds a broadcast that one did not get who was there", () => {
   ]);
   book.receive(book.bob, message);
   assert.deepEqual(book.violations, []);
+});
+
+testPure("judge() excuses what was under way when the sender's node died", () => {
+  const death = (url: string): Failure => ({
+    kind: "death",
+    urls: [url],
+    fromMs: 5000,
+    untilMs: 5010,
+  });
+  const sentAt = (sentAtMs: number): Book => {
+    const book = new Book();
+    book.connect("carol", 0, Infinity, B);
+    book.send(book.connect("dave", 0, 5000), "carol", sentAtMs);
+    return book;
+  };
+  assert.equal(sentAt(4950).after(), 1);
+  assert.equal(sentAt(4950).after(death(A)), 0);
+  assert.equal(sentAt(4950).after(death(B)), 1);
+  assert.equal(sentAt(4800).after(death(A)), 1); // it had arrived
+});
+
+testPure("judge() gives a node that stands still the time to notice an end", () => {
+  const delay = (url: string): Failure => ({
+    kind: "delay",
+    urls: [url],
+    fromMs: 4000,
+    untilMs: 7000,
+  });
+  const sentAt = (sentAtMs: number): Book => {
+    const book = new Book();
+    book.connect("carol", 0, 5000, B).markers.length = 0;
+    book.send(book.alice, "carol", sentAtMs);
+    return book;
+  };
+  assert.equal(sentAt(6000).after(), 1);
+  assert.equal(sentAt(6000).after(delay(B)), 0);
+  assert.equal(sentAt(6000).after(delay(A)), 1);
+  assert.equal(sentAt(7200).after(delay(B)), 1);
+});
+
+testPure("judge() excuses no loss by a node that stands still", () => {
+  const book = new Book();
+  book.connect("carol", 0, Infinity, B);
+  book.send(book.alice, "carol", 5000);
+  assert.equal(book.after({ kind: "delay", urls: [A, B], fromMs: 4000, untilMs: 7000 }), 1);
+});
+
+/** A node that did not reach Redis from 5000 to 9000; until 7000 others sent to it as if it did. */
+function cut(...urls: readonly string[]): Failure {
+  return { kind: "cut", urls, fromMs: 5000, untilMs: 9000, unnoticedUntilMs: 7000 };
+}
+
+testPure("judge() excuses what was sent to a node that was cut off, until that was noticed", () => {
+  const sentAt = (sentAtMs: number, from = "alice"): Book => {
+    const book = new Book();
+    book.connect("carol", 0, Infinity, B);
+    const sender = from === "alice" ? book.alice : book.connect(from, 0, Infinity, B);
+    book.send(sender, "carol", sentAtMs);
+    return book;
+  };
+  assert.equal(sentAt(4950).after(), 1);
+  assert.equal(sentAt(4950).after(cut(B)), 0);
+  assert.equal(sentAt(6900).after(cut(B)), 0);
+  assert.equal(sentAt(4800).after(cut(B)), 1); // it had arrived
+  assert.equal(sentAt(7100).after(cut(B)), 1); // it was kept, or alice was told
+  assert.equal(sentAt(6000).after(cut(A)), 1); // alice was told
+  assert.equal(sentAt(6000, "dave").after(cut(B)), 1); // it never left the node
+});
+
+testPure("judge() excuses what was lost in a cut and told to one who had left", () => {
+  const endedAt = (endedAtMs: number): Book => {
+    const book = new Book();
+    book.connect("carol", 0, Infinity, B);
+    book.send(book.connect("dave", 0, endedAtMs), "carol", 8000);
+    return book;
+  };
+  assert.equal(endedAt(8500).after(cut(B)), 0);
+  assert.equal(endedAt(8500).after(), 1);
+  assert.equal(endedAt(50_000).after(cut(B)), 1);
+});
+
+testPure(
+  "judge() excuses what was kept for one who was registering when the node was cut off",
+  () => {
+    const kept = (sentAtMs: number, registeredAtMs: number): Book => {
+      const book = new Book();
+      book.connect("carol", 4900, Infinity, B).registeredAtMs = registeredAtMs;
+      book.send(book.alice, "carol", sentAtMs);
+      return book;
+    };
+    assert.equal(kept(4500, 5500).after(cut(B)), 0);
+    assert.equal(kept(4500, 5500).after(), 1);
+    assert.equal(kept(4500, 5500).after(cut(A)), 1);
+    assert.equal(kept(4500, 4950).after(cut(B)), 1); // it had registered
+    assert.equal(kept(3000, 5500).after(cut(B)), 1); // it was kept no longer
+  },
+);
+
+testPure("judge() excuses a broadcast only for nodes that could not be reached", () => {
+  const sentAt = (sentAtMs: number): Book => {
+    const book = new Book();
+    book.connect("carol", 0, Infinity, B);
+    book.receive(book.bob, book.send(book.alice, null, sentAtMs));
+    return book;
+  };
+  assert.equal(sentAt(8000).after(), 1);
+  assert.equal(sentAt(8000).after(cut(B)), 0);
+  assert.equal(sentAt(9200).after(cut(B)), 1);
+  assert.equal(sentAt(8000).after(cut("ws://c")), 1);
+});
+
+testPure("judge() excuses one wrong report of a node that did not hear of a delivery", () => {
+  const told = (...codes: readonly string[]): Book => {
+    const book = new Book();
+    book.receive(book.connect("carol", 0, Infinity, B), book.send(book.alice, "carol", 4950));
+    for (const code of codes) book.ledger.told(book.alice, code, "carol");
+    return book;
+  };
+  assert.equal(told("unavailable").after(), 1);
+  assert.equal(told("unavailable").after(cut(A)), 0);
+  assert.equal(told("target_not_found").after(cut(A)), 0);
+  assert.equal(told("unavailable").after(cut(B)), 1);
+  assert.equal(told("mailbox_full").after(cut(A)), 1);
+  assert.equal(told("unavailable", "unavailable").after(cut(A)), 1);
+});
+
+testPure("judge() excuses the silence of a node that has failed", () => {
+  const book = new Book();
+  book.ledger.silences.push({ url: B, what: "an upgrade", sinceMs: 5500, untilMs: 6500 });
+  assert.equal(book.after(), 1);
+  assert.equal(book.after(cut(B)), 0);
+  assert.equal(book.after(cut(A)), 1);
+  assert.equal(book.after({ ...cut(B), untilMs: 5400 }), 1);
+});
+
+testPure("judge() excuses a broadcast that came twice only where the ID was on two nodes", () => {
+  const twice = (to: string | null, registeredAtMs: number, olderUrl = A): Book => {
+    const book = new Book();
+    const message = book.send(book.alice, to, 5000);
+    if (to === null) book.receive(book.bob, message);
+    book.receive(book.connect("carol", 0, 5100, olderUrl), message);
+    book.receive(book.connect("carol", registeredAtMs, Infinity, B), message);
+    return book;
+  };
+  assert.equal(twice(null, 5050).after(), 0);
+  assert.equal(twice("carol", 5050).after(), 1);
+  assert.equal(twice(null, 4900).after(), 0); // its old node may not know
+  assert.equal(twice(null, 4899).after(), 1); // it had moved
+  assert.equal(twice(null, 5200).after(), 1); // it had not moved yet
+  assert.equal(twice(null, 5050, B).after(), 1); // it did not move
+  assert.equal(twice(null, 4900, "ws://c").after(cut(B)), 0);
+  assert.equal(twice("carol", 4900, "ws://c").after(cut(B)), 1);
+});
+
+testPure("judge() excuses disorder only right after the sender has moved to another node", () => {
+  const overtaken = (registeredAtMs: number, url = B): Book => {
+    const book = new Book();
+    const first = book.send(book.alice, "bob", 1);
+    const second = book.send(book.connect("alice", registeredAtMs, Infinity, url), "bob", 2);
+    book.receive(book.bob, second);
+    book.receive(book.bob, first);
+    return book;
+  };
+  const nowMs = performance.now();
+  assert.equal(overtaken(nowMs + 1000).after(), 0);
+  assert.equal(overtaken(nowMs + 1000, A).after(), 1);
+  assert.equal(overtaken(nowMs - CLUSTER_TERMS.transitMs).after(), 1);
 });

@@ -14,7 +14,7 @@ export interface KeptMessage {
 }
 
 /** How much longer a message may be kept that could not be taken back: it may have reached Redis late. */
-const UNSURE_MS = 6000;
+export const UNSURE_MS = 6000;
 
 export class KeptMessages {
   readonly #messages = new Map<string, KeptMessage>();

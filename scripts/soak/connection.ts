@@ -20,14 +20,19 @@ export interface Listener {
 
 /** When a marker is refused, the next one is sent so much later. */
 const MARK_AGAIN_MS = 50;
-/** A marker that is not back by then is lost. */
-const MARKER_PATIENCE_MS = 30_000;
-
 type Frame = Readonly<Record<string, unknown>>;
+
+/** Where a connection goes, and who keeps the book. */
+export interface Way {
+  readonly url: string;
+  readonly ledger: Ledger;
+  /** So long a node may give no answer; then it is left. */
+  readonly patienceMs: number;
+}
 
 export class Connection {
   readonly #peer: RawPeer;
-  readonly #ledger: Ledger;
+  readonly #way: Way;
   readonly #listener: Listener | null;
   readonly #record: ConnectionRecord;
   readonly #registered = Promise.withResolvers<Registered | null>();
@@ -35,36 +40,50 @@ export class Connection {
   /** While it reads nothing: resolves when it does again. */
   #stall: Promise<void> | null = null;
   #isOpen = true;
+  /** Then it may have begun a frame of which all that follows is a part, and get no answer. */
+  #hasTalkedNonsense = false;
   /** Resolves when it has ended, however that came. */
   readonly ended: Promise<void>;
 
   private constructor(
     peer: RawPeer,
     record: ConnectionRecord,
-    ledger: Ledger,
+    way: Way,
     listener: Listener | null,
   ) {
     this.#peer = peer;
     this.#record = record;
-    this.#ledger = ledger;
+    this.#way = way;
     this.#listener = listener;
     this.ended = this.#read();
   }
 
-  /** Connects and registers; null where the server refuses, or the connection ends before it has answered. */
+  /** Connects and registers; null where the node refuses or is silent, or the connection ends before it has answered. */
   static async register(
-    url: string,
+    way: Way,
     registration: Frame & { readonly client_id: string },
-    ledger: Ledger,
     listener: Listener | null,
   ): Promise<{ readonly connection: Connection; readonly registered: Registered } | null> {
-    const peer = await RawPeer.open(url).catch(() => null);
+    const peer = await openInTime(way);
     if (peer === null) return null;
-    const record = ledger.open(registration.client_id);
-    const connection = new Connection(peer, record, ledger, listener);
+    const record = way.ledger.open(registration.client_id, way.url);
+    const connection = new Connection(peer, record, way, listener);
     connection.#sendText({ type: "register", ...registration });
+    const cancel = connection.#expectAnswer(`a registration of ${record.id}`);
     const registered = await connection.#registered.promise;
+    cancel();
     return registered && { connection, registered };
+  }
+
+  /** Ends the connection if nothing has come in time; the answer is to be called when it has. */
+  #expectAnswer(what: string): () => void {
+    const { url, ledger, patienceMs } = this.#way;
+    const sinceMs = performance.now();
+    const timer = setTimeout(() => {
+      if (!this.#hasTalkedNonsense) ledger.silent(url, what, sinceMs);
+      this.drop();
+    }, patienceMs);
+    return () => clearTimeout(timer);
   }
 
   get isOpen(): boolean {
@@ -103,7 +122,7 @@ export class Connection {
     const { from, n, pad, marker } = frame;
     if (from === undefined) return this.#takeFromServer(frame);
     if (from !== this.#record.id) {
-      return this.#ledger.receive(this.#record, `${from}`, Number(n), `${pad}`.length);
+      return this.#way.ledger.receive(this.#record, `${from}`, Number(n), `${pad}`.length);
     }
     if (typeof marker === "number") this.#markerIsBack(marker);
   }
@@ -120,13 +139,13 @@ export class Connection {
       case "peer_left":
         return this.#listener?.onPresence(frame.type, `${frame.client_id}`);
       default:
-        this.#ledger.oddities.push(`the server sent ${JSON.stringify(frame)}`);
+        this.#way.ledger.oddities.push(`the server sent ${JSON.stringify(frame)}`);
     }
   }
 
   #takeError(code: string, target: unknown): void {
     if (target === this.#record.id) return this.#settleMarker(); // refused, over the rate limit
-    this.#ledger.told(this.#record, code, typeof target === "string" ? target : null);
+    this.#way.ledger.told(this.#record, code, typeof target === "string" ? target : null);
   }
 
   /** The oldest marker that is under way will not come back. */
@@ -139,7 +158,7 @@ export class Connection {
 
   /** Sends a message to another, or to all with null. */
   send(to: string | null, size: number): void {
-    const n = this.#ledger.send(this.#record, to, size);
+    const n = this.#way.ledger.send(this.#record, to, size);
     this.#sendText({ ...(to === null ? {} : { target_id: to }), n, pad: "x".repeat(size) });
   }
 
@@ -153,17 +172,11 @@ export class Connection {
     const { promise, resolve } = Promise.withResolvers<boolean>();
     this.#markers.set(sentAtMs, resolve);
     this.#sendText({ target_id: this.#record.id, marker: sentAtMs });
-    const timer = setTimeout(() => this.#giveUp(), MARKER_PATIENCE_MS);
-    return promise.finally(() => clearTimeout(timer));
-  }
-
-  #giveUp(): void {
-    this.#ledger.oddities.push(`${this.#record.id} never got a message to itself, nor an error`);
-    this.drop();
+    return promise.finally(this.#expectAnswer(`a message of ${this.#record.id} to itself`));
   }
 
   #markerIsBack(sentAtMs: number): void {
-    this.#ledger.returned(this.#record, sentAtMs);
+    this.#way.ledger.returned(this.#record, sentAtMs);
     this.#markers.get(sentAtMs)?.(true);
     this.#markers.delete(sentAtMs);
   }
@@ -202,6 +215,7 @@ export class Connection {
 
   /** Sends bytes that are no frame. */
   async talkNonsense(bytes: Uint8Array): Promise<void> {
+    this.#hasTalkedNonsense = true;
     await this.#peer.write(bytes).catch(() => {});
   }
 
@@ -212,4 +226,19 @@ export class Connection {
   #send(frame: Parameters<RawPeer["send"]>[0]): void {
     this.#peer.send(frame).catch(() => {}); // it has ended, which the reading side finds
   }
+}
+
+/** Connects; null where that is refused, or takes too long. */
+async function openInTime({ url, ledger, patienceMs }: Way): Promise<RawPeer | null> {
+  const sinceMs = performance.now();
+  const opening = RawPeer.open(url).catch(() => null);
+  const late = Promise.withResolvers<null>();
+  const timer = setTimeout(() => {
+    ledger.silent(url, "an upgrade", sinceMs);
+    opening.then((peer) => peer?.close());
+    late.resolve(null);
+  }, patienceMs);
+  const peer = await Promise.race([opening, late.promise]);
+  clearTimeout(timer);
+  return peer;
 }

@@ -3,6 +3,8 @@
 /** A connection of a participant, as its own side saw it. Times are in milliseconds of one clock. */
 export interface ConnectionRecord {
   readonly id: string;
+  /** The node that it went to. */
+  readonly url: string;
   /** When it sent its register frame. */
   readonly startedAtMs: number;
   /** When that was answered. */
@@ -12,7 +14,12 @@ export interface ConnectionRecord {
   /** Messages to itself that came back, in order. When one is back, all that was done before it was sent is done. */
   readonly markers: MarkerRecord[];
   /** What it got from others, in order. */
-  readonly received: MessageRecord[];
+  readonly received: ReceivedRecord[];
+}
+
+export interface ReceivedRecord {
+  readonly message: MessageRecord;
+  readonly receivedAtMs: number;
 }
 
 export interface MarkerRecord {
@@ -42,19 +49,36 @@ export interface ErrorRecord {
   readonly target: string | null;
 }
 
+/** A message that has come to somebody who had got it already. */
+export interface RepeatRecord {
+  readonly message: MessageRecord;
+  readonly at: ConnectionRecord;
+}
+
+/** A time in which a node gave no answer to somebody who waited for one, and then went elsewhere. */
+export interface Silence {
+  readonly url: string;
+  readonly what: string;
+  readonly sinceMs: number;
+  readonly untilMs: number;
+}
+
 export class Ledger {
   readonly connections: ConnectionRecord[] = [];
   readonly messages: MessageRecord[] = [];
   readonly errors: ErrorRecord[] = [];
+  readonly silences: Silence[] = [];
+  readonly repeats: RepeatRecord[] = [];
   /** What can be seen to be wrong at once. */
   readonly oddities: string[] = [];
   readonly #byNumber = new Map<string, MessageRecord[]>();
   readonly #untaken = new Map<ConnectionRecord, MessageRecord[]>();
 
   /** A connection is about to register. */
-  open(id: string): ConnectionRecord {
+  open(id: string, url: string): ConnectionRecord {
     const connection = {
       id,
+      url,
       startedAtMs: performance.now(),
       registeredAtMs: Infinity,
       endedAtMs: Infinity,
@@ -96,11 +120,9 @@ export class Ledger {
     const isForMe = message.to === null ? from !== at.id : message.to === at.id;
     if (!isForMe) this.oddities.push(`${at.id} got ${name(message)}`);
     if (size !== message.size) this.oddities.push(`${at.id} got ${name(message)} changed`);
-    if (message.deliveredTo.includes(at.id)) {
-      this.oddities.push(`${at.id} got ${name(message)} twice`);
-    }
+    if (message.deliveredTo.includes(at.id)) this.repeats.push({ message, at });
     message.deliveredTo.push(at.id);
-    at.received.push(message);
+    at.received.push({ message, receivedAtMs: performance.now() });
   }
 
   /** A message of a connection to itself is back. */
@@ -116,6 +138,11 @@ export class Ledger {
   /** An error frame has come. */
   told(at: ConnectionRecord, code: string, target: string | null): void {
     this.errors.push({ at, code, target });
+  }
+
+  /** Nothing has come since `sinceMs`, and nobody waits for it any more. */
+  silent(url: string, what: string, sinceMs: number): void {
+    this.silences.push({ url, what, sinceMs, untilMs: performance.now() });
   }
 }
 

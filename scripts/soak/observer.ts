@@ -1,23 +1,25 @@
 /** Watches who comes and goes, and notices where that does not fit together. */
 
-import { Connection, type Listener, type Registered } from "./connection.ts";
+import { Connection, type Listener, type Registered, type Way } from "./connection.ts";
 import type { Ledger } from "./ledger.ts";
 
 export class Observer implements Listener {
+  readonly #way: Way;
   readonly #ledger: Ledger;
   readonly #present = new Set<string>();
   #connection: Connection | null = null;
   #onEmpty = () => {};
 
-  constructor(ledger: Ledger) {
-    this.#ledger = ledger;
+  constructor(way: Way) {
+    this.#way = way;
+    this.#ledger = way.ledger;
   }
 
   /** Begins to watch. */
-  async register(url: string, id: string): Promise<void> {
+  async register(id: string): Promise<void> {
     const registration = { client_id: id, presence: true };
-    const result = await Connection.register(url, registration, this.#ledger, this);
-    if (result === null) throw new Error(`${url} does not let ${id} register`);
+    const result = await Connection.register(this.#way, registration, this);
+    if (result === null) throw new Error(`${this.#way.url} does not let ${id} register`);
     this.#connection = result.connection;
     result.connection.ended.then(() => this.#onEmpty());
   }

@@ -1,15 +1,13 @@
 /** Somebody with an ID who comes and goes, talks, and does what no good client does. */
 
 import type { Random } from "../../tests/helpers/random.ts";
-import { Connection } from "./connection.ts";
-import type { Ledger } from "./ledger.ts";
+import { Connection, type Way } from "./connection.ts";
 import { pause } from "./pause.ts";
 
 /** What all of a round share. */
-export interface Surroundings {
+export interface Surroundings extends Omit<Way, "url"> {
   /** The nodes of the server; each connection goes to one of them. */
   readonly urls: readonly string[];
-  readonly ledger: Ledger;
   /** Who is talked to. Some of them may never come. */
   readonly ids: readonly string[];
 }
@@ -30,6 +28,8 @@ export class Participant {
   readonly #wantsResume: boolean;
   #secret: string | undefined;
   #connection: Connection | null = null;
+  /** All that it has had: nodes that do not reach each other may each leave it one. */
+  readonly #connections: Connection[] = [];
 
   /** @param isSteady whether it stays and behaves */
   constructor(id: string, isSteady: boolean, random: Random, surroundings: Surroundings) {
@@ -86,12 +86,13 @@ export class Participant {
 
   /** Registers; an older connection of its own is replaced then. */
   async #connect(): Promise<void> {
-    const { urls, ledger } = this.#surroundings;
+    const way = { ...this.#surroundings, url: this.#random.pick(this.#surroundings.urls) };
     const resume = this.#wantsResume ? this.#secret ?? true : undefined;
     const registration = { client_id: this.#id, ...(resume === undefined ? {} : { resume }) };
-    const result = await Connection.register(this.#random.pick(urls), registration, ledger, null);
+    const result = await Connection.register(way, registration, null);
     if (result === null) return;
     this.#connection = result.connection;
+    this.#connections.push(result.connection);
     this.#secret = result.registered.resume;
   }
 
@@ -123,7 +124,9 @@ export class Participant {
 
   /** Goes for good. */
   async end(): Promise<void> {
-    if (this.#connection?.isOpen) await this.#connection.close();
-    await this.#connection?.ended;
+    await Promise.all(this.#connections.map(async (connection) => {
+      if (connection.isOpen) await connection.close();
+      await connection.ended;
+    }));
   }
 }

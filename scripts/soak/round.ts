@@ -1,11 +1,14 @@
 /** One round of a soak: everybody comes, does what they do for a while, settles, and goes; then it is judged. */
 
+import { UNSURE_MS } from "../../lib/cluster/kept.ts";
 import { Random } from "../../tests/helpers/random.ts";
 import { Ledger } from "./ledger.ts";
 import { Observer } from "./observer.ts";
 import { Participant } from "./participant.ts";
+import type { Failure } from "./failure.ts";
 import { pause } from "./pause.ts";
-import { judge, type Terms, type Verdict } from "./verdict.ts";
+import type { Terms } from "./times.ts";
+import { judge, type Verdict } from "./verdict.ts";
 
 export interface RoundOptions {
   /** The nodes of one server, as `ws://…`. */
@@ -15,40 +18,63 @@ export interface RoundOptions {
   readonly activeMs: number;
   readonly seed: number;
   readonly terms: Terms;
-  /** Called once all are at it, for who wants to hurt the server meanwhile. */
-  readonly onActive?: () => void;
+  /** Hurts the server while all are at it, and tells what it did when the server is whole again. They go on until then. */
+  readonly hurt?: (() => Promise<readonly Failure[]>) | undefined;
 }
 
 /** The share of those who stay and behave: among them nothing may be lost whatever the others do. */
 const STEADY_SHARE = 0.3;
+const STEADY_SHARE_WITH_FAILURES = 0.5;
 /** IDs that are talked to, and never come. */
 const ABSENT_IDS = ["nobody", "nobody else"];
 /** How long the server may take to notice that the last have left. */
 const PATIENCE_MS = 60_000;
+/** How long a client waits for an answer. From a server that fails it expects less. */
+const CLIENT_PATIENCE_MS = 30_000;
+const CLIENT_PATIENCE_WITH_FAILURES_MS = 4000;
+/** Before and after a failure all is well for so long. */
+const CALM_MS = 2000;
 
 export async function playRound(options: RoundOptions): Promise<Verdict> {
-  const { urls, participants, activeMs, seed, terms } = options;
+  const { urls, participants, activeMs, seed, terms, hurt } = options;
   const ledger = new Ledger();
-  const observer = new Observer(ledger);
-  await observer.register(urls[0]!, "observer");
+  const patienceMs = hurt === undefined ? CLIENT_PATIENCE_MS : CLIENT_PATIENCE_WITH_FAILURES_MS;
+  const steadyShare = hurt === undefined ? STEADY_SHARE : STEADY_SHARE_WITH_FAILURES;
+  const observer = new Observer({ url: urls.at(-1)!, ledger, patienceMs });
+  await observer.register("observer");
   const names = Array.from({ length: participants }, (_, n) => `participant ${n}`);
-  const surroundings = { urls, ledger, ids: [...names, ...ABSENT_IDS] };
+  const surroundings = { urls, ledger, patienceMs, ids: [...names, ...ABSENT_IDS] };
   const people = names.map((id, n) =>
-    new Participant(id, n < participants * STEADY_SHARE, new Random(seed + n), surroundings)
+    new Participant(id, n < participants * steadyShare, new Random(seed + n), surroundings)
   );
-  const endAtMs = performance.now() + activeMs;
-  const running = people.map((person) => person.run(() => performance.now() >= endAtMs));
-  options.onActive?.();
+  let isOver = false;
+  const running = people.map((person) => person.run(() => isOver));
+  const [failures] = await Promise.all([hurt ? hurtInTheMiddle(hurt) : [], pause(activeMs)]);
+  isOver = true;
   await Promise.all(running);
-  await settle(people, terms);
+  await settle(people, terms, failures);
   await Promise.all(people.map((person) => person.end()));
   await observer.end(PATIENCE_MS);
-  return judge(ledger, terms);
+  return judge(ledger, terms, failures);
+}
+
+async function hurtInTheMiddle(
+  hurt: () => Promise<readonly Failure[]>,
+): Promise<readonly Failure[]> {
+  await pause(CALM_MS);
+  const failures = await hurt();
+  await pause(CALM_MS);
+  return failures;
 }
 
 /** Waits until nothing is under way any more: what is kept for somebody has come to its end, too. */
-async function settle(people: readonly Participant[], { mailboxTtlMs, transitMs }: Terms) {
+async function settle(
+  people: readonly Participant[],
+  { mailboxTtlMs, transitMs }: Terms,
+  failures: readonly Failure[],
+): Promise<void> {
   await Promise.all(people.map((person) => person.settle()));
-  await pause(transitMs + 2 * mailboxTtlMs);
+  const unsureMs = failures.length > 0 ? UNSURE_MS : 0;
+  await pause(transitMs + 2 * mailboxTtlMs + unsureMs);
   await Promise.all(people.map((person) => person.settle()));
 }

@@ -2,8 +2,9 @@
 
 import { clientsAt } from "../../tests/helpers/health.ts";
 import { pause } from "./pause.ts";
-import { playRound } from "./round.ts";
-import type { Terms, Verdict } from "./verdict.ts";
+import { playRound, type RoundOptions } from "./round.ts";
+import type { Terms } from "./times.ts";
+import type { Verdict } from "./verdict.ts";
 
 export interface SoakOptions {
   /** The nodes of one server, as `ws://…`. */
@@ -15,6 +16,8 @@ export interface SoakOptions {
   readonly terms: Terms;
   /** The server's resident memory in bytes; null where that cannot be seen. */
   readonly readMemory: (() => number) | null;
+  /** See {@link playRound}; once in each round. */
+  readonly hurt?: RoundOptions["hurt"];
   readonly onRound: (round: RoundReport) => void;
 }
 
@@ -32,14 +35,14 @@ const LONGEST_ROUND_MS = 10_000;
 const PATIENCE_MS = 10_000;
 
 export async function soak(options: SoakOptions): Promise<readonly RoundReport[]> {
-  const { urls, participants, seconds, terms } = options;
+  const { urls, participants, seconds, terms, hurt } = options;
   const strangers = await countClients(urls);
   const endAtMs = performance.now() + seconds * 1000;
   const rounds: RoundReport[] = [];
   while (performance.now() < endAtMs) {
     const seed = options.seed + rounds.length;
     const activeMs = Math.min(LONGEST_ROUND_MS, endAtMs - performance.now());
-    const verdict = await playRound({ urls, participants, activeMs, seed, terms });
+    const verdict = await playRound({ urls, participants, activeMs, seed, terms, hurt });
     const leftBehind = await countLeftBehind(urls, strangers);
     const memoryBytes = options.readMemory?.() ?? null;
     const round = { ...verdict, seed, leftBehind, memoryBytes };

@@ -1,19 +1,18 @@
 /**
  * Judges a {@link Ledger}: every message is delivered once and in order, or its sender was told. It may be lost without a word
- * in one case alone: a connection ended with it inside, the target's or the sender's own (at most once, as PROTOCOL.md says).
+ * in two cases alone (at most once, as PROTOCOL.md says): a connection ended with it inside, the target's or the sender's
+ * own; or a node failed while it was between nodes, see failure.ts.
  */
 
-import { type ConnectionRecord, type Ledger, type MessageRecord, name } from "./ledger.ts";
-
-/** How a server is known to behave. Without a mistake in it, a longer time only excuses more. */
-export interface Terms {
-  /** How long it keeps a message for somebody who is not there. */
-  readonly mailboxTtlMs: number;
-  /** How long it may take to notice that a connection has ended without a word. */
-  readonly noticeMs: number;
-  /** How long a message may be under way within the server: 0 where it is one node. */
-  readonly transitMs: number;
-}
+import { type Failure, mayBeReportedWrongly, mayTake, wasApart } from "./failure.ts";
+import {
+  type ConnectionRecord,
+  type Ledger,
+  type MessageRecord,
+  name,
+  type ReceivedRecord,
+} from "./ledger.ts";
+import { type Terms, Times } from "./times.ts";
 
 export interface Verdict {
   readonly violations: readonly string[];
@@ -26,11 +25,28 @@ export interface Verdict {
   readonly excused: number;
 }
 
-/** Judges when all is over: the last markers are back, and nothing waits in a mailbox any more. */
-export function judge(ledger: Ledger, terms: Terms): Verdict {
-  const judgement = new Judgement(ledger, terms);
+/** What a sender may be told by a node that cannot know better. */
+const DOUBTFUL_CODES = ["target_not_found", "unavailable"];
+
+/**
+ * Judges when all is over: the last markers are back, and nothing waits in a mailbox any more.
+ *
+ * @param failures what was done to the server meanwhile
+ */
+export function judge(
+  ledger: Ledger,
+  terms: Terms,
+  failures: readonly Failure[] = [],
+): Verdict {
+  const judgement = new Judgement(ledger, terms, failures);
   return {
-    violations: [...ledger.oddities, ...judgement.losses(), ...judgement.disorder()],
+    violations: [
+      ...ledger.oddities,
+      ...judgement.silences(),
+      ...judgement.repeats(),
+      ...judgement.losses(),
+      ...judgement.disorder(),
+    ],
     sent: ledger.messages.length,
     delivered: ledger.messages.reduce((sum, { deliveredTo }) => sum + deliveredTo.length, 0),
     told: countBy(ledger.errors, ({ code }) => code),
@@ -41,16 +57,61 @@ export function judge(ledger: Ledger, terms: Terms): Verdict {
 class Judgement {
   readonly #ledger: Ledger;
   readonly #terms: Terms;
+  readonly #times: Times;
+  readonly #failures: readonly Failure[];
   readonly #connectionsOf: ReadonlyMap<string, readonly ConnectionRecord[]>;
   /** How many errors a sender got about a target; `""` for those that named none. */
   readonly #toldAbout: ReadonlyMap<string, number>;
+  /** How many of them may be mistaken. */
+  readonly #toldInDoubt: ReadonlyMap<string, number>;
   excused = 0;
 
-  constructor(ledger: Ledger, terms: Terms) {
+  constructor(ledger: Ledger, terms: Terms, failures: readonly Failure[]) {
     this.#ledger = ledger;
     this.#terms = terms;
+    this.#times = new Times(terms, failures);
+    this.#failures = failures;
     this.#connectionsOf = Map.groupBy(ledger.connections, ({ id }) => id);
     this.#toldAbout = countBy(ledger.errors, ({ at, target }) => pair(at.id, target ?? ""));
+    const inDoubt = ledger.errors.filter(({ code }) => DOUBTFUL_CODES.includes(code));
+    this.#toldInDoubt = countBy(inDoubt, ({ at, target }) => pair(at.id, target ?? ""));
+  }
+
+  /** Nodes that gave no answer, and had not failed. */
+  *silences(): Generator<string> {
+    for (const silence of this.#ledger.silences) {
+      const { url, what, sinceMs, untilMs } = silence;
+      const isExcused = this.#times.failuresOf([silence], sinceMs, untilMs).length > 0;
+      if (!isExcused) yield `${url} did not answer ${what} for ${Math.round(untilMs - sinceMs)} ms`;
+    }
+  }
+
+  /** Messages that somebody got twice. */
+  *repeats(): Generator<string> {
+    for (const { message, at } of this.#ledger.repeats) {
+      const others = this.#of(at.id).filter((other) =>
+        other !== at && other.received.some((record) => record.message === message)
+      );
+      const isExcused = message.to === null && others.length === 1 &&
+        this.#wasOnTwoNodes(message, others[0]!, at);
+      if (!isExcused) yield `${at.id} got ${name(message)} twice`;
+    }
+  }
+
+  /**
+   * Whether two connections of one ID could both get a broadcast. One is that of a node which could not know of the other, or
+   * which is the sender's own: that has delivered at once, and may not have heard yet that the ID had moved.
+   */
+  #wasOnTwoNodes(message: MessageRecord, one: ConnectionRecord, other: ConnectionRecord): boolean {
+    const [older, newer] = one.startedAtMs < other.startedAtMs ? [one, other] : [other, one];
+    if (older.url === newer.url) return false;
+    const byMs = this.#times.arrivedByMs(message, [newer]);
+    const isMoving = newer.startedAtMs <= byMs &&
+      newer.registeredAtMs + this.#terms.transitMs >= message.sentAtMs;
+    return isMoving && older.url === message.from.url ||
+      this.#times.failuresOf([one, other], message.sentAtMs, byMs).some(({ kind }) =>
+        kind === "cut"
+      );
   }
 
   /** Messages that are lost for no reason, and errors for none. */
@@ -61,7 +122,7 @@ class Judgement {
       const inexcusable = lost.filter((message) => !this.#mayBeLost(message, message.to!));
       const told = this.#toldAbout.get(key) ?? 0;
       this.excused += Math.max(0, lost.length - told);
-      if (told > lost.length) {
+      if (told > lost.length + this.#toldWrongly(key, messages)) {
         yield `${told} errors from ${key}, but only ${lost.length} messages did not arrive`;
       }
       if (inexcusable.length > told) {
@@ -71,6 +132,21 @@ class Judgement {
     yield* this.#lostBroadcasts();
   }
 
+  /** How many errors may be about messages that were delivered. */
+  #toldWrongly(key: string, messages: readonly MessageRecord[]): number {
+    const delivered = messages.filter((message) =>
+      message.deliveredTo.length > 0 &&
+      this.#failures.some((failure) =>
+        mayBeReportedWrongly(
+          failure,
+          message,
+          this.#times.decidedByMs(message, this.#of(message.to!)),
+        )
+      )
+    );
+    return Math.min(delivered.length, this.#toldInDoubt.get(key) ?? 0);
+  }
+
   /** Broadcasts are not kept: only who was there all the time has to get them. */
   *#lostBroadcasts(): Generator<string> {
     const broadcasts = this.#ledger.messages.filter(({ to }) => to === null);
@@ -78,7 +154,8 @@ class Judgement {
       const refused = this.#toldAbout.get(pair(from, "")) ?? 0;
       for (const id of this.#connectionsOf.keys()) {
         const missing = messages.filter((message) =>
-          id !== from && !message.deliveredTo.includes(id) && this.#wasThere(message, id)
+          id !== from && !message.deliveredTo.includes(id) && this.#wasThere(message, id) &&
+          !this.#wasTaken(message, id)
         );
         if (missing.length <= refused) continue;
         yield `${id} missed ${missing.length} broadcasts, ${refused} were refused: ${
@@ -90,36 +167,53 @@ class Judgement {
 
   #mayBeLost(message: MessageRecord, target: string): boolean {
     if (message.takenAtMs === Infinity) return true; // its sender's connection ended first
+    if (this.#wasTaken(message, target)) return true;
     if (this.#wasThere(message, target)) return false;
-    const { mailboxTtlMs } = this.#terms;
-    const expiredByMs = this.#arrivedByMs(message) + 2 * mailboxTtlMs;
-    const wasHeard = hasMarkerSince(message.from, expiredByMs);
-    return !wasHeard || this.#endedWithIt(message, target, expiredByMs);
+    const decidedByMs = this.#times.decidedByMs(message, this.#of(target));
+    const wasHeard = hasMarkerSince(message.from, decidedByMs);
+    return !wasHeard || this.#endedWithIt(message, target, decidedByMs);
   }
 
-  /** When it had reached the target's node for certain. */
-  #arrivedByMs({ takenAtMs }: MessageRecord): number {
-    return takenAtMs + this.#terms.transitMs;
+  #of(target: string): readonly ConnectionRecord[] {
+    return this.#connectionsOf.get(target) ?? [];
+  }
+
+  /** Whether a failure may have taken it on its way from node to node. Within a node there is none. */
+  #wasTaken(message: MessageRecord, target: string): boolean {
+    if (this.#failures.length === 0 || message.takenAtMs === Infinity) return false;
+    const journey = this.#times.journeyOf(message);
+    const connections = this.#of(target);
+    if (connections.some((own) => own.url === message.from.url && this.#couldGet(message, own))) {
+      return false;
+    }
+    return this.#failures.some((failure) =>
+      connections.some((own) => mayTake(failure, journey, own, this.#times.noticedByMs(own)))
+    );
   }
 
   /** Whether one connection of the target was there before it was sent, and still read after it had arrived. */
   #wasThere(message: MessageRecord, target: string): boolean {
     if (message.takenAtMs === Infinity) return false;
-    const connections = this.#connectionsOf.get(target) ?? [];
-    return connections.some((connection) =>
-      connection.registeredAtMs <= message.sentAtMs &&
-      hasMarkerSince(connection, this.#arrivedByMs(message))
-    );
+    return this.#of(target).some((connection) => this.#couldGet(message, connection));
+  }
+
+  #couldGet(message: MessageRecord, connection: ConnectionRecord): boolean {
+    const journey = this.#times.journeyOf(message);
+    return connection.registeredAtMs <= message.sentAtMs &&
+      hasMarkerSince(connection, this.#times.arrivedByMs(message, [connection])) &&
+      !this.#failures.some((failure) => wasApart(failure, journey, connection));
   }
 
   /** Whether a connection of the target could have had it, and ended before it had certainly read it. */
   #endedWithIt(message: MessageRecord, target: string, untilMs: number): boolean {
-    const connections = this.#connectionsOf.get(target) ?? [];
-    return connections.some((connection) => {
-      const { startedAtMs, registeredAtMs, endedAtMs } = connection;
+    return this.#of(target).some((connection) => {
+      const { startedAtMs, registeredAtMs } = connection;
       const wasPossible = startedAtMs <= untilMs &&
-        endedAtMs + this.#terms.noticeMs >= message.sentAtMs;
-      const mustHaveReadAtMs = Math.max(this.#arrivedByMs(message), registeredAtMs);
+        this.#times.noticedByMs(connection) >= message.sentAtMs;
+      const mustHaveReadAtMs = Math.max(
+        this.#times.arrivedByMs(message, [connection]),
+        registeredAtMs,
+      );
       return wasPossible && !hasMarkerSince(connection, mustHaveReadAtMs);
     });
   }
@@ -131,17 +225,26 @@ class Judgement {
       const spans = this.#terms.transitMs === 0
         ? [connections.flatMap(({ received }) => received)]
         : connections.map(({ received }) => received);
-      for (const received of spans) yield* disorderOf(id, received);
+      for (const received of spans) yield* this.#disorderOf(id, received);
     }
   }
-}
 
-function* disorderOf(id: string, received: readonly MessageRecord[]): Generator<string> {
-  const last = new Map<string, MessageRecord>();
-  for (const message of received) {
-    const before = last.get(message.from.id);
-    if (before && before.n > message.n) yield `${id} got ${name(message)} after ${before.n}`;
-    last.set(message.from.id, message);
+  *#disorderOf(id: string, received: readonly ReceivedRecord[]): Generator<string> {
+    const last = new Map<string, MessageRecord>();
+    for (const record of received) {
+      const { message } = record;
+      const before = last.get(message.from.id);
+      if (before && before.n > message.n && !this.#mayBeOvertaken(record, before)) {
+        yield `${id} got ${name(message)} after ${before.n}`;
+      }
+      last.set(message.from.id, message);
+    }
+  }
+
+  /** Whether the sender had just moved to another node: what is under way from the one it left may come a little later. */
+  #mayBeOvertaken({ message, receivedAtMs }: ReceivedRecord, { from }: MessageRecord): boolean {
+    return message.from.url !== from.url &&
+      receivedAtMs <= from.registeredAtMs + this.#terms.transitMs;
   }
 }
 

@@ -50,13 +50,15 @@ export class RawPeer implements Disposable {
     options: RawPeerOptions = {},
   ): Promise<RawPeer> {
     const peer = await RawPeer.connect(url, options);
-    await peer.write(upgradeRequest({ ...UPGRADE_HEADERS, ...headers }));
-    const head = await peer.readHead();
-    if (!head.startsWith("HTTP/1.1 101")) {
+    try {
+      await peer.write(upgradeRequest({ ...UPGRADE_HEADERS, ...headers }));
+      const head = await peer.readHead();
+      if (!head.startsWith("HTTP/1.1 101")) throw new Error(`refused: ${head}`);
+      return peer;
+    } catch (error) {
       peer.close();
-      throw new Error(`refused: ${head}`);
+      throw error;
     }
-    return peer;
   }
 
   /** Becomes a WebSocket, registers, and reads the answer. From then on it reads nothing. */

@@ -1,0 +1,83 @@
+/** A cluster to be hurt: nodes as processes, a Redis of its own, and a line between each of them that can be cut. */
+
+import { Proxy } from "../../tests/helpers/proxy.ts";
+import { type ProgramOptions, ServingProgram } from "../../tests/helpers/program.ts";
+import { TestRedis } from "../../tests/helpers/redis.ts";
+import { untilStatus } from "../../tests/helpers/health.ts";
+import type { Terms } from "./times.ts";
+
+/** Servers that are soaked are started with short times, so that these pass within a round. */
+export const SHORT_TIMES = {
+  args: [
+    ...["--mailbox-ttl", "1s"],
+    ...["--resume-ttl", "1s"],
+    ...["--log-level", "error"],
+  ],
+  /** How a cluster of such nodes behaves, on one machine that is busy. */
+  terms: { mailboxTtlMs: 1000, noticeMs: 500, transitMs: 1000 },
+} as const satisfies { readonly args: readonly string[]; readonly terms: Terms };
+
+export class SoakCluster implements AsyncDisposable {
+  readonly redis: TestRedis;
+  /** Between each node and Redis. */
+  readonly lines: readonly Proxy[];
+  readonly nodes: ServingProgram[];
+  readonly #start: (index: number, port: string) => Promise<ServingProgram>;
+
+  private constructor(
+    redis: TestRedis,
+    lines: readonly Proxy[],
+    nodes: ServingProgram[],
+    start: (index: number, port: string) => Promise<ServingProgram>,
+  ) {
+    this.redis = redis;
+    this.lines = lines;
+    this.nodes = nodes;
+    this.#start = start;
+  }
+
+  /** Starts so many nodes; resolves once they have joined. */
+  static async start(
+    size: number,
+    options: ProgramOptions = {},
+  ): Promise<SoakCluster> {
+    const redis = await TestRedis.start();
+    const lines = Array.from({ length: size }, () => new Proxy(redis.port));
+    const start = (index: number, port: string) => {
+      const redisUrl = `redis://127.0.0.1:${lines[index]!.port}`;
+      return ServingProgram.start(
+        [...SHORT_TIMES.args, "--redis", redisUrl, "--port", port],
+        options,
+      );
+    };
+    const nodes = await Promise.all(lines.map((_, index) => start(index, "0")));
+    const cluster = new SoakCluster(redis, lines, nodes, start);
+    await cluster.joined();
+    return cluster;
+  }
+
+  /** The addresses of the nodes. They stay. */
+  get urls(): readonly string[] {
+    return this.nodes.map(({ url }) => url);
+  }
+
+  /** Resolves once all nodes have joined. */
+  async joined(): Promise<void> {
+    await Promise.all(this.nodes.map(({ httpUrl }) => untilStatus(httpUrl, "ok")));
+  }
+
+  /** Starts a node again that has ended, at the same address; resolves once it has joined. */
+  async restart(index: number): Promise<void> {
+    const { port } = new URL(this.nodes[index]!.url);
+    const node = await this.#start(index, port);
+    this.nodes[index] = node;
+    await untilStatus(node.httpUrl, "ok");
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    for (const node of this.nodes) node.trySignal("SIGCONT");
+    await Promise.all(this.nodes.map((node) => node[Symbol.asyncDispose]()));
+    for (const line of this.lines) await line[Symbol.asyncDispose]();
+    await this.redis[Symbol.asyncDispose]();
+  }
+}

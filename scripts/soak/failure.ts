@@ -1,0 +1,86 @@
+/** What was done to a cluster in the middle of a round, and which messages that may have cost or delayed: no others. */
+
+import type { ConnectionRecord, MessageRecord } from "./ledger.ts";
+
+/** A failure of some nodes. Times are in milliseconds of the ledger's clock. */
+export interface Failure {
+  /**
+   * - `death`: the nodes ended, between `fromMs` and `untilMs`.
+   * - `delay`: what is under way at the nodes, or waits for them, may take until `untilMs`; nothing may be lost.
+   * - `cut`: the nodes did not reach Redis, or it lost all that it knew; at `untilMs` all was known again.
+   */
+  readonly kind: "death" | "delay" | "cut";
+  /** The nodes, by the addresses at which clients reach them. */
+  readonly urls: readonly string[];
+  readonly fromMs: number;
+  readonly untilMs: number;
+  /** Of a cut: until then the rest of the cluster may send to the nodes as if they could be reached. */
+  readonly unnoticedUntilMs?: number;
+}
+
+/** Whether something that took from `startMs` to `endMs` fell into a failure. */
+export function overlaps({ fromMs, untilMs }: Failure, startMs: number, endMs: number): boolean {
+  return startMs <= untilMs && endMs >= fromMs;
+}
+
+/** Whether a failure was one of the node that a connection went to. */
+export function hits({ urls }: Failure, { url }: { readonly url: string }): boolean {
+  return urls.includes(url);
+}
+
+/** A message on its way, and how long one of its kind may be kept, in milliseconds. */
+export interface Journey {
+  readonly message: MessageRecord;
+  /** When it had reached the target's node for certain, had there been no failure. */
+  readonly arrivedByMs: number;
+  readonly mailboxTtlMs: number;
+}
+
+/** Whether there was no way from the sender's node to that of a connection, at some time at which a message needed one. */
+export function wasApart(
+  failure: Failure,
+  { message: { from, sentAtMs }, arrivedByMs }: Journey,
+  target: ConnectionRecord,
+): boolean {
+  return failure.kind === "cut" && from.url !== target.url &&
+    (hits(failure, from) || hits(failure, target)) && overlaps(failure, sentAtMs, arrivedByMs);
+}
+
+/**
+ * Whether a failure may have taken a message on its way from the sender's node to a connection of the target, and nobody
+ * knows.
+ *
+ * @param noticedByMs when the end of that connection was known
+ */
+export function mayTake(
+  failure: Failure,
+  journey: Journey,
+  target: ConnectionRecord,
+  noticedByMs: number,
+): boolean {
+  const { message: { from, sentAtMs }, arrivedByMs } = journey;
+  if (failure.kind === "death") {
+    return hits(failure, from) && overlaps(failure, sentAtMs, arrivedByMs);
+  }
+  if (failure.kind === "delay" || !hits(failure, target) || target.url === from.url) return false;
+  const { fromMs, unnoticedUntilMs = fromMs } = failure;
+  const isTooLate = arrivedByMs < fromMs || sentAtMs > unnoticedUntilMs;
+  const isTargetThere = target.startedAtMs <= arrivedByMs && noticedByMs >= sentAtMs;
+  return !isTooLate && isTargetThere || wasBeingFetched(failure, journey, target);
+}
+
+/** Whether a message may have been kept until a connection came for it, at the moment of the failure. */
+function wasBeingFetched({ fromMs }: Failure, journey: Journey, target: ConnectionRecord): boolean {
+  const { message: { sentAtMs }, arrivedByMs, mailboxTtlMs } = journey;
+  return sentAtMs <= fromMs && arrivedByMs + mailboxTtlMs >= fromMs &&
+    target.startedAtMs <= fromMs && target.registeredAtMs >= fromMs;
+}
+
+/** Whether the sender's node may not know that a message was delivered, and so report that it was not. */
+export function mayBeReportedWrongly(
+  failure: Failure,
+  { from, sentAtMs }: MessageRecord,
+  decidedByMs: number,
+): boolean {
+  return failure.kind === "cut" && hits(failure, from) && overlaps(failure, sentAtMs, decidedByMs);
+}

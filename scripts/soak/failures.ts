@@ -1,0 +1,121 @@
+/** What can be done to a cluster while its clients are at it. It is always the first node that is hit alone. */
+
+import { NODE_LIFETIME_MS } from "../../lib/cluster/scripts.ts";
+import { untilStatus } from "../../tests/helpers/health.ts";
+import type { ServingProgram } from "../../tests/helpers/program.ts";
+import type { Line } from "../../tests/helpers/proxy.ts";
+import type { SoakCluster } from "./cluster.ts";
+import type { Failure } from "./failure.ts";
+import { pause } from "./pause.ts";
+
+/** A way to hurt a cluster. */
+interface Method {
+  /** For `--help`. */
+  readonly description: string;
+  /** How long it is to last, in milliseconds, unless something else is said. */
+  readonly durationMs: number;
+  /** Resolves when all is well again. */
+  hurt(cluster: SoakCluster, durationMs: number): Promise<Failure>;
+}
+
+const SLOW_REDIS_DELAY_MS = 200;
+/** A node that was frozen knows within this time what it has lost. */
+const THAW_MS = 5000;
+
+export const FAILURES = {
+  kill: {
+    description: "a node is killed, and started again later",
+    durationMs: 4000,
+    hurt: kill,
+  },
+  freeze: {
+    description: "a node is stopped, and goes on when its clients have been given up",
+    durationMs: NODE_LIFETIME_MS + 3000,
+    hurt: freeze,
+  },
+  "restart-redis": {
+    description: "Redis is killed, and comes back empty",
+    durationMs: 1000,
+    hurt: restartRedis,
+  },
+  "stop-redis": {
+    description: "no node reaches Redis",
+    durationMs: 10_000,
+    hurt: stopRedis,
+  },
+  "slow-redis": {
+    description: `all that goes to Redis or comes from there takes ${SLOW_REDIS_DELAY_MS} ms`,
+    durationMs: 5000,
+    hurt: slowRedis,
+  },
+  "cut-off": {
+    description: "one node does not reach Redis",
+    durationMs: NODE_LIFETIME_MS + 3000,
+    hurt: ({ nodes, lines }, durationMs) => cutOff(nodes[0]!, lines[0]!, durationMs),
+  },
+} as const satisfies Record<string, Method>;
+
+export type FailureName = keyof typeof FAILURES;
+
+async function kill(cluster: SoakCluster, durationMs: number): Promise<Failure> {
+  const node = cluster.nodes[0]!;
+  const fromMs = performance.now();
+  node.signal("SIGKILL");
+  await node.ended();
+  const untilMs = performance.now();
+  await pause(durationMs);
+  await cluster.restart(0);
+  return { kind: "death", urls: [node.url], fromMs, untilMs };
+}
+
+async function freeze({ nodes }: SoakCluster, durationMs: number): Promise<Failure> {
+  const node = nodes[0]!;
+  const fromMs = performance.now();
+  node.signal("SIGSTOP");
+  await pause(durationMs);
+  node.signal("SIGCONT");
+  await pause(THAW_MS);
+  return { kind: "delay", urls: [node.url], fromMs, untilMs: performance.now() };
+}
+
+async function restartRedis(cluster: SoakCluster, durationMs: number): Promise<Failure> {
+  const fromMs = performance.now();
+  await cluster.redis.kill();
+  await Promise.all(cluster.nodes.map(({ httpUrl }) => untilStatus(httpUrl, "degraded")));
+  await pause(durationMs);
+  await cluster.redis.restart();
+  await cluster.joined();
+  return { kind: "cut", urls: cluster.urls, fromMs, untilMs: performance.now() };
+}
+
+async function stopRedis(cluster: SoakCluster, durationMs: number): Promise<Failure> {
+  const fromMs = performance.now();
+  for (const line of cluster.lines) line.cut();
+  await pause(durationMs);
+  for (const line of cluster.lines) line.heal();
+  await cluster.joined();
+  return { kind: "cut", urls: cluster.urls, fromMs, untilMs: performance.now() };
+}
+
+async function slowRedis({ lines, urls }: SoakCluster, durationMs: number): Promise<Failure> {
+  const fromMs = performance.now();
+  for (const line of lines) line.delayMs = SLOW_REDIS_DELAY_MS;
+  await pause(durationMs);
+  for (const line of lines) line.delayMs = 0;
+  return { kind: "delay", urls, fromMs, untilMs: performance.now() };
+}
+
+/** What the others send to the node is lost until they give it up. */
+export async function cutOff(
+  { url, httpUrl }: ServingProgram,
+  line: Line,
+  durationMs: number,
+): Promise<Failure> {
+  const fromMs = performance.now();
+  await line.cut();
+  const unnoticedUntilMs = performance.now() + NODE_LIFETIME_MS;
+  await pause(durationMs);
+  await line.heal();
+  await untilStatus(httpUrl, "ok");
+  return { kind: "cut", urls: [url], fromMs, untilMs: performance.now(), unnoticedUntilMs };
+}

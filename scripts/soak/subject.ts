@@ -1,0 +1,73 @@
+/** What is soaked: a server that runs already, or one that is started for it, of one node or of several. */
+
+import { hasProc, memoryOf } from "../../tests/helpers/process.ts";
+import { type ProgramOptions, ServingProgram } from "../../tests/helpers/program.ts";
+import { SHORT_TIMES, SoakCluster } from "./cluster.ts";
+import type { Failure } from "./failure.ts";
+import { type FailureName, FAILURES } from "./failures.ts";
+import type { Terms } from "./times.ts";
+
+export interface Subject extends AsyncDisposable {
+  readonly urls: readonly string[];
+  readonly terms: Terms;
+  readonly readMemory: (() => number) | null;
+  readonly hurt?: () => Promise<readonly Failure[]>;
+}
+
+/** What is done to a cluster in the middle of each round. */
+export interface Harm {
+  /** Where there are several, they take turns. */
+  readonly names: readonly FailureName[];
+  /** In milliseconds; without it, each lasts as long as it usually does. */
+  readonly durationMs?: number | undefined;
+}
+
+/** How long a server may take to notice that a connection has ended, and a message to get from one node to another. */
+const NOTICE_MS = 5000;
+const TRANSIT_MS = 5000;
+
+export function running(urls: readonly string[], mailboxTtlMs: number): Subject {
+  const transitMs = urls.length > 1 ? TRANSIT_MS : 0;
+  return {
+    urls,
+    terms: { mailboxTtlMs, noticeMs: NOTICE_MS, transitMs },
+    readMemory: null,
+    [Symbol.asyncDispose]: () => Promise.resolve(),
+  };
+}
+
+export async function oneNode(options: ProgramOptions): Promise<Subject> {
+  const program = await ServingProgram.start(SHORT_TIMES.args, options);
+  return {
+    urls: [program.url],
+    terms: { ...SHORT_TIMES.terms, noticeMs: NOTICE_MS, transitMs: 0 },
+    readMemory: hasProc ? () => memoryOf(program.pid).nowBytes : null,
+    [Symbol.asyncDispose]: () => program[Symbol.asyncDispose](),
+  };
+}
+
+export async function ownCluster(
+  size: number,
+  options: ProgramOptions,
+  harm: Harm | null,
+): Promise<Subject> {
+  const cluster = await SoakCluster.start(size, options);
+  return {
+    urls: cluster.urls,
+    terms: { ...SHORT_TIMES.terms, noticeMs: NOTICE_MS, transitMs: TRANSIT_MS },
+    readMemory: null,
+    ...(harm === null ? {} : { hurt: inTurn(cluster, harm) }),
+    [Symbol.asyncDispose]: () => cluster[Symbol.asyncDispose](),
+  };
+}
+
+function inTurn(
+  cluster: SoakCluster,
+  { names, durationMs }: Harm,
+): () => Promise<readonly Failure[]> {
+  let turn = 0;
+  return async () => {
+    const failure = FAILURES[names[turn++ % names.length]!];
+    return [await failure.hurt(cluster, durationMs ?? failure.durationMs)];
+  };
+}

@@ -1,0 +1,68 @@
+/** By when something had happened for certain, on a server that takes its time, and takes longer where it failed. */
+
+import { UNSURE_MS } from "../../lib/cluster/kept.ts";
+import { type Failure, hits, type Journey, overlaps } from "./failure.ts";
+import type { ConnectionRecord, MessageRecord } from "./ledger.ts";
+
+/** How a server is known to behave. Without a mistake in it, a longer time only excuses more. */
+export interface Terms {
+  /** How long it keeps a message for somebody who is not there. */
+  readonly mailboxTtlMs: number;
+  /** How long it may take to notice that a connection has ended without a word. */
+  readonly noticeMs: number;
+  /** How long a message may be under way within the server: 0 where it is one node. */
+  readonly transitMs: number;
+}
+
+export class Times {
+  readonly #terms: Terms;
+  readonly #failures: readonly Failure[];
+
+  constructor(terms: Terms, failures: readonly Failure[]) {
+    this.#terms = terms;
+    this.#failures = failures;
+  }
+
+  /** The failures of any of these nodes that fell into this time. */
+  failuresOf(
+    nodes: readonly { readonly url: string }[],
+    startMs: number,
+    endMs: number,
+  ): readonly Failure[] {
+    return this.#failures.filter((failure) =>
+      overlaps(failure, startMs, endMs) && nodes.some((node) => hits(failure, node))
+    );
+  }
+
+  /** When it had reached a connection's node for certain. */
+  arrivedByMs(
+    { from, sentAtMs, takenAtMs }: MessageRecord,
+    targets: readonly ConnectionRecord[],
+  ): number {
+    const { transitMs } = this.#terms;
+    const byMs = takenAtMs + transitMs;
+    const failures = this.failuresOf([from, ...targets], sentAtMs, byMs);
+    return Math.max(byMs, ...failures.map(({ untilMs }) => untilMs + transitMs));
+  }
+
+  /** When it was delivered, or its sender told, or neither will ever be. */
+  decidedByMs(message: MessageRecord, targets: readonly ConnectionRecord[]): number {
+    const arrivedByMs = this.arrivedByMs(message, targets);
+    const expiredByMs = arrivedByMs + 2 * this.#terms.mailboxTtlMs;
+    const failures = this.failuresOf([message.from], message.sentAtMs, expiredByMs);
+    return failures.length === 0 ? expiredByMs : expiredByMs + UNSURE_MS;
+  }
+
+  /** When the server had noticed for certain that a connection had ended. */
+  noticedByMs(connection: ConnectionRecord): number {
+    const { noticeMs } = this.#terms;
+    const byMs = connection.endedAtMs + noticeMs;
+    const failures = this.failuresOf([connection], connection.endedAtMs, byMs);
+    return Math.max(byMs, ...failures.map(({ untilMs }) => untilMs + noticeMs));
+  }
+
+  journeyOf(message: MessageRecord): Journey {
+    const { mailboxTtlMs, transitMs } = this.#terms;
+    return { message, arrivedByMs: message.takenAtMs + transitMs, mailboxTtlMs };
+  }
+}

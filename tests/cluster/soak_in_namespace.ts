@@ -1,0 +1,14 @@
+/** The soak of a cluster while the cable of a node is pulled. To be run in a network of its own, by soak_test.ts. */
+
+import { SHORT_TIMES } from "../../scripts/soak/cluster.ts";
+import { cutOff, FAILURES } from "../../scripts/soak/failures.ts";
+import { acrossCables } from "./across_cables.ts";
+import { soakRound } from "./soak_round.ts";
+
+const { durationMs } = FAILURES["cut-off"];
+
+await acrossCables(
+  ({ nodes, urls }, cable) =>
+    soakRound("cut-off by its cable", urls, () => cutOff(nodes[0]!, cable, durationMs)),
+  ...SHORT_TIMES.args,
+);

@@ -1,0 +1,37 @@
+/** One round of the soak over all nodes of a cluster, as a test. */
+
+import assert from "node:assert/strict";
+import { SHORT_TIMES } from "../../scripts/soak/cluster.ts";
+import type { Failure } from "../../scripts/soak/failure.ts";
+import { playRound } from "../../scripts/soak/round.ts";
+import { newSeed } from "../helpers/random.ts";
+
+const PARTICIPANTS = 20;
+const ACTIVE_MS = 5000;
+
+/**
+ * Plays it, for nodes that were started with {@link SHORT_TIMES}.
+ *
+ * @param hurt makes something fail in the middle of it
+ * @throws {assert.AssertionError} where a message was lost without a word
+ */
+export async function soakRound(
+  name: string,
+  urls: readonly string[],
+  hurt: (() => Promise<Failure>) | null,
+): Promise<void> {
+  const seed = newSeed();
+  const { violations, sent, delivered, excused } = await playRound({
+    urls,
+    participants: PARTICIPANTS,
+    activeMs: ACTIVE_MS,
+    seed,
+    terms: SHORT_TIMES.terms,
+    hurt: hurt === null ? undefined : async () => [await hurt()],
+  });
+  console.info(
+    `${name}: ${sent} sent, ${delivered} delivered, ${excused} lost with a connection or a node ` +
+      `(--clients ${PARTICIPANTS} --seed ${seed})`,
+  );
+  assert.deepEqual(violations, [], `${name}, seed ${seed}`);
+}

@@ -1,0 +1,33 @@
+/** A soak of a whole cluster for each thing that can fail, several at a time. */
+
+import { SoakCluster } from "../../scripts/soak/cluster.ts";
+import { FAILURES } from "../../scripts/soak/failures.ts";
+import { isOwnNetworkMissing, runInOwnNetwork } from "../helpers/cable.ts";
+import { isRedisMissing } from "../helpers/redis.ts";
+import { testBesideEachOther } from "./beside_each_other.ts";
+import { soakRound } from "./soak_round.ts";
+
+const NODES = 3;
+
+testBesideEachOther(
+  "a cluster that fails at random times loses no message without a word",
+  isRedisMissing(),
+  {
+    ...Object.fromEntries(
+      Object.entries(FAILURES).map(([name, { hurt, durationMs }]) => [name, async () => {
+        await using cluster = await SoakCluster.start(NODES);
+        await soakRound(name, cluster.urls, () => hurt(cluster, durationMs));
+      }]),
+    ),
+
+    "cut-off by its cable": async () => {
+      if (isOwnNetworkMissing()) return;
+      console.info(await runInOwnNetwork(new URL("soak_in_namespace.ts", import.meta.url)));
+    },
+
+    "nothing fails": async () => {
+      await using cluster = await SoakCluster.start(NODES);
+      await soakRound("nothing fails", cluster.urls, null);
+    },
+  },
+);
