@@ -73,7 +73,7 @@ export class Node {
   async #join(session: RedisSession): Promise<void> {
     this.#session = session;
     session.ended.then((error) => this.#lose(session, error));
-    await this.#beat(session);
+    await this.#beat(session, true);
     this.#schedule(session);
     await this.#hooks.sync(session);
     if (session !== this.#session) return;
@@ -142,7 +142,7 @@ export class Node {
   }
 
   async #live(session: RedisSession): Promise<void> {
-    const { isKnown, dead } = await this.#beat(session);
+    const { isKnown, dead } = await this.#beat(session, false);
     if (session !== this.#session) return;
     if (!isKnown) throw new Error("it does not know this node any more");
     const isSure = this.#clock.now() <= this.#sureUntilMs;
@@ -155,12 +155,15 @@ export class Node {
     if (dead.length > 0) this.#hooks.onDead(session, dead);
   }
 
-  async #beat(session: RedisSession): Promise<{ isKnown: boolean; dead: readonly string[] }> {
+  async #beat(
+    session: RedisSession,
+    isFirst: boolean,
+  ): Promise<{ isKnown: boolean; dead: readonly string[] }> {
     const sentAtMs = this.#clock.now();
     const reply = await within(
       HEARTBEAT_TIMEOUT_MS,
       this.#clock,
-      session.run("heartbeat", this.id),
+      session.run("heartbeat", this.id, isFirst ? 1 : 0),
       "no reply to a heartbeat",
     );
     const [timeMs, isKnown, dead] = reply as [number, number, string[]];

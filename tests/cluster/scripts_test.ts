@@ -47,7 +47,7 @@ class FakeNode implements Disposable {
       else node.heard.push(message);
     };
     await session.subscribe([nodeChannel(id), roomChannel(ROOM)], listen);
-    await session.run("heartbeat", id);
+    await session.run("heartbeat", id, 1);
     return node;
   }
 
@@ -387,7 +387,7 @@ testScripts(
     await a.session.run("leave", a.id);
     while (await b.session.run("reap", a.id, 60_000) !== 0);
     assert.deepEqual(await a.owned(), []);
-    await a.session.run("heartbeat", a.id);
+    await a.session.run("heartbeat", a.id, 1);
     assert.equal((await a.reclaim("x", number, claimedAtMs, { secret: "secret" })).status, "ok");
     assert.equal(await b.send("x", "1"), "sent");
   },
@@ -405,7 +405,7 @@ testScripts(
     const left = (await b.news()).filter(({ kind }) => kind === "leave");
     assert.equal(left.length, 500);
     assert.deepEqual(await a.owned(), []);
-    const [, , dead] = await b.session.run("heartbeat", b.id) as [number, number, string[]];
+    const [, , dead] = await b.session.run("heartbeat", b.id, 0) as [number, number, string[]];
     assert.deepEqual(dead, []);
     assert.equal(await b.send("resumable", "1"), "kept");
     const resumed = await claim(b, "resumable", { given: "secret" });
@@ -413,12 +413,22 @@ testScripts(
   },
 );
 
+testScripts("a heartbeat brings nobody back but at the start of a session", async (a, b) => {
+  await claim(a, "x");
+  await a.session.run("leave", a.id);
+  const [, known] = await a.session.run("heartbeat", a.id, 0) as [number, number];
+  assert.equal(known, 0);
+  assert.equal(await b.send("x", "1"), "kept");
+  await a.session.run("heartbeat", a.id, 1);
+  assert.equal(await b.send("x", "2"), "sent");
+});
+
 testScripts("a heartbeat ends what Redis has held for long enough", async (a, b, redis) => {
   await claim(a, "plain");
   const { claim: number } = await claim(a, "x", { fresh: "secret" });
   await a.release("x", number, 1);
   for (let ended = false; !ended;) {
-    await b.session.run("heartbeat", b.id);
+    await b.session.run("heartbeat", b.id, 0);
     ended = (await b.news()).some((message) => message.kind === "leave" && message.id === "x");
   }
   assert.equal(await redis.command("ZCARD", "signalbox:held"), "0");
