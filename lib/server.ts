@@ -157,10 +157,12 @@ export class Server {
   #upgrade(request: Request, peer: string): Response {
     const { headers } = request;
     const { idleTimeoutMs, trustProxy = null } = this.#options;
-    const address = clientAddress(peer, headers.get("x-forwarded-for"), trustProxy);
+    // No header is read that does not matter: each takes the runtime a microsecond.
+    const forwardedFor = trustProxy && headers.get("x-forwarded-for");
+    const address = clientAddress(peer, forwardedFor, trustProxy);
     const token = this.#parts.authenticator && bearerToken(headers, request.url);
     const refusal = checkHandshake(request.method, headers) ??
-      this.#checkOrigin(headers.get("origin")) ?? this.#checkRoom(address);
+      this.#checkOrigin(headers) ?? this.#checkRoom(address);
     if (refusal !== null) return refuse(refusal);
     // From here on nothing may throw: an upgrade whose response is not returned stops the runtime's listener.
     const idleTimeout = idleTimeoutMs / 1000;
@@ -169,9 +171,10 @@ export class Server {
     return response;
   }
 
-  #checkOrigin(origin: string | null): Refusal | null {
+  #checkOrigin(headers: Headers): Refusal | null {
     const { allowOrigins } = this.#options;
-    if (origin === null || allowOrigins === undefined || allowOrigins.includes(origin)) return null;
+    const origin = allowOrigins === undefined ? null : headers.get("origin");
+    if (origin === null || allowOrigins?.includes(origin)) return null;
     return { status: 403, message: "Pages of this origin may not connect." };
   }
 

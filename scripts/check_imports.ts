@@ -79,12 +79,6 @@ const RULES: readonly Rule[] = [
   },
   {
     who: ["lib/"],
-    except: ["lib/admin/collector.ts"],
-    never: ["prom-client", "prom-client/"],
-    why: "one file knows how metrics are written",
-  },
-  {
-    who: ["lib/"],
     except: ["lib/cluster/redis.ts"],
     never: ["redis"],
     why: "one file knows Redis",
