@@ -11,27 +11,40 @@ export interface Watcher {
   readonly link: { send(frame: string): boolean } | null;
 }
 
-interface Leave {
+/** Who watches a room, and since when. */
+type Watchers = Map<Watcher, number>;
+
+/** Somebody has come or gone, and not all have been told. Times are by the count of what happens. */
+interface Change {
+  readonly type: "peer_joined" | "peer_left";
   readonly room: string;
   readonly id: string;
-  /** When that was, by the count of what happens. */
-  readonly at: number;
+  readonly frame: string;
+  /** Who is to be told has watched since after that… */
+  readonly after: number;
+  /** … and before that: who came later has got a list. */
+  readonly before: number;
+  /** Those who have not been told; null where it has not begun. */
+  watchers: MapIterator<[Watcher, number]> | null;
 }
 
 /**
- * After so many frames about clients that have left, whatever else has come has its turn. Where a whole room is cut off,
- * that is the end of those who would be told next: or else the last frames of n clients would be n².
+ * After so many frames all else that has come has its turn. n clients that come at once are announced to each other with
+ * n² frames: meanwhile nobody else may have to wait, nor they with what they send themselves. Where n are cut off at
+ * once, those who would be told are gone themselves by then.
  */
 const FRAMES_AT_ONCE = 500;
 
 export class Presence {
   readonly #clock: Clock;
-  /** By room: who watches it, and since when. */
-  readonly #rooms = new Map<string, Map<Watcher, number>>();
-  /** Who has left and was not announced yet, the first first. */
-  readonly #leaves = new Map<string, Leave>();
-  /** Counts what happens: two things are never at the same time. */
+  readonly #rooms = new Map<string, Watchers>();
+  /** By room and ID, the oldest first. */
+  readonly #changes = new Map<string, Change>();
+  /** Counts what happens: no two things are at the same time. */
   #now = 0;
+  /** Frames that may still be sent now. */
+  #budget = FRAMES_AT_ONCE;
+  #isTelling = false;
   #cancelTimer: (() => void) | null = null;
 
   constructor(clock: Clock) {
@@ -40,7 +53,7 @@ export class Presence {
 
   /** From now on a client is told; of what was before, it is to be told otherwise. */
   watch(client: Watcher): void {
-    const watchers = this.#rooms.get(client.roomName) ?? new Map<Watcher, number>();
+    const watchers: Watchers = this.#rooms.get(client.roomName) ?? new Map();
     this.#rooms.set(client.roomName, watchers);
     watchers.set(client, ++this.#now);
   }
@@ -51,53 +64,83 @@ export class Presence {
     if (watchers?.size === 0) this.#rooms.delete(client.roomName);
   }
 
-  /** Announces one who has come, at once: before anything that it may send. */
   joined(room: string, id: string): void {
-    const leave = this.#leaves.get(keyOf(room, id));
-    if (leave !== undefined) this.#announceLeave(leave);
-    this.#tell(room, id, peerFrame("peer_joined", id), ++this.#now);
+    if (!this.#rooms.has(room)) return;
+    const leave = this.#changes.get(keyOf(room, id));
+    if (leave !== undefined) this.#finish(leave);
+    this.#add("peer_joined", room, id, 0);
   }
 
-  /** Announces one who has gone, soon. */
   left(room: string, id: string): void {
     if (!this.#rooms.has(room)) return;
-    this.#leaves.set(keyOf(room, id), { room, id, at: ++this.#now });
-    this.#announceSoon();
+    const key = keyOf(room, id);
+    const join = this.#changes.get(key);
+    const isUnheard = join !== undefined && join.watchers === null;
+    if (isUnheard) this.#changes.delete(key);
+    else if (join !== undefined) this.#finish(join);
+    this.#add("peer_left", room, id, isUnheard ? join.before : 0);
   }
 
-  /** Announces nothing any more. */
+  /** A client is about to be heard: that it has come is told before. */
+  settle(room: string, id: string): void {
+    if (this.#changes.size === 0) return;
+    const change = this.#changes.get(keyOf(room, id));
+    if (change?.type === "peer_joined") this.#finish(change);
+  }
+
+  /** Tells nobody anything any more. */
   stop(): void {
-    this.#leaves.clear();
+    this.#changes.clear();
     this.#cancelTimer?.();
     this.#cancelTimer = null;
   }
 
-  #announceSoon(): void {
+  #add(type: Change["type"], room: string, id: string, after: number): void {
+    const frame = peerFrame(type, id);
+    const change = { type, room, id, frame, after, before: ++this.#now, watchers: null };
+    this.#changes.set(keyOf(room, id), change);
+    this.#tell();
+  }
+
+  /** Tells what there is to tell. Somebody may be dropped over it, which is to be told in turn: no recursion. */
+  #tell(): void {
+    if (this.#isTelling) return;
+    this.#isTelling = true;
+    for (const change of this.#changes.values()) {
+      this.#budget -= this.#advance(change, this.#budget);
+      if (this.#budget <= 0) break;
+    }
+    this.#isTelling = false;
+    if (this.#budget < FRAMES_AT_ONCE) this.#goOnSoon();
+  }
+
+  #goOnSoon(): void {
     this.#cancelTimer ??= this.#clock.after(0, () => {
       this.#cancelTimer = null;
-      this.#announceLeaves();
+      this.#budget = FRAMES_AT_ONCE;
+      this.#tell();
     });
   }
 
-  #announceLeaves(): void {
-    let frames = 0;
-    for (const leave of this.#leaves.values()) {
-      if (frames >= FRAMES_AT_ONCE) return this.#announceSoon();
-      frames += this.#announceLeave(leave);
-    }
+  #finish(change: Change): void {
+    this.#budget -= this.#advance(change, Infinity);
+    this.#goOnSoon();
   }
 
-  #announceLeave(leave: Leave): number {
-    const { room, id, at } = leave;
-    this.#leaves.delete(keyOf(room, id));
-    return this.#tell(room, id, peerFrame("peer_left", id), at);
-  }
-
-  /** Tells those who watched then and are still there. The answer is how many. */
-  #tell(room: string, id: string, frame: string, at: number): number {
+  /** Tells so many of those who are to be told. The answer is how many. */
+  #advance(change: Change, limit: number): number {
+    const { room, id, frame, after, before } = change;
+    change.watchers ??= (this.#rooms.get(room) ?? new Map()).entries();
     let told = 0;
-    for (const [watcher, since] of this.#rooms.get(room) ?? []) {
-      if (since < at && watcher.id !== id && watcher.link?.send(frame)) told++;
+    while (told < limit) {
+      const { value, done } = change.watchers.next();
+      if (done) {
+        this.#changes.delete(keyOf(room, id));
+        break;
+      }
+      const [watcher, since] = value;
+      const isToBeTold = after < since && since < before && watcher.id !== id;
+      if (isToBeTold && watcher.link?.send(frame)) told++;
     }
     return told;
   }

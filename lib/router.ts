@@ -253,6 +253,7 @@ export class Router {
 
   /** Sends a frame to one client of the sender's room, or keeps it. Asks nobody where the target is connected here. */
   send(from: Client, targetId: string, frame: string): Delivery | Promise<Delivery> {
+    this.settle(from.room.name, from.id);
     const target = from.room.clients.get(targetId);
     if (target?.link?.send(frame)) return "sent";
     if (!isClientId(targetId)) return "off"; // nobody can ever come for it
@@ -298,6 +299,7 @@ export class Router {
   /** Sends a frame to all others in the sender's room, and tells to how many. */
   broadcast(from: Client, frame: string): number {
     const { room } = from;
+    this.settle(room.name, from.id);
     const here = this.deliverToAll(room.name, frame, from);
     if (this.otherNodes === null) return here;
     this.otherNodes.broadcast(from, frame);
@@ -311,6 +313,11 @@ export class Router {
       if (client !== from && client.link?.send(frame)) recipients++;
     }
     return recipients;
+  }
+
+  /** Before anything that a client has sent is delivered: those who watch its room know that it is there. */
+  settle(room: string, id: string): void {
+    this.#presence.settle(room, id);
   }
 
   /** Tells those who watch a room of another who has come or gone. */

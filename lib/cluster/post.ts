@@ -169,9 +169,11 @@ export class Post {
 
   /** A message has come from another node or, if `wasKept`, from the mailbox. */
   deliver(message: DirectMessage, wasKept: boolean): void {
+    const { sender } = message;
+    if (sender !== null) this.#router.settle(message.room, sender.id);
     const target = this.#router.find(message.room, message.targetId);
     if (target?.link?.send(message.frame)) {
-      if (wasKept && message.sender !== null) this.#events.keptDelivered(target);
+      if (wasKept && sender !== null) this.#events.keptDelivered(target);
     } else {
       const claim = target === undefined ? 0 : this.#registry.claimOf(target);
       this.#giveBack(message, claim).catch((error) => this.#events.crashed("post", error));
