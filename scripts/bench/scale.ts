@@ -120,8 +120,9 @@ function stormLine(storm: Storm): string {
 }
 
 function roomLine({ joined, cameBack, resumed }: RoomResult): string {
-  const told = (what: string, { wallMs, cpuMs, presenceFrames }: Gathering) =>
-    `${what} ${ms(wallMs)}, ${ms(cpuMs)} of CPU, ${presenceFrames} presence frames`;
+  const told = (what: string, { registeredMs, wallMs, cpuMs, presenceFrames }: Gathering) =>
+    `${what} ${ms(wallMs)} (registered within ${ms(registeredMs)}), ${ms(cpuMs)} of CPU, ` +
+    `${presenceFrames} presence frames`;
   return `a room of ${joined.members}: ${told("joined within", joined)}; ` +
     told("all cut off, and back within", cameBack) + "; " +
     told("with resume, within", resumed);

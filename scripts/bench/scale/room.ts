@@ -6,6 +6,8 @@ import type { ServerProcess } from "../server_process.ts";
 /** What it took until every member knew all others. */
 export interface Gathering {
   readonly members: number;
+  /** Until the last one was registered. */
+  readonly registeredMs: number;
   readonly wallMs: number;
   readonly cpuMs: number;
   /** `peer_joined` and `peer_left`, all members together. */
@@ -42,6 +44,8 @@ class Room {
   /** By client ID. */
   readonly #secrets = new Map<string, unknown>();
   #clients: Client[] = [];
+  #registered = 0;
+  #registeredAt = 0;
   #complete = 0;
   #presenceFrames = 0;
 
@@ -61,6 +65,7 @@ class Room {
   /** Everybody joins, as fast as the server takes them. */
   gather(): Gathering {
     this.#clients = [];
+    this.#registered = 0;
     this.#complete = 0;
     this.#presenceFrames = 0;
     this.#server.takeCpuNs();
@@ -72,6 +77,7 @@ class Room {
     this.#driver.waitUntil(() => this.#complete === this.#ids.length, 10, PATIENCE_MS);
     return {
       members: this.#ids.length,
+      registeredMs: this.#registeredAt - startedAt,
       wallMs: performance.now() - startedAt,
       cpuMs: this.#server.takeCpuNs() / 1e6,
       presenceFrames: this.#presenceFrames,
@@ -87,6 +93,7 @@ class Room {
     });
     const known = new Set<string>();
     client.onRegistered = ({ peers, resume }) => {
+      if (++this.#registered === this.#ids.length) this.#registeredAt = performance.now();
       if (resume !== undefined) this.#secrets.set(id, resume);
       for (const peer of peers as string[]) known.add(peer);
       if (this.#isComplete(known)) this.#complete++;
