@@ -34,6 +34,8 @@ interface Change {
  * once, those who would be told are gone themselves by then.
  */
 const FRAMES_AT_ONCE = 500;
+/** So many changes may wait: past that, whoever makes more of them waits for the oldest to be told. */
+const MAX_WAITING_CHANGES = 10_000;
 
 export class Presence {
   readonly #clock: Clock;
@@ -99,6 +101,10 @@ export class Presence {
     const frame = peerFrame(type, id);
     const change = { type, room, id, frame, after, before: ++this.#now, watchers: null };
     this.#changes.set(keyOf(room, id), change);
+    if (this.#changes.size > MAX_WAITING_CHANGES) {
+      const [oldest] = this.#changes.values();
+      this.#finish(oldest!);
+    }
     this.#tell();
   }
 

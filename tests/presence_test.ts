@@ -108,6 +108,16 @@ testPure("Presence sends little in a room of which all are cut off at once", () 
   assert.deepEqual([heard(), clock.pending], [500, 0]);
 });
 
+testPure("Presence lets no more than 10,000 changes wait", () => {
+  const { clock, presence, listeners: [first], last } = setUpBusy();
+  for (let n = 0; n < 10_000; n++) presence.joined(ROOM, `member ${n}`);
+  assert.deepEqual([first?.heard, last.heard], [["+first"], ["+first"]]);
+  presence.joined(ROOM, "one more");
+  assert.deepEqual([first?.heard, last.heard], [["+first", "+member 0"], ["+first", "+member 0"]]);
+  presence.stop();
+  assert.equal(clock.pending, 0);
+});
+
 testPure("Presence goes on when telling drops somebody", () => {
   const { clock, presence, listeners: [alice, bob, carol] } = setUp(3);
   bob!.link.send = () => {
