@@ -113,8 +113,8 @@ export class Presence {
     if (this.#isTelling) return;
     this.#isTelling = true;
     for (const change of this.#changes.values()) {
-      this.#budget -= this.#advance(change, this.#budget);
       if (this.#budget <= 0) break;
+      this.#budget -= this.#advance(change, this.#budget);
     }
     this.#isTelling = false;
     if (this.#budget < FRAMES_AT_ONCE) this.#goOnSoon();

@@ -82,6 +82,14 @@ testPure("Presence tells nobody that somebody came and went whose coming was not
   assert.deepEqual([informed.heard, late.heard], [["-second"], []]);
 });
 
+testPure("Presence tells nothing of one who came and went when no more could be said", () => {
+  const { clock, presence, heard } = setUp(250);
+  for (const id of ["first", "second", "third"]) presence.joined(ROOM, id);
+  presence.left(ROOM, "third");
+  clock.advance(0);
+  assert.equal(heard(), 2 * 250);
+});
+
 testPure("Presence tells all of both where some have been told of one", () => {
   const { clock, presence, listeners } = setUpBusy();
   presence.left(ROOM, "first");
