@@ -43,12 +43,7 @@ export function readMembers(text: string): Readonly<Record<string, unknown>> {
 
 /** Reads frames, one after the other. */
 export class EnvelopeReader {
-  readonly #members: JsonMembers;
-
-  /** @param maxBytes of a frame, in UTF-8 */
-  constructor(maxBytes: number) {
-    this.#members = new JsonMembers(maxBytes);
-  }
+  readonly #members = new JsonMembers();
 
   /**
    * @param from what {@link fromMember} made for the sender

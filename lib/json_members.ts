@@ -29,6 +29,11 @@ function tableOf(has: (byte: number) => boolean): Uint8Array {
   return Uint8Array.from({ length: 256 }, (_, byte) => Number(has(byte)));
 }
 
+/** Room for all but unusual frames. */
+const USUAL_BYTES = 64 * 1024;
+/** No UTF-16 code unit takes more in UTF-8. */
+const MAX_BYTES_PER_UNIT = 3;
+
 /** Made once: it would cost more than all the rest. */
 const NOT_JSON = new SyntaxError("not a JSON object");
 
@@ -38,8 +43,8 @@ const DECODER = new TextDecoder();
 export class JsonMembers {
   #text = "";
   /** The text in UTF-8, and {@link END}. Indexes of private members are into this. */
-  readonly #bytes: Uint8Array<ArrayBuffer>;
-  readonly #view: DataView<ArrayBuffer>;
+  #bytes = new Uint8Array(USUAL_BYTES);
+  #view = new DataView(this.#bytes.buffer);
   #length = 0;
   /** Within the quotes of the member's name. */
   #nameFrom = 0;
@@ -59,12 +64,6 @@ export class JsonMembers {
   valueStart = 0;
   valueEnd = 0;
 
-  /** @param maxBytes of a text, in UTF-8 */
-  constructor(maxBytes: number) {
-    this.#bytes = new Uint8Array(maxBytes + Uint32Array.BYTES_PER_ELEMENT);
-    this.#view = new DataView(this.#bytes.buffer);
-  }
-
   /** Of the text, in UTF-8. */
   get bytes(): number {
     return this.#length;
@@ -76,6 +75,7 @@ export class JsonMembers {
    * @throws {SyntaxError} where it cannot be a JSON object
    */
   first(text: string): boolean {
+    this.#makeRoomFor(text);
     this.#text = text;
     this.#length = ENCODER.encodeInto(text, this.#bytes).written;
     this.#bytes[this.#length] = END;
@@ -98,6 +98,14 @@ export class JsonMembers {
     if (this.#bytes[comma] !== COMMA) return this.#finish(comma);
     this.comma = this.#toIndex(comma);
     return this.#read(this.#skipSpace(comma + 1));
+  }
+
+  /** Where a text is longer than any before, the space grows, and stays. */
+  #makeRoomFor(text: string): void {
+    const bytes = MAX_BYTES_PER_UNIT * text.length + Uint32Array.BYTES_PER_ELEMENT; // four are read at a time
+    if (bytes <= this.#bytes.length) return;
+    this.#bytes = new Uint8Array(Math.max(bytes, 2 * this.#bytes.length));
+    this.#view = new DataView(this.#bytes.buffer);
   }
 
   #read(start: number): true {

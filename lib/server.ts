@@ -77,7 +77,7 @@ export class Server {
         this.#cluster,
       ),
       router: this.#router,
-      envelopes: new EnvelopeReader(options.maxMessageSizeBytes),
+      envelopes: new EnvelopeReader(),
       clock,
       events,
       onRegistered: (connection) => this.#unregistered.delete(connection),

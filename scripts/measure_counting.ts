@@ -34,7 +34,7 @@ function connect(receivers: number, events: Events): Connection {
   const registrar = new Registrar(router, null, null);
   const surroundings = {
     ...{ options: OPTIONS, registrar, router, clock: systemClock, events },
-    envelopes: new EnvelopeReader(OPTIONS.maxMessageSizeBytes),
+    envelopes: new EnvelopeReader(),
     onRegistered() {},
   };
   const register = (clientId: string) => {

@@ -11,7 +11,7 @@ import { testPure } from "./helpers/pure.ts";
 
 const FROM_ALICE = fromMember("alice");
 
-const reader = new EnvelopeReader(1024 * 1024);
+const reader = new EnvelopeReader();
 
 function read(text: string): Envelope {
   return reader.read(text, FROM_ALICE);

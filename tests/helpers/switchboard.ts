@@ -91,7 +91,7 @@ export class Switchboard {
       options: all,
       registrar: new Registrar(this.router, authenticator, null),
       router: this.router,
-      envelopes: new EnvelopeReader(all.maxMessageSizeBytes),
+      envelopes: new EnvelopeReader(),
       clock: this.clock,
       events: this.events as Events,
       onRegistered: (connection) => this.registered.push(connection),

@@ -91,7 +91,7 @@ export class SimulatedNodes {
   /** Gives a sign of life for each. */
   heartbeat(nodes: readonly SimulatedNode[]): void {
     let missing = nodes.length;
-    for (const node of nodes) node.run(["heartbeat", node.id], () => missing--);
+    for (const node of nodes) node.run(["heartbeat", node.id, 1], () => missing--);
     this.waitUntil(() => missing === 0);
   }
 
