@@ -43,7 +43,8 @@ Deno.test({ name: "every member of a room learns of all others", ignore }, async
   const [, signalbox] = await contendersOf(["warn"]);
   const crowd = { activePairs: 2, idleClients: [0, 10], slices: 1, sliceMs: 10 };
   const plan = { crowd, storms: [20], rooms: [20] };
-  const result = await measureScale(bench, signalbox!, plan);
+  const [result] = await measureScale(bench, [signalbox!], plan);
+  assert.ok(result !== undefined);
   assert.deepEqual(result.crowd.map(({ clients }) => clients), [4, 14]);
   assert.ok(result.storms[0]!.longestWaitMs >= result.storms[0]!.medianWaitMs);
   assert.ok(result.rooms[0]!.joined.presenceFrames <= 20 * 19 / 2);

@@ -3,12 +3,12 @@
 import { Command } from "commander";
 import { type Chart, drawChart, type Point } from "./chart.ts";
 import { BASELINE, chooseContenders, type Contender } from "./contenders.ts";
-import type { Driver } from "./driver.ts";
+import { Driver } from "./driver.ts";
 import { describeMachine } from "./machine.ts";
 import { Progress } from "./progress.ts";
 import { writeJson } from "./report.ts";
-import { type Bench, withBench, withNewServer } from "./run.ts";
-import { type CrowdPlan, type CrowdPoint, measureCrowd } from "./scale/crowd.ts";
+import { type Bench, startServer, withBench, withNewServer } from "./run.ts";
+import { Crowd, type CrowdPlan, type CrowdPoint, measureCrowds } from "./scale/crowd.ts";
 import { type Gathering, measureRoom, type RoomResult } from "./scale/room.ts";
 import { measureStorm, type Storm } from "./scale/storm.ts";
 import type { ServerProcess } from "./server_process.ts";
@@ -57,11 +57,7 @@ async function main(): Promise<void> {
   const progress = new Progress(Deno.stderr);
   const wanted = { main: given.main, levels: ["warn"], with: [], relays: [] };
   const contenders = await chooseContenders(wanted, (line) => progress.say(line));
-  const results = await withBench(progress, async (bench) => {
-    const results: ScaleResult[] = [];
-    for (const contender of contenders) results.push(await measureScale(bench, contender, plan));
-    return results;
-  });
+  const results = await withBench(progress, (bench) => measureScale(bench, contenders, plan));
   const machine = describeMachine();
   if (given.json !== undefined) writeJson(given.json, { machine, contenders, plan, results });
   if (given.svg !== undefined) writeCharts(given.svg, results);
@@ -70,7 +66,9 @@ async function main(): Promise<void> {
 function readArguments(args: readonly string[]): Arguments {
   const source = Deno.realPathSync(`${import.meta.dirname}/../../main.ts`);
   return new Command("deno task bench:scale")
-    .description("Measures what a node does with many clients. Takes three minutes.")
+    .description(
+      "Measures what a node does with many clients. Takes five minutes and 25,000 files (ulimit -n).",
+    )
     .option("--quick", "with a tenth of the clients")
     .option("--main <files...>", "the main.ts to measure; several: one after the other", [source])
     .option("--json <file>", "write all numbers there")
@@ -79,19 +77,48 @@ function readArguments(args: readonly string[]): Arguments {
     .opts<Arguments>();
 }
 
-/** Everything, at one contender: a new server for each measurement but for the points of a curve. */
+/** Everything, at all contenders. */
 export async function measureScale(
+  bench: Bench,
+  contenders: readonly Contender[],
+  plan: ScalePlan,
+): Promise<ScaleResult[]> {
+  const curves = await runCrowds(bench, contenders, plan.crowd);
+  const results: ScaleResult[] = [];
+  for (const [index, contender] of contenders.entries()) {
+    const crowd = curves[index]!;
+    results.push({ contender: contender.name, crowd, ...await runRushes(bench, contender, plan) });
+  }
+  return results;
+}
+
+/** Crowds at all contenders at the same time, so that their curves can be compared. */
+async function runCrowds(bench: Bench, contenders: readonly Contender[], plan: CrowdPlan) {
+  const driver = new Driver();
+  const servers: ServerProcess[] = [];
+  try {
+    for (const contender of contenders) servers.push(await startServer(bench, contender));
+    const crowds = servers.map((server) => new Crowd(driver, server, plan));
+    return measureCrowds(crowds, plan, (points) => {
+      bench.signal.throwIfAborted();
+      for (const [index, point] of points.entries()) {
+        bench.progress.say(`${contenders[index]!.name}: ${crowdLine(point)}`);
+      }
+    });
+  } finally {
+    driver.close();
+    await Promise.all(servers.map((server) => server.stop()));
+  }
+}
+
+/** What comes all at once, at one contender: a new server for each measurement. */
+async function runRushes(
   bench: Bench,
   contender: Contender,
   plan: ScalePlan,
-): Promise<ScaleResult> {
+): Promise<Pick<ScaleResult, "storms" | "rooms">> {
   const { name } = contender;
   const say = (line: string) => bench.progress.say(`${name}: ${line}`);
-  const crowd = await withNewServer(
-    bench,
-    contender,
-    (driver, server) => measureCrowd(driver, server, plan.crowd, (point) => say(crowdLine(point))),
-  );
   const storms: Storm[] = [];
   for (const count of plan.storms) {
     const measure = (driver: Driver, server: ServerProcess) => measureStorm(driver, server, count);
@@ -104,7 +131,7 @@ export async function measureScale(
     rooms.push(await withNewServer(bench, contender, measure));
     say(roomLine(rooms.at(-1)!));
   }
-  return { contender: name, crowd, storms, rooms };
+  return { storms, rooms };
 }
 
 function crowdLine({ clients, cpuMicrosPerMessage, residentMB }: CrowdPoint): string {
