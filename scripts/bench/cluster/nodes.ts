@@ -32,7 +32,7 @@ const ALONE = "one node, no Redis";
 const WITHIN = "one node of a cluster";
 const ACROSS = "across two nodes";
 
-/** Starts a Redis, two nodes around it and one by itself, and measures everything. */
+/** Starts a Redis, nodes around it and one by itself, and measures everything. */
 export function measureNodes(bench: Bench, main: string, plan: Plan): Promise<ScenarioRun[]> {
   return withRedis(bench, (redis) => {
     const measure = (driver: Driver, processes: Processes) =>
@@ -42,10 +42,10 @@ export function measureNodes(bench: Bench, main: string, plan: Plan): Promise<Sc
 }
 
 async function measureAll(bench: Bench, driver: Driver, processes: Processes, plan: Plan) {
-  const { alone, a, b, redis } = processes;
+  const { alone, a, b, secluded, redis } = processes;
   const routes = new Map<string, Route>([
     [ALONE, { from: alone, to: alone, redis: null }],
-    [WITHIN, { from: a, to: a, redis }],
+    [WITHIN, { from: secluded, to: secluded, redis }],
     [ACROSS, { from: a, to: b, redis }],
   ]);
   const over = (prepare: (driver: Driver, name: string, route: Route) => Session) =>

@@ -5,11 +5,13 @@ import { Driver } from "../driver.ts";
 import { type Bench, startServer } from "../run.ts";
 import type { ServerProcess } from "../server_process.ts";
 
-/** A node by itself, two of a cluster, and the Redis between them. */
+/** A node by itself, three of a cluster, and the Redis between them. */
 export interface Processes {
   readonly alone: ServerProcess;
   readonly a: ServerProcess;
   readonly b: ServerProcess;
+  /** The one whose clients have nothing for those of other nodes. */
+  readonly secluded: ServerProcess;
   readonly redis: ServerProcess;
 }
 
@@ -33,7 +35,8 @@ export async function withNodes<Answer>(
     const alone = await start("alone");
     const a = await start("a", ...join);
     const b = await start("b", ...join);
-    return await use(driver, { alone, a, b, redis });
+    const secluded = await start("secluded", ...join);
+    return await use(driver, { alone, a, b, secluded, redis });
   } finally {
     driver.close();
     await Promise.all(started.map((node) => node.stop()));
