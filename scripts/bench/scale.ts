@@ -67,7 +67,7 @@ function readArguments(args: readonly string[]): Arguments {
   const source = Deno.realPathSync(`${import.meta.dirname}/../../main.ts`);
   return new Command("deno task bench:scale")
     .description(
-      "Measures what a node does with many clients. Takes five minutes and 25,000 files (ulimit -n).",
+      "Measures what a node does with many clients. Takes five minutes and 13,000 files (ulimit -n).",
     )
     .option("--quick", "with a tenth of the clients")
     .option("--main <files...>", "the main.ts to measure; several: one after the other", [source])
@@ -98,8 +98,9 @@ async function runCrowds(bench: Bench, contenders: readonly Contender[], plan: C
   const servers: ServerProcess[] = [];
   try {
     for (const contender of contenders) servers.push(await startServer(bench, contender));
-    const crowds = servers.map((server) => new Crowd(driver, server, plan));
-    return measureCrowds(crowds, plan, (points) => {
+    await using crowds = new AsyncDisposableStack(); // they leave before the servers end
+    const all = servers.map((server) => crowds.use(new Crowd(driver, server, plan)));
+    return await measureCrowds(all, plan, (points) => {
       bench.signal.throwIfAborted();
       for (const [index, point] of points.entries()) {
         bench.progress.say(`${contenders[index]!.name}: ${crowdLine(point)}`);

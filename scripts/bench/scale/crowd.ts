@@ -24,12 +24,16 @@ export interface CrowdPoint {
 const IN_FLIGHT = 64;
 const SETTLE_MS = 500;
 
+const HOLDER = `${import.meta.dirname}/holder.ts`;
+const FIRST_NUMBER = 100_000; // so that all IDs are equally long
+
 /** The clients of one server. */
-export class Crowd {
+export class Crowd implements AsyncDisposable {
   readonly #driver: Driver;
   readonly #server: ServerProcess;
   readonly #plan: CrowdPlan;
   readonly #session: PairsSession;
+  readonly #holders: Deno.ChildProcess[] = [];
   #idle = 0;
   #cpu: number[] = [];
 
@@ -42,15 +46,21 @@ export class Crowd {
   }
 
   /** Connects more clients, which then say nothing. */
-  grow(idle: number): void {
-    const more = Array.from(
-      { length: idle - this.#idle },
-      (_, n) => `idle_${100_000 + this.#idle + n}`,
-    );
-    this.#driver.openAll(this.#server.port, more);
+  async grow(idle: number): Promise<void> {
+    if (idle > this.#idle) await this.#hold(FIRST_NUMBER + this.#idle, idle - this.#idle);
     this.#idle = idle;
     this.#cpu = [];
     this.#driver.pollFor(SETTLE_MS);
+  }
+
+  async #hold(first: number, count: number): Promise<void> {
+    const args = ["run", "--allow-all", HOLDER, `${this.#server.port}`, `${first}`, `${count}`];
+    const holder = new Deno.Command(Deno.execPath(), { args, stdout: "piped" }).spawn();
+    this.#holders.push(holder);
+    const reader = holder.stdout.getReader();
+    const { done } = await reader.read();
+    await reader.cancel();
+    if (done) throw new Error(`${count} more clients could not connect`);
   }
 
   /** Lets the active ones send, for a slice of time. */
@@ -66,6 +76,14 @@ export class Crowd {
       residentMB: this.#server.residentBytes() / 1e6,
     };
   }
+
+  /** Ends the idle clients. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    for (const holder of this.#holders) {
+      holder.kill("SIGKILL");
+      await holder.status;
+    }
+  }
 }
 
 /**
@@ -73,18 +91,18 @@ export class Crowd {
  *
  * @param onPoints is told the points of all curves as soon as they are there
  */
-export function measureCrowds(
+export async function measureCrowds(
   crowds: readonly Crowd[],
   { idleClients, slices }: CrowdPlan,
   onPoints: (points: readonly CrowdPoint[]) => void,
-): CrowdPoint[][] {
+): Promise<CrowdPoint[][]> {
   const runAll = () => {
     for (let slice = 0; slice < slices; slice++) for (const crowd of crowds) crowd.run();
   };
   runAll(); // to warm up
   const curves: CrowdPoint[][] = crowds.map(() => []);
   for (const idle of idleClients) {
-    for (const crowd of crowds) crowd.grow(idle);
+    for (const crowd of crowds) await crowd.grow(idle);
     runAll();
     const points = crowds.map(({ point }) => point);
     for (const [index, point] of points.entries()) curves[index]!.push(point);
