@@ -101,6 +101,7 @@ export class Presence {
     const frame = peerFrame(type, id);
     const change = { type, room, id, frame, after, before: ++this.#now, watchers: null };
     this.#changes.set(keyOf(room, id), change);
+    if (this.#isTelling) return; // somebody was dropped over it: no recursion
     if (this.#changes.size > MAX_WAITING_CHANGES) {
       const [oldest] = this.#changes.values();
       this.#finish(oldest!);
@@ -108,9 +109,8 @@ export class Presence {
     this.#tell();
   }
 
-  /** Tells what there is to tell. Somebody may be dropped over it, which is to be told in turn: no recursion. */
+  /** Tells what there is to tell. */
   #tell(): void {
-    if (this.#isTelling) return;
     this.#isTelling = true;
     for (const change of this.#changes.values()) {
       if (this.#budget <= 0) break;
@@ -128,8 +128,12 @@ export class Presence {
     });
   }
 
+  /** Tells all of a change, however many that are. */
   #finish(change: Change): void {
+    const wasTelling = this.#isTelling;
+    this.#isTelling = true;
     this.#budget -= this.#advance(change, Infinity);
+    this.#isTelling = wasTelling;
     this.#goOnSoon();
   }
 

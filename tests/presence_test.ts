@@ -138,6 +138,22 @@ testPure("Presence goes on when telling drops somebody", () => {
   for (const { heard } of [alice!, carol!]) assert.deepEqual(heard, ["+dave", "-listener 1"]);
 });
 
+testPure("Presence goes on when telling drops very many, also where it is told all at once", () => {
+  const { clock, presence, listeners: [first, ...others] } = setUp(20_000);
+  presence.joined(ROOM, "first one");
+  presence.joined(ROOM, "second one");
+  for (const other of others) {
+    other.link.send = () => {
+      presence.unwatch(other);
+      presence.left(ROOM, other.id);
+      return false;
+    };
+  }
+  presence.settle(ROOM, "second one");
+  clock.advance(0);
+  assert.equal(first?.heard.length, 2 + others.length);
+});
+
 testPure("Presence says nothing more once it is stopped", () => {
   const { clock, presence, last } = setUpBusy();
   presence.stop();
