@@ -38,7 +38,6 @@ const MAX_BYTES_PER_UNIT = 3;
 const NOT_JSON = new SyntaxError("not a JSON object");
 
 const ENCODER = new TextEncoder();
-const DECODER = new TextDecoder();
 
 export class JsonMembers {
   #text = "";
@@ -49,7 +48,8 @@ export class JsonMembers {
   /** Within the quotes of the member's name. */
   #nameFrom = 0;
   #nameTo = 0;
-  #isNameEscaped = false;
+  /** What that name stands for, where it is written with escapes; else null. */
+  #escapedName: string | null = null;
   /** After its value. */
   #end = 0;
   /** Closing brackets of what is open within a value, the innermost last. */
@@ -114,8 +114,10 @@ export class JsonMembers {
     this.#end = this.#endOfValue(valueStart);
     this.#nameFrom = start + 1;
     this.#nameTo = nameEnd - 1;
-    this.#isNameEscaped = this.#hasBackslash(this.#nameFrom, this.#nameTo);
     this.nameStart = this.#toIndex(start);
+    this.#escapedName = this.#hasBackslash(start, nameEnd)
+      ? JSON.parse(this.#text.slice(this.nameStart, this.#toIndex(nameEnd)))
+      : null;
     this.valueStart = this.#toIndex(valueStart);
     this.valueEnd = this.#toIndex(this.#end);
     return true;
@@ -123,17 +125,13 @@ export class JsonMembers {
 
   /** Whether the member has this name of ASCII letters, however it is written. */
   isNamed(name: string): boolean {
-    if (this.#isNameEscaped) return this.#name() === name;
+    if (this.#escapedName !== null) return this.#escapedName === name;
     const start = this.#nameFrom;
     if (this.#nameTo - start !== name.length) return false;
     for (let index = 0; index < name.length; index++) {
       if (this.#bytes[start + index] !== name.charCodeAt(index)) return false;
     }
     return true;
-  }
-
-  #name(): string {
-    return JSON.parse(DECODER.decode(this.#bytes.subarray(this.#nameFrom - 1, this.#nameTo + 1)));
   }
 
   #hasBackslash(start: number, end: number): boolean {
