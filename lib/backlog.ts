@@ -2,6 +2,7 @@
 
 import { Buffer } from "node:buffer";
 import type { Clock } from "./clock.ts";
+import { MAX_UTF8_BYTES_PER_UNIT } from "./protocol.ts";
 
 /** What is looked at: the sending side of a WebSocket. */
 export interface Outlet {
@@ -29,9 +30,6 @@ const BURST_LIMITS = 16;
  * half an idle timeout to get stuck, and the look at it comes a little late: within two it is gone.
  */
 const MAX_STUCK = 1.25;
-
-/** No UTF-16 code unit takes more in UTF-8. */
-const MAX_BYTES_PER_UNIT = 3;
 
 export class Backlog {
   readonly #outlet: Outlet;
@@ -64,7 +62,7 @@ export class Backlog {
     const { maxBufferedBytes } = this.#options;
     if (this.#atMostBytes > maxBufferedBytes) this.#atMostBytes = this.#outlet.bufferedAmount;
     const bufferedBytes = this.#atMostBytes; // exact where it is over the limit
-    this.#atMostBytes += MAX_BYTES_PER_UNIT * frame.length;
+    this.#atMostBytes += MAX_UTF8_BYTES_PER_UNIT * frame.length;
     if (bufferedBytes <= maxBufferedBytes) return true;
     if (bufferedBytes > BURST_LIMITS * maxBufferedBytes) {
       this.#onTooMuch();

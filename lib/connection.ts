@@ -15,6 +15,7 @@ import {
   isFinal,
   isGoodbye,
   mailboxFull,
+  MAX_UTF8_BYTES_PER_UNIT,
   ProtocolError,
   readRegistration,
   type Registration,
@@ -361,7 +362,7 @@ export class Connection implements Link {
 }
 
 function isLargerThan(bytes: number, text: string): boolean {
-  if (text.length * 3 <= bytes) return false; // no UTF-16 code unit takes more in UTF-8
+  if (MAX_UTF8_BYTES_PER_UNIT * text.length <= bytes) return false;
   return text.length > bytes || Buffer.byteLength(text) > bytes;
 }
 

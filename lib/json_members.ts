@@ -3,6 +3,8 @@
  * a frame is nobody's business but its receiver's.
  */
 
+import { MAX_UTF8_BYTES_PER_UNIT } from "./protocol.ts";
+
 const QUOTE = 0x22;
 const PLUS = 0x2b;
 const COMMA = 0x2c;
@@ -31,8 +33,6 @@ function tableOf(has: (byte: number) => boolean): Uint8Array {
 
 /** Room for all but unusual frames. */
 const USUAL_BYTES = 64 * 1024;
-/** No UTF-16 code unit takes more in UTF-8. */
-const MAX_BYTES_PER_UNIT = 3;
 
 /** Made once: it would cost more than all the rest. */
 const NOT_JSON = new SyntaxError("not a JSON object");
@@ -102,7 +102,7 @@ export class JsonMembers {
 
   /** Where a text is longer than any before, the space grows, and stays. */
   #makeRoomFor(text: string): void {
-    const bytes = MAX_BYTES_PER_UNIT * text.length + Uint32Array.BYTES_PER_ELEMENT; // four are read at a time
+    const bytes = MAX_UTF8_BYTES_PER_UNIT * text.length + Uint32Array.BYTES_PER_ELEMENT; // four are read at a time
     if (bytes <= this.#bytes.length) return;
     this.#bytes = new Uint8Array(Math.max(bytes, 2 * this.#bytes.length));
     this.#view = new DataView(this.#bytes.buffer);

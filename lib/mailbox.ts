@@ -2,6 +2,7 @@
 
 import { Buffer } from "node:buffer";
 import { type Clock, Deadlines } from "./clock.ts";
+import { clientKey } from "./protocol.ts";
 
 /** Bounds of the mailbox. */
 export const MAX_MESSAGES_PER_TARGET = 64;
@@ -80,7 +81,7 @@ export class Mailbox<Sender> {
 
   #entry(room: string, message: Kept<Sender>): Entry<Sender> {
     const { sender, targetId, frame } = message;
-    const key = boxKey(room, targetId);
+    const key = clientKey(room, targetId);
     const box = this.#boxes.get(key) ?? { key, messages: new Set(), bytes: 0 };
     const bytes = Buffer.byteLength(frame);
     const memoryBytes = OVERHEAD_BYTES + memoryOf(frame, bytes) + memoryOf(targetId) +
@@ -99,7 +100,7 @@ export class Mailbox<Sender> {
 
   /** Takes out, in order, what is kept for a client. */
   take(room: string, targetId: string): Kept<Sender>[] {
-    const box = this.#boxes.get(boxKey(room, targetId));
+    const box = this.#boxes.get(clientKey(room, targetId));
     if (box === undefined) return [];
     const messages = [...box.messages];
     for (const entry of messages) {
@@ -133,9 +134,4 @@ export class Mailbox<Sender> {
 /** A string takes one byte for each character, but two where one of them is beyond Latin-1: as here for all but ASCII. */
 function memoryOf(text: string, utf8Bytes = Buffer.byteLength(text)): number {
   return utf8Bytes === text.length ? text.length : 2 * text.length;
-}
-
-/** Neither a room's name nor an ID has control characters. */
-function boxKey(room: string, targetId: string): string {
-  return `${room}\0${targetId}`;
 }

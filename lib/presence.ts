@@ -1,7 +1,7 @@
 /** Tells those who watch a room who comes and who goes. */
 
 import type { Clock } from "./clock.ts";
-import { peerFrame } from "./protocol.ts";
+import { clientKey, peerFrame } from "./protocol.ts";
 
 /** A client that wants to know who is in its room. */
 export interface Watcher {
@@ -68,14 +68,14 @@ export class Presence {
 
   joined(room: string, id: string): void {
     if (!this.#rooms.has(room)) return;
-    const leave = this.#changes.get(keyOf(room, id));
+    const leave = this.#changes.get(clientKey(room, id));
     if (leave !== undefined) this.#finish(leave);
     this.#add("peer_joined", room, id, 0);
   }
 
   left(room: string, id: string): void {
     if (!this.#rooms.has(room)) return;
-    const key = keyOf(room, id);
+    const key = clientKey(room, id);
     const join = this.#changes.get(key);
     const isUnheard = join !== undefined && join.watchers === null;
     if (isUnheard) this.#changes.delete(key);
@@ -86,7 +86,7 @@ export class Presence {
   /** A client is about to be heard: that it has come is told before. */
   settle(room: string, id: string): void {
     if (this.#changes.size === 0) return;
-    const change = this.#changes.get(keyOf(room, id));
+    const change = this.#changes.get(clientKey(room, id));
     if (change?.type === "peer_joined") this.#finish(change);
   }
 
@@ -100,7 +100,7 @@ export class Presence {
   #add(type: Change["type"], room: string, id: string, after: number): void {
     const frame = peerFrame(type, id);
     const change = { type, room, id, frame, after, before: ++this.#now, watchers: null };
-    this.#changes.set(keyOf(room, id), change);
+    this.#changes.set(clientKey(room, id), change);
     if (this.#isTelling) return; // somebody was dropped over it: no recursion
     if (this.#changes.size > MAX_WAITING_CHANGES) {
       const [oldest] = this.#changes.values();
@@ -145,7 +145,7 @@ export class Presence {
     while (told < limit) {
       const { value, done } = change.watchers.next();
       if (done) {
-        this.#changes.delete(keyOf(room, id));
+        this.#changes.delete(clientKey(room, id));
         break;
       }
       const [watcher, since] = value;
@@ -154,9 +154,4 @@ export class Presence {
     }
     return told;
   }
-}
-
-/** Neither a room's name nor an ID has control characters. */
-function keyOf(room: string, id: string): string {
-  return `${room}\0${id}`;
 }

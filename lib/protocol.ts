@@ -103,6 +103,14 @@ export function isClientId(value: unknown): value is string {
     !CONTROL_CHARACTER.test(value) && value.isWellFormed();
 }
 
+/** Messages are UTF-8: so many bytes, and no more, one UTF-16 code unit of a string can take. */
+export const MAX_UTF8_BYTES_PER_UNIT = 3;
+
+/** Stands for a client of a room in a map. Neither a room's name nor an ID has control characters. */
+export function clientKey(room: string, id: string): string {
+  return `${room}\0${id}`;
+}
+
 /**
  * Reads the members of a `register` frame.
  *

@@ -1,7 +1,7 @@
 /** The IDs of this node's clients, as Redis knows them: claimed, held, given up, made known again. */
 
 import { createHash } from "node:crypto";
-import { idTaken, ProtocolError, type Registration } from "../protocol.ts";
+import { clientKey, idTaken, ProtocolError, type Registration } from "../protocol.ts";
 import { newSecret } from "../resume.ts";
 import type { Claim, Client, Router, RouterOptions } from "../router.ts";
 import { idsKey, mailKeys, readEntry } from "./keys.ts";
@@ -162,7 +162,7 @@ export class Registry {
   }
 
   #beginClaim(room: string, id: string): void {
-    const key = claimKey(room, id);
+    const key = clientKey(room, id);
     const claims = this.#claims.get(key) ?? { count: 0, waiting: [] };
     claims.count++;
     this.#claims.set(key, claims);
@@ -170,7 +170,7 @@ export class Registry {
 
   /** What has waited goes first: whoever has got the ID can be sent to from here on. */
   #endClaim(room: string, id: string): void {
-    const key = claimKey(room, id);
+    const key = clientKey(room, id);
     const claims = this.#claims.get(key)!;
     const { waiting } = claims;
     claims.waiting = [];
@@ -188,7 +188,7 @@ export class Registry {
     id: string,
     action: () => Result | Promise<Result>,
   ): Promise<Result> | null {
-    const claims = this.#claims.get(claimKey(room, id));
+    const claims = this.#claims.get(clientKey(room, id));
     if (claims === undefined) return null;
     return new Promise((resolve) => claims.waiting.push(() => resolve(action())));
   }
@@ -330,8 +330,4 @@ function readClaim(
 /** What of a secret is known to Redis; `""` for none. */
 function hash(secret: string | null): string {
   return secret === null ? "" : createHash("sha256").update(secret).digest("base64");
-}
-
-function claimKey(room: string, id: string): string {
-  return `${room}\0${id}`;
 }
