@@ -162,6 +162,11 @@ export class Router {
     return this.#rooms.get(room)?.clients.get(id);
   }
 
+  /** This node's clients in a room, connected or held. */
+  clientsIn(room: string): Iterable<Client> {
+    return this.#rooms.get(room)?.clients.values() ?? [];
+  }
+
   /** Whether this node has clients in a room. */
   hasRoom(name: string): boolean {
     return this.#rooms.has(name);
@@ -300,19 +305,13 @@ export class Router {
   broadcast(from: Client, frame: string): number {
     const { room } = from;
     this.settle(room.name, from.id);
-    const here = this.deliverToAll(room.name, frame, from);
+    let here = 0;
+    for (const client of room.clients.values()) {
+      if (client !== from && client.link?.send(frame)) here++;
+    }
     if (this.otherNodes === null) return here;
     this.otherNodes.broadcast(from, frame);
     return here + Math.max(0, this.otherNodes.sizeOf(room.name) - room.clients.size);
-  }
-
-  /** Sends a frame to all clients of a room that are connected here but `from`, and tells to how many. */
-  deliverToAll(room: string, frame: string, from: Client | null = null): number {
-    let recipients = 0;
-    for (const client of this.#rooms.get(room)?.clients.values() ?? []) {
-      if (client !== from && client.link?.send(frame)) recipients++;
-    }
-    return recipients;
   }
 
   /** Before anything that a client has sent is delivered: those who watch its room know that it is there. */

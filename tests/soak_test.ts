@@ -141,7 +141,9 @@ testPure("judge() finds disorder, also from one connection to the next", () => {
   const [first, second] = [book.send(book.alice, "bob", 1), book.send(book.alice, "bob", 2)];
   book.receive(book.bob, second);
   book.receive(book.connect("bob", 3), first);
-  assert.deepEqual(book.violations, ["bob got message 0 from alice to bob after 1"]);
+  assert.deepEqual(book.violations, [
+    "bob got message 0 from alice to bob after message 1 from alice to bob",
+  ]);
   assert.deepEqual(judge(book.ledger, { ...TERMS, transitMs: 1000 }).violations, []);
 });
 

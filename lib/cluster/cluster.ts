@@ -139,7 +139,7 @@ export class Cluster implements OtherNodes {
     const message = readMessage(text);
     switch (message?.kind) {
       case "message":
-        return this.#deliver(message, false);
+        return this.#onDirectMessage(message);
       case "answer":
         return this.#questions.answer(message);
       case "replaced":
@@ -155,7 +155,17 @@ export class Cluster implements OtherNodes {
     const message = readMessage(text);
     if (message?.kind === "join" || message?.kind === "leave") this.#rooms.apply(room, message);
     if (message?.kind !== "broadcast" || message.node === this.#node.id) return;
-    this.#whenSure(() => this.#router.deliverToAll(room, message.frame));
+    for (const client of this.#router.clientsIn(room)) {
+      // Others are not back yet: what was kept for them, and was sent before, is still to come.
+      if (this.#registry.isKnown(client)) this.#whenSure(() => client.link?.send(message.frame));
+    }
+  }
+
+  #onDirectMessage(message: DirectMessage): void {
+    const target = this.#router.find(message.room, message.targetId);
+    const deliver = () => this.#deliver(message, false);
+    if (target === undefined) deliver();
+    else this.#registry.afterKept(target, deliver);
   }
 
   #onMail(mail: readonly string[]): void {

@@ -72,6 +72,7 @@ export class Post {
   }
 
   async #sendOrKeep(from: Client, targetId: string, frame: string): Promise<Delivery> {
+    if (!this.#node.isReady) return "unavailable";
     const room = from.room.name;
     const bytes = Buffer.byteLength(frame);
     const id = this.#newMessageId();
@@ -105,7 +106,10 @@ export class Post {
     const { room, targetId, sender } = message;
     // What the server itself has to say waits for as long as its client may come back, and is small.
     const isReport = sender === null;
-    const reply = await this.#node.run(
+    // What comes back, and what the server has to say, does not wait until all of this node's clients are known again.
+    const { session } = this.#node;
+    if (session === null) return "unavailable";
+    const reply = await session.run(
       "send",
       ...mailKeys(room, targetId),
       room,

@@ -21,6 +21,8 @@ interface Record {
   readonly secretHash: string;
   /** Whether Redis knows it, as far as can be told. */
   isKnown: boolean;
+  /** What has to wait until it does. */
+  waiting: (() => void)[];
 }
 
 /** An ID that Redis has given to this node, for a connection that is about to have it. */
@@ -43,6 +45,8 @@ interface Claims {
 
 /** So many registrations are made known again at a time. */
 const RECLAIMS_AT_ONCE = 1000;
+/** So many messages may wait for what was kept for their target: rather out of order than without a bound. */
+const MAX_WAITING = 1000;
 
 export class Registry {
   readonly #options: RouterOptions;
@@ -132,7 +136,7 @@ export class Registry {
     const claim = readClaim(answer, secrets);
     enter(claim);
     this.#checkEntered(room, id, claim);
-    this.#onMail(answer.mail);
+    this.#deliver(answer.mail, claim.record);
   }
 
   #secretsFor({ resume }: Registration): Secrets {
@@ -142,12 +146,17 @@ export class Registry {
 
   /** The connection for which an ID was claimed has got it. */
   entered(client: Client, claim: ClusterClaim | null): void {
-    if (claim !== null) return void this.#records.set(client, claim.record);
+    const waiting = this.#records.get(client)?.waiting ?? [];
+    if (claim !== null) {
+      claim.record.waiting = waiting;
+      return void this.#records.set(client, claim.record);
+    }
     this.#records.set(client, {
       number: 0,
       claimedAtMs: this.#node.redisTimeMs,
       secretHash: hash(client.secret),
       isKnown: false,
+      waiting,
     });
     this.#rooms.enter(client.room.name).add(client.id);
     if (this.#node.isReady) this.catchUp(this.#node.session!).catch(() => {});
@@ -193,6 +202,24 @@ export class Registry {
     return new Promise((resolve) => claims.waiting.push(() => resolve(action())));
   }
 
+  /** Whether Redis knows a client, and so has handed over what was kept for it. */
+  isKnown(client: Client): boolean {
+    return this.#records.get(client)?.isKnown ?? false;
+  }
+
+  /** Handles a message that has come for a client, but not before those that were kept for it: they were sent earlier. */
+  afterKept(client: Client, handle: () => void): void {
+    const record = this.#records.get(client);
+    if (record === undefined || record.isKnown) return handle();
+    record.waiting.push(handle);
+    if (record.waiting.length > MAX_WAITING) goOn(record);
+  }
+
+  #deliver(mail: readonly string[], record: Record): void {
+    this.#onMail(mail);
+    goOn(record);
+  }
+
   held(client: Client): void {
     const record = this.#records.get(client);
     if (record?.isKnown) this.#hold(client, record);
@@ -208,6 +235,7 @@ export class Registry {
     this.#records.delete(client);
     if (record !== undefined) this.#release(room.name, id, record, 0);
     this.#rooms.leave(room.name);
+    goOn(record);
   }
 
   #release(room: string, id: string, record: Record, ttlMs: number): void {
@@ -232,9 +260,11 @@ export class Registry {
   }
 
   #evict(client: Client): void {
+    const record = this.#records.get(client);
     this.#records.delete(client);
     this.#moved.add(client);
     this.#router.evict(client);
+    goOn(record);
   }
 
   /** The number of a client's claim; 0 where Redis has not numbered it. */
@@ -298,7 +328,7 @@ export class Registry {
       record.isKnown = true;
       if (!this.#records.has(client)) this.#release(room.name, id, record, 0);
       else if (!isHeld && client.link === null) this.held(client);
-      this.#onMail(answer.mail);
+      this.#deliver(answer.mail, record);
     });
   }
 
@@ -323,8 +353,18 @@ function readClaim(
 ): ClusterClaim {
   const resumed = status === "resumed";
   const secret = resumed ? secrets.given : secrets.fresh;
-  const record = { number: claim, claimedAtMs, secretHash: hash(secret), isKnown: true };
+  const record = {
+    number: claim,
+    claimedAtMs,
+    secretHash: hash(secret),
+    isKnown: true,
+    waiting: [],
+  };
   return { resumed, secret, record };
+}
+
+function goOn(record: Record | undefined): void {
+  for (const handle of record?.waiting.splice(0) ?? []) handle();
 }
 
 /** What of a secret is known to Redis; `""` for none. */

@@ -249,7 +249,8 @@ toNode(node, { k = 'answer', q = tonumber(question), s = status, c = claim, t = 
 
   /**
    * Makes a registration known again that Redis may have lost. Answers `ok` with the number of its claim and what was
-   * kept, or `lost` where there is a newer one on another node.
+   * kept, or `lost` where there is a newer one on another node. Where it is held, what was kept comes back from its node at
+   * once, in line with what that node has got for it since.
    */
   reclaim: script(
     3,
@@ -265,8 +266,7 @@ end
 if not isMine(old, node, claim) then claim = count() end
 claim = tonumber(claim)
 give(KEYS[1], room, id, { n = node, c = claim, t = time, s = secret, h = tonumber(held) }, old)
-local mail = held == '0' and fetch(KEYS[2], KEYS[3], true) or nil
-toNode(node, { k = 'answer', q = tonumber(question), s = 'ok', c = claim, w = mail })
+toNode(node, { k = 'answer', q = tonumber(question), s = 'ok', c = claim, w = fetch(KEYS[2], KEYS[3], true) })
 `,
   ),
 

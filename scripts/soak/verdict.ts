@@ -235,7 +235,7 @@ class Judgement {
       const { message } = record;
       const before = last.get(message.from.id);
       if (before && before.n > message.n && !this.#mayBeOvertaken(record, before)) {
-        yield `${id} got ${name(message)} after ${before.n}`;
+        yield `${id} got ${name(message)} after ${name(before)}`;
       }
       last.set(message.from.id, message);
     }

@@ -325,6 +325,45 @@ testBesideEachOther("a cluster in which things fail", isRedisMissing(), {
     await closeAll(alice, bob);
   },
 
+  "a node comes back slowly, and what was kept comes first": async () => {
+    await using redis = await TestRedis.start();
+    await using proxy = new Proxy(redis.port, 200);
+    const slowUrl = `redis://127.0.0.1:${proxy.port}`;
+    await using cluster = await TestCluster.join(redis, [redis.url, slowUrl]);
+    const [{ nodes }, [a, b]] = [cluster, cluster.urls];
+    const alice = await register(a, "alice");
+    const bob = await register(b, "bob");
+    const held = await register(b, "held", { resume: true });
+    await redis.command("CLIENT", "KILL", "TYPE", "pubsub");
+    await Promise.all(nodes.map((node) => node.logged("Serving alone")));
+    await held.close(4000);
+    const newcomer = await register(b, "newcomer");
+    await nodes[0]!.logged("Joined the cluster", 2);
+    let isBack = false;
+    nodes[1]!.logged("Joined the cluster", 2).then(() => isBack = true);
+    const direct: number[] = [];
+    let n = 0;
+    const sendToEach = () => {
+      direct.push(n);
+      for (const target_id of ["bob", "held", "newcomer"]) alice.send({ target_id, n });
+    };
+    for (; !isBack; n++) {
+      if (n % 10 === 0) sendToEach();
+      else alice.send({ n });
+      await framesUntilNow(alice);
+    }
+    sendToEach();
+
+    for (const client of [bob, newcomer]) {
+      const got = await numbersUntil(client, n);
+      assert.deepEqual(got, got.toSorted((one, other) => one - other));
+      assert.deepEqual(got.filter((n) => direct.includes(n)), direct);
+    }
+    const again = await register(a, "held", { resume: held.registered.resume });
+    assert.deepEqual(await numbersUntil(again, n), direct);
+    await closeAll(alice, bob, newcomer, again);
+  },
+
   "a node is cut off": async () => {
     await using redis = await TestRedis.start();
     await using proxy = new Proxy(redis.port);
@@ -350,6 +389,13 @@ testBesideEachOther("a cluster in which things fail", isRedisMissing(), {
     await testDisturbance("FLUSHALL");
   },
 });
+
+/** The numbers in a client's frames, up to this one. */
+async function numbersUntil(client: TestClient, last: number): Promise<number[]> {
+  const numbers: number[] = [];
+  while (numbers.at(-1) !== last) numbers.push(Number((await client.next()).n));
+  return numbers;
+}
 
 /** Nobody is dropped, nobody is said to come or go, and afterwards all is as before. */
 async function testDisturbance(...command: readonly string[]): Promise<void> {

@@ -362,10 +362,12 @@ testScripts("reclaim makes an ID known again to a Redis that has lost it", async
   assert.equal(again.claim, answer.claim);
 });
 
-testScripts("reclaim leaves the mail of a held ID where it is", async (a, b) => {
+testScripts("reclaim hands out the mail of a held ID, and it comes back", async (a, b) => {
   await a.send("x", "1");
-  assert.deepEqual((await b.reclaim("x", 0, 1000, { secret: "s", isHeld: true })).mail, []);
+  const { mail, claim: number } = await b.reclaim("x", 0, 1000, { secret: "s", isHeld: true });
+  assert.deepEqual(mail, ["1"]);
   assert.equal(await a.send("x", "2"), "kept");
+  assert.equal(await b.send("x", "1", { returnedClaim: number }), "kept");
   assert.deepEqual((await claim(a, "x", { given: "s" })).mail, ["1", "2"]);
 });
 
