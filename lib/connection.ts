@@ -3,7 +3,7 @@
 import { Buffer } from "node:buffer";
 import { Backlog, type BacklogOptions, type Outlet } from "./backlog.ts";
 import type { Clock } from "./clock.ts";
-import { type EnvelopeReader, readMembers } from "./envelope.ts";
+import { readEnvelope, readMembers } from "./envelope.ts";
 import type { Events, Message } from "./events.ts";
 import { broadcastCost, TokenBucket } from "./limits.ts";
 import {
@@ -28,6 +28,7 @@ import type { Client, Delivery, Link, Router } from "./router.ts";
 export interface Socket extends Outlet {
   send(text: string): void;
   close(code: number, reason: string): void;
+  addEventListener(type: "open", listener: () => void): void;
 }
 
 export interface ConnectionOptions extends BacklogOptions {
@@ -43,7 +44,6 @@ export interface Surroundings {
   readonly options: ConnectionOptions;
   readonly registrar: Registrar;
   readonly router: Router;
-  readonly envelopes: EnvelopeReader;
   readonly clock: Clock;
   readonly events: Events;
   /** Null at any time at which messages need not wait. */
@@ -74,7 +74,6 @@ export class Connection implements Link {
   readonly #bucket: TokenBucket;
   readonly #backlog: Backlog;
   #client: Client | null = null;
-  #isOpen = false;
   #closedFor: CloseReason | null = null;
   #refusalsInARow = 0;
   /** Messages that came while others are being asked; null at any other time. */
@@ -114,15 +113,9 @@ export class Connection implements Link {
     return this.#socket.bufferedAmount;
   }
 
-  /** Whether the upgrade is done. */
-  get isOpen(): boolean {
-    return this.#isOpen;
-  }
-
-  /** The upgrade is done. A close from before it was lost, so it is said again. */
-  opened(): void {
-    this.#isOpen = true;
-    if (this.#closedFor !== null) this.#closeSocket(this.#closedFor);
+  /** Whether the upgrade is still to be done. */
+  get isConnecting(): boolean {
+    return this.#socket.readyState === WebSocket.CONNECTING;
   }
 
   /** A message has come: a string, or something else for a binary one. Never throws. */
@@ -163,11 +156,12 @@ export class Connection implements Link {
   }
 
   #register(text: string): void {
-    const { envelopes, registrar } = this.#surroundings;
-    if (envelopes.read(text, "").type !== "register") {
+    const { registrar } = this.#surroundings;
+    const members = readMembers(text);
+    if (members.type !== "register") {
       throw new ProtocolError("not_registered", 'The first message must be {"type":"register",…}.');
     }
-    const registration = readRegistration(readMembers(text));
+    const registration = readRegistration(members);
     if (registrar.isImmediate) return void registrar.register(registration, this, false);
     this.#waiting = [];
     this.#registerLater(registration).catch((error) => this.#answerError(error));
@@ -224,10 +218,10 @@ export class Connection implements Link {
   }
 
   #handle(client: Client, text: string, receivedAtMs: number): void {
-    const { envelopes, events, router } = this.#surroundings;
+    const { events, router } = this.#surroundings;
     this.messagesIn++;
     if (!this.#bucket.take(1, receivedAtMs)) return this.#refuseRate(targetOf(text));
-    const { type, targetId, bytes, frame } = envelopes.read(text, client.from);
+    const { type, targetId, bytes, frame } = readEnvelope(text, client.from);
     const members = type === "register" ? readMembers(text) : null;
     const isBroadcast = members === null && targetId === "";
     const isForAll = isBroadcast || members?.presence === true; // that one is told of all
@@ -337,7 +331,9 @@ export class Connection implements Link {
     this.#backlog.stop();
     this.#surroundings.events.closing(reason, this.#client ?? this);
     this.#leave(!isFinal(reason));
-    this.#closeSocket(reason);
+    // A close before the upgrade is done would be lost.
+    if (this.isConnecting) this.#socket.addEventListener("open", () => this.#closeSocket(reason));
+    else this.#closeSocket(reason);
   }
 
   #closeSocket(reason: CloseReason): void {

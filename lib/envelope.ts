@@ -18,7 +18,7 @@ export interface Envelope {
   readonly frame: string;
 }
 
-/** The member that {@link EnvelopeReader} puts in: `"from":"<ID>"`. Made once for each client. */
+/** The member that {@link readEnvelope} puts in: `"from":"<ID>"`. Made once for each client. */
 export function fromMember(clientId: string): string {
   return `"from":${JSON.stringify(clientId)}`;
 }
@@ -26,7 +26,7 @@ export function fromMember(clientId: string): string {
 /**
  * The members of a frame, as JSON.parse gives them.
  *
- * @throws {ProtocolError} `invalid_message` for what is not JSON, or not an object
+ * @throws {ProtocolError} `invalid_message` as {@link readEnvelope} does
  */
 export function readMembers(text: string): Readonly<Record<string, unknown>> {
   let value: unknown;
@@ -38,48 +38,47 @@ export function readMembers(text: string): Readonly<Record<string, unknown>> {
   if (typeof value !== "object" || value === null || Array.isArray(value)) {
     throw new ProtocolError("invalid_message", `A message is an object, not ${describe(value)}.`);
   }
-  return value as Record<string, unknown>;
+  const members = value as Record<string, unknown>;
+  readTarget(members.target_id);
+  return members;
 }
 
-/** Reads frames, one after the other. */
-export class EnvelopeReader {
-  readonly #members = new JsonMembers();
-
-  /**
-   * @param from what {@link fromMember} made for the sender
-   * @throws {ProtocolError} `invalid_message` for what is not JSON, not an object, or has a `target_id` that is neither
-   * a string nor null
-   */
-  read(text: string, from: string): Envelope {
-    try {
-      return this.#read(text, from);
-    } catch (error) {
-      if (error instanceof SyntaxError) readMembers(text); // says what is wrong
-      throw error;
-    }
+/**
+ * Reads a frame.
+ *
+ * @param from what {@link fromMember} made for the sender
+ * @throws {ProtocolError} `invalid_message` for what is not JSON, not an object, or has a `target_id` that is neither
+ * a string nor null
+ */
+export function readEnvelope(text: string, from: string): Envelope {
+  try {
+    return splice(text, from);
+  } catch (error) {
+    if (error instanceof SyntaxError) readMembers(text); // says what is wrong
+    throw error;
   }
+}
 
-  #read(text: string, from: string): Envelope {
-    const members = this.#members;
-    let type: string | undefined;
-    let target: unknown;
-    let frame = "";
-    let copied = 0; // how far `text` is in `frame`, or was left out
-    let put = false;
-    for (let isThere = members.first(text); isThere; isThere = members.next()) {
-      if (members.isNamed("type")) type = stringOf(text, members);
-      if (members.isNamed("target_id")) target = valueOf(text, members);
-      else if (!members.isNamed("from")) continue;
-      // With all but the first one goes the comma before it.
-      frame += put
-        ? text.slice(copied, members.comma)
-        : text.slice(copied, members.nameStart) + from;
-      put = true;
-      copied = members.valueEnd;
-    }
-    frame = put ? frame + text.slice(copied) : prepend(text, from);
-    return { type, targetId: readTarget(target), bytes: members.bytes, frame };
+/** Made once: frames are read one after the other. */
+const members = new JsonMembers();
+
+function splice(text: string, from: string): Envelope {
+  let type: string | undefined;
+  let target: unknown;
+  let frame = "";
+  let copied = 0; // how far `text` is in `frame`, or was left out
+  let put = false;
+  for (let isThere = members.first(text); isThere; isThere = members.next()) {
+    if (members.isNamed("type")) type = stringOf(text, members);
+    if (members.isNamed("target_id")) target = valueOf(text, members);
+    else if (!members.isNamed("from")) continue;
+    // With all but the first one goes the comma before it.
+    frame += put ? text.slice(copied, members.comma) : text.slice(copied, members.nameStart) + from;
+    put = true;
+    copied = members.valueEnd;
   }
+  frame = put ? frame + text.slice(copied) : prepend(text, from);
+  return { type, targetId: readTarget(target), bytes: members.bytes, frame };
 }
 
 /** The member's value, where that is a string. */

@@ -98,9 +98,14 @@ const CONTROL_CHARACTER = /\p{Cc}/u;
 
 /** Whether `value` can be a client's ID: 1 to 128 code points, no control characters, no lone surrogates. */
 export function isClientId(value: unknown): value is string {
-  return typeof value === "string" && value !== "" &&
-    value.length <= 2 * MAX_ID_CODE_POINTS && [...value].length <= MAX_ID_CODE_POINTS &&
+  return typeof value === "string" && value !== "" && isShort(value) &&
     !CONTROL_CHARACTER.test(value) && value.isWellFormed();
+}
+
+/** A code point takes one or two code units. */
+function isShort(text: string): boolean {
+  return text.length <= MAX_ID_CODE_POINTS ||
+    (text.length <= 2 * MAX_ID_CODE_POINTS && [...text].length <= MAX_ID_CODE_POINTS);
 }
 
 /** Messages are UTF-8: so many bytes, and no more, one UTF-16 code unit of a string can take. */

@@ -5,7 +5,6 @@ import type { Authenticator } from "./auth.ts";
 import { type Clock, Deadlines } from "./clock.ts";
 import { Cluster } from "./cluster/cluster.ts";
 import { Connection, type Surroundings } from "./connection.ts";
-import { EnvelopeReader } from "./envelope.ts";
 import type { Events } from "./events.ts";
 import { bearerToken, checkHandshake, type Refusal, refuse, wantsWebSocket } from "./handshake.ts";
 import { iceServers } from "./ice.ts";
@@ -45,7 +44,8 @@ export class Server {
   readonly #startedAtMs: number;
   /** All sockets, also those that are closing and never end it. */
   readonly #connections = new Set<Connection>();
-  readonly #addresses = new AddressCounter();
+  /** Null where it does not matter how many come from one address. */
+  readonly #addresses: AddressCounter | null;
   readonly #unregistered: Deadlines<Connection>;
   readonly #listener: Listener;
   #isDraining = false;
@@ -63,6 +63,7 @@ export class Server {
     this.#parts = parts;
     this.#pages = readPages(!options.noPage);
     this.#router = new Router(options, clock, events);
+    this.#addresses = options.maxConnectionsPerIp > 0 ? new AddressCounter() : null;
     this.#cluster = options.redisUrl === undefined
       ? null
       : new Cluster(options.redisUrl, options, this.#router, clock, events);
@@ -77,7 +78,6 @@ export class Server {
         this.#cluster,
       ),
       router: this.#router,
-      envelopes: new EnvelopeReader(),
       clock,
       events,
       onRegistered: (connection) => this.#unregistered.delete(connection),
@@ -185,7 +185,7 @@ export class Server {
     if ((maxConnections > 0 && taken >= maxConnections) || this.#parts.isMemoryTight()) {
       return { status: 503, message: "The server is full." };
     }
-    if (maxConnectionsPerIp > 0 && this.#addresses.get(address) >= maxConnectionsPerIp) {
+    if (this.#addresses !== null && this.#addresses.get(address) >= maxConnectionsPerIp) {
       return { status: 429, message: "Too many connections from this address." };
     }
     return null;
@@ -193,23 +193,22 @@ export class Server {
 
   #attend(socket: WebSocket, connection: Connection): void {
     this.#connections.add(connection);
-    this.#addresses.add(connection.address);
+    this.#addresses?.add(connection.address);
     this.#unregistered.add(connection);
     this.#parts.events.connected(connection.address);
-    socket.onopen = () => connection.opened();
     socket.onmessage = ({ data }) => connection.receive(data);
     socket.onclose = ({ code }) => this.#ended(connection, code);
   }
 
   #giveUp(connection: Connection): void {
     connection.reject("register_timeout", "No valid register message came in time.");
-    if (!connection.isOpen) this.#ended(connection, 0); // it left during the upgrade: no event will come
+    if (connection.isConnecting) this.#ended(connection, 0); // it left during the upgrade: no event will come
   }
 
   /** The socket is gone. It may be said twice of the same one. */
   #ended(connection: Connection, code: number): void {
     if (!this.#connections.delete(connection)) return;
-    this.#addresses.remove(connection.address);
+    this.#addresses?.remove(connection.address);
     this.#unregistered.delete(connection);
     connection.ended(code);
     this.#parts.events.disconnected(connection.address, code, connection.closedFor);

@@ -5,7 +5,6 @@
 
 import { systemClock } from "../lib/clock.ts";
 import { Connection, type Socket } from "../lib/connection.ts";
-import { EnvelopeReader } from "../lib/envelope.ts";
 import { type Events, tellBoth } from "../lib/events.ts";
 import { logEvents } from "../lib/log_events.ts";
 import { Metrics } from "../lib/metrics.ts";
@@ -26,7 +25,12 @@ const OPTIONS = {
 /** What a server has in any case: a log, of which no level is on. */
 const silent = logEvents({ enabled: () => false, write() {} });
 
-const socket: Socket = { readyState: WebSocket.OPEN, bufferedAmount: 0, send() {}, close() {} };
+const socket: Socket = {
+  ...{ readyState: WebSocket.OPEN, bufferedAmount: 0 },
+  send() {},
+  close() {},
+  addEventListener() {},
+};
 
 /** A sender among so many receivers: `client_0`, `client_1`… */
 function connect(receivers: number, events: Events): Connection {
@@ -34,12 +38,10 @@ function connect(receivers: number, events: Events): Connection {
   const registrar = new Registrar(router, null, null);
   const surroundings = {
     ...{ options: OPTIONS, registrar, router, clock: systemClock, events },
-    envelopes: new EnvelopeReader(),
     onRegistered() {},
   };
   const register = (clientId: string) => {
     const connection = new Connection(socket, "192.0.2.1", null, surroundings);
-    connection.opened();
     connection.receive(JSON.stringify({ type: "register", client_id: clientId }));
     return connection;
   };

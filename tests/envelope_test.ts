@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { Buffer } from "node:buffer";
 import fc from "fast-check";
-import { type Envelope, EnvelopeReader, fromMember } from "../lib/envelope.ts";
+import { type Envelope, fromMember, readEnvelope } from "../lib/envelope.ts";
 import { ProtocolError } from "../lib/protocol.ts";
 import { jsonText, mutated, objectText, rendered, scalarText } from "./helpers/arbitraries.ts";
 import { readMembers } from "./helpers/json.ts";
@@ -11,10 +11,8 @@ import { testPure } from "./helpers/pure.ts";
 
 const FROM_ALICE = fromMember("alice");
 
-const reader = new EnvelopeReader();
-
 function read(text: string): Envelope {
-  return reader.read(text, FROM_ALICE);
+  return readEnvelope(text, FROM_ALICE);
 }
 
 function isInvalid(error: unknown): boolean {
@@ -75,26 +73,29 @@ const EXAMPLES: readonly (readonly [what: string, sent: string, got: string])[] 
 ];
 
 for (const [what, sent, got] of EXAMPLES) {
-  testPure(`read() keeps or cuts as it should: ${what}`, () => {
+  testPure(`readEnvelope() keeps or cuts as it should: ${what}`, () => {
     assert.equal(read(sent).frame, got);
   });
 }
 
-testPure("read() puts exactly one from, and keeps every other member's text and order", () => {
-  fc.assert(
-    fc.property(objectText, fc.string({ minLength: 1 }), (text, sender) => {
-      const envelope = tryRead(text, fromMember(sender));
-      fc.pre(envelope !== null);
-      const members = readMembers(envelope.frame) ?? [];
-      const from = members.filter(({ name }) => name === "from");
-      assert.deepEqual(from.map(({ valueText }) => JSON.parse(valueText)), [sender]);
-      assert.deepEqual(otherTexts(members), otherTexts(readMembers(text) ?? []));
-    }),
-    { numRuns: 10_000 },
-  );
-});
+testPure(
+  "readEnvelope() puts exactly one from, and keeps every other member's text and order",
+  () => {
+    fc.assert(
+      fc.property(objectText, fc.string({ minLength: 1 }), (text, sender) => {
+        const envelope = tryRead(text, fromMember(sender));
+        fc.pre(envelope !== null);
+        const members = readMembers(envelope.frame) ?? [];
+        const from = members.filter(({ name }) => name === "from");
+        assert.deepEqual(from.map(({ valueText }) => JSON.parse(valueText)), [sender]);
+        assert.deepEqual(otherTexts(members), otherTexts(readMembers(text) ?? []));
+      }),
+      { numRuns: 10_000 },
+    );
+  },
+);
 
-testPure("read() adds and takes away nothing between members", () => {
+testPure("readEnvelope() adds and takes away nothing between members", () => {
   fc.assert(
     fc.property(objectText, (text) => {
       const envelope = tryRead(text);
@@ -110,7 +111,7 @@ testPure("read() adds and takes away nothing between members", () => {
 
 function tryRead(text: string, from = FROM_ALICE) {
   try {
-    return reader.read(text, from);
+    return readEnvelope(text, from);
   } catch (error) {
     assert(isInvalid(error));
     return null;
@@ -126,7 +127,7 @@ function otherTexts(members: readonly { readonly name: string; readonly text: st
 }
 
 testPure(
-  "read() takes as target what JSON.parse gives, and refuses it where it is no string",
+  "readEnvelope() takes as target what JSON.parse gives, and refuses it where it is no string",
   () => {
     fc.assert(
       fc.property(objectText, (text) => {
@@ -139,7 +140,7 @@ testPure(
   },
 );
 
-testPure("read() finds the last target_id, however it is escaped", () => {
+testPure("readEnvelope() finds the last target_id, however it is escaped", () => {
   fc.assert(
     fc.property(rendered("target_id"), rendered("target_id"), (first, last) => {
       assert.equal(read(`{${first}:17,"a":1,${last}:"bob"}`).targetId, "bob");
@@ -147,13 +148,13 @@ testPure("read() finds the last target_id, however it is escaped", () => {
   );
 });
 
-testPure("read() takes a target_id that is null or empty as a broadcast", () => {
+testPure("readEnvelope() takes a target_id that is null or empty as a broadcast", () => {
   for (const text of ["{}", '{"target_id":null}', '{"target_id":""}', '{"a":{"target_id":"b"}}']) {
     assert.equal(read(text).targetId, "");
   }
 });
 
-testPure("read() takes as type what JSON.parse gives, where it is a string", () => {
+testPure("readEnvelope() takes as type what JSON.parse gives, where it is a string", () => {
   const member = fc.tuple(rendered("type"), scalarText).map((parts) => parts.join(":"));
   fc.assert(
     fc.property(fc.array(member, { maxLength: 3 }), (members) => {
@@ -165,14 +166,14 @@ testPure("read() takes as type what JSON.parse gives, where it is a string", () 
   );
 });
 
-testPure("read() tells the size in UTF-8", () => {
+testPure("readEnvelope() tells the size in UTF-8", () => {
   for (const text of ['{"a":"a"}', '{"a":"é"}', '{"a":"→"}', '{"a":"🙂"}']) {
     assert.equal(read(text).bytes, Buffer.byteLength(text));
   }
 });
 
 testPure(
-  "read() refuses exactly what JSON.parse refuses, and what is not an object",
+  "readEnvelope() refuses exactly what JSON.parse refuses, and what is not an object",
   () => {
     fc.assert(
       fc.property(fc.oneof(jsonText, mutated(objectText)), (text) => {
@@ -183,7 +184,7 @@ testPure(
   },
 );
 
-testPure("read() makes valid JSON of whatever it has let through", () => {
+testPure("readEnvelope() makes valid JSON of whatever it has let through", () => {
   fc.assert(
     fc.property(mutated(objectText), (text) => {
       const envelope = tryRead(text);
@@ -194,7 +195,7 @@ testPure("read() makes valid JSON of whatever it has let through", () => {
   );
 });
 
-testPure("read() judges as JSON.parse does every character in every place", () => {
+testPure("readEnvelope() judges as JSON.parse does every character in every place", () => {
   const text =
     ' {"a" :[-10.5e+7,{"b":"c\\n\\u00e9\\\\"} ],"d":{"e":[]}, "target_id":null,"f":true}';
   const characters = Array.from({ length: 0x102 }, (_, code) => String.fromCharCode(code));
@@ -238,7 +239,7 @@ function accepts(read: (text: string) => unknown, text: string): boolean {
   }
 }
 
-testPure("read() says what was wrong, whatever it was", () => {
+testPure("readEnvelope() says what was wrong, whatever it was", () => {
   const nested = `${"[".repeat(30_000)}${"]".repeat(30_000)}`;
   for (
     const [text, message] of [
@@ -260,7 +261,7 @@ testPure("read() says what was wrong, whatever it was", () => {
   }
 });
 
-testPure("read() goes through deep and long values without a call for each level", () => {
+testPure("readEnvelope() goes through deep and long values without a call for each level", () => {
   const nested = `${'{"a":['.repeat(20_000)}${"]}".repeat(20_000)}`;
   const escapes = `"${'\\"\\\\'.repeat(20_000)}"`;
   assert.equal(

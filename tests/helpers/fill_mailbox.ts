@@ -4,7 +4,7 @@
  */
 
 import { systemClock } from "../../lib/clock.ts";
-import { EnvelopeReader } from "../../lib/envelope.ts";
+import { readEnvelope } from "../../lib/envelope.ts";
 import { Router } from "../../lib/router.ts";
 import { noEvents } from "./events.ts";
 
@@ -37,12 +37,11 @@ const day = 86_400_000;
 const options = { onDuplicate: "replace", mailboxTtlMs: day, resumeTtlMs: 0 } as const;
 const router = new Router(options, systemClock, noEvents);
 const sender = newSender(router);
-const envelopes = new EnvelopeReader();
 const before = usedBytes();
 for (let n = 0; n < Number(count); n++) {
   const [targetId, more] = KINDS[kind]!(n);
   const text = `{"target_id":"${targetId}","more":"${more}"}`;
-  router.send(sender, targetId, envelopes.read(text, sender.from).frame);
+  router.send(sender, targetId, readEnvelope(text, sender.from).frame);
 }
 const report = { kind, sent: Number(count), kept: router.kept, usedBytes: usedBytes() - before };
 console.log(JSON.stringify(report));

@@ -2,7 +2,6 @@
 
 import type { Authenticator } from "../../lib/auth.ts";
 import { Connection, type ConnectionOptions, type Socket } from "../../lib/connection.ts";
-import { EnvelopeReader } from "../../lib/envelope.ts";
 import type { Events } from "../../lib/events.ts";
 import { Registrar } from "../../lib/registrar.ts";
 import { Router, type RouterOptions } from "../../lib/router.ts";
@@ -17,6 +16,17 @@ export class FakeSocket implements Socket {
   readonly sent: string[] = [];
   /** With what it was closed; null while it is not. */
   closed: { readonly code: number; readonly reason: string } | null = null;
+  #onOpen = () => {};
+
+  addEventListener(_type: "open", listener: () => void): void {
+    this.#onOpen = listener;
+  }
+
+  /** The upgrade is done. */
+  open(): void {
+    this.readyState = WebSocket.OPEN;
+    this.#onOpen();
+  }
 
   send(text: string): void {
     this.sent.push(text);
@@ -32,9 +42,7 @@ export class FakeSocket implements Socket {
 export class FakePeer<S extends FakeSocket = FakeSocket> {
   #read = 0;
 
-  constructor(readonly socket: S, readonly connection: Connection) {
-    connection.opened();
-  }
+  constructor(readonly socket: S, readonly connection: Connection) {}
 
   /** Sends frames: texts as they are, objects as JSON. */
   send(...frames: readonly (Frame | string | ArrayBuffer)[]): void {
@@ -91,7 +99,6 @@ export class Switchboard {
       options: all,
       registrar: new Registrar(this.router, authenticator, null),
       router: this.router,
-      envelopes: new EnvelopeReader(),
       clock: this.clock,
       events: this.events as Events,
       onRegistered: (connection) => this.registered.push(connection),
