@@ -54,7 +54,7 @@ export function readEnvelope(text: string, from: string): Envelope {
   try {
     return splice(text, from);
   } catch (error) {
-    if (error instanceof SyntaxError) readMembers(text); // says what is wrong
+    if (error instanceof WebAssembly.RuntimeError) readMembers(text); // says what is wrong
     throw error;
   }
 }
@@ -63,34 +63,36 @@ export function readEnvelope(text: string, from: string): Envelope {
 const members = new JsonMembers();
 
 function splice(text: string, from: string): Envelope {
+  members.begin(text);
   let type: string | undefined;
   let target: unknown;
   let frame = "";
   let copied = 0; // how far `text` is in `frame`, or was left out
   let put = false;
-  for (let isThere = members.first(text); isThere; isThere = members.next()) {
-    if (members.isNamed("type")) type = stringOf(text, members);
-    if (members.isNamed("target_id")) target = valueOf(text, members);
-    else if (!members.isNamed("from")) continue;
+  while (members.next()) {
+    const { name, comma, nameStart, valueStart, valueEnd } = members;
+    if (name === "type") {
+      type = readString(text, valueStart, valueEnd);
+      continue;
+    }
+    if (name === "target_id") {
+      target = readString(text, valueStart, valueEnd) ??
+        JSON.parse(text.slice(valueStart, valueEnd));
+    }
     // With all but the first one goes the comma before it.
-    frame += put ? text.slice(copied, members.comma) : text.slice(copied, members.nameStart) + from;
+    frame += put ? text.slice(copied, comma) : text.slice(copied, nameStart) + from;
     put = true;
-    copied = members.valueEnd;
+    copied = valueEnd;
   }
   frame = put ? frame + text.slice(copied) : prepend(text, from);
   return { type, targetId: readTarget(target), bytes: members.bytes, frame };
 }
 
-/** The member's value, where that is a string. */
-function stringOf(text: string, { valueStart, valueEnd }: JsonMembers): string | undefined {
-  if (text[valueStart] !== '"') return undefined;
-  const inside = text.slice(valueStart + 1, valueEnd - 1);
+/** The value between these places, where it is a string. */
+function readString(text: string, start: number, end: number): string | undefined {
+  if (text[start] !== '"') return undefined;
+  const inside = text.slice(start + 1, end - 1);
   return inside.includes("\\") ? JSON.parse(`"${inside}"`) : inside;
-}
-
-function valueOf(text: string, members: JsonMembers): unknown {
-  const { valueStart, valueEnd } = members;
-  return stringOf(text, members) ?? JSON.parse(text.slice(valueStart, valueEnd));
 }
 
 function readTarget(target: unknown): string {
