@@ -269,3 +269,33 @@ testPure("readEnvelope() goes through deep and long values without a call for ea
     `{"a":${nested},"b":${escapes},"from":"alice"}`,
   );
 });
+
+const LONGER_THAN_ANY_BEFORE = 300_000;
+
+for (
+  const member of [
+    '"from":1,',
+    '"\\n":1,', // may be any name until it is read
+    '"a":[{}],',
+    '"é":[{}],',
+    '"日":[{}],',
+    '"😀":[{}],',
+    '"a":[[[[[[[[]]]]]]]],',
+  ]
+) {
+  testPure(`readEnvelope() has room for no end of ${member}`, () => {
+    for (const length of [1, 100, 10_000, LONGER_THAN_ANY_BEFORE]) {
+      const members = member.repeat(Math.ceil(length / member.length));
+      const { targetId, frame } = read(`{"target_id":"bob",${members}"end":1}`);
+      const rest = member.startsWith('"from"') ? "" : members;
+      assert.equal(targetId, "bob");
+      assert.equal(frame, `{"from":"alice",${rest}"end":1}`);
+    }
+  });
+}
+
+testPure("readEnvelope() has room for no end of brackets", () => {
+  const brackets = "[".repeat(LONGER_THAN_ANY_BEFORE) + "]".repeat(LONGER_THAN_ANY_BEFORE);
+  const text = `{"a":${brackets},"target_id":"bob"}`;
+  assert.equal(read(text).frame, `{"a":${brackets},"from":"alice"}`);
+});
