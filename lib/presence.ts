@@ -17,6 +17,7 @@ type Watchers = Map<Watcher, number>;
 /** Somebody has come or gone, and not all have been told. Times are by the count of what happens. */
 interface Change {
   readonly type: "peer_joined" | "peer_left";
+  readonly key: string;
   readonly room: string;
   readonly id: string;
   readonly frame: string;
@@ -40,8 +41,10 @@ const MAX_WAITING_CHANGES = 10_000;
 export class Presence {
   readonly #clock: Clock;
   readonly #rooms = new Map<string, Watchers>();
-  /** By room and ID, the oldest first. */
-  readonly #changes = new Map<string, Change>();
+  /** The oldest first. */
+  readonly #changes = new Set<Change>();
+  /** Of one ID each, by room and ID: they are told one after the other. */
+  readonly #changesOf = new Map<string, readonly Change[]>();
   /** Counts what happens: no two things are at the same time. */
   #now = 0;
   /** Frames that may still be sent now. */
@@ -67,40 +70,39 @@ export class Presence {
   }
 
   joined(room: string, id: string): void {
-    if (!this.#rooms.has(room)) return;
-    const leave = this.#changes.get(clientKey(room, id));
-    if (leave !== undefined) this.#finish(leave);
-    this.#add("peer_joined", room, id, 0);
+    if (this.#rooms.has(room)) this.#add("peer_joined", room, id, 0);
   }
 
   left(room: string, id: string): void {
     if (!this.#rooms.has(room)) return;
-    const key = clientKey(room, id);
-    const join = this.#changes.get(key);
+    const join = this.#changesOf.get(clientKey(room, id))?.at(-1);
     const isUnheard = join !== undefined && join.watchers === null;
-    if (isUnheard) this.#changes.delete(key);
-    else if (join !== undefined) this.#finish(join);
+    if (isUnheard) this.#remove(join);
     this.#add("peer_left", room, id, isUnheard ? join.before : 0);
   }
 
   /** A client is about to be heard: that it has come is told before. */
   settle(room: string, id: string): void {
     if (this.#changes.size === 0) return;
-    const change = this.#changes.get(clientKey(room, id));
-    if (change?.type === "peer_joined") this.#finish(change);
+    const changes = this.#changesOf.get(clientKey(room, id)) ?? [];
+    if (changes.at(-1)?.type !== "peer_joined") return;
+    for (const change of changes) this.#finish(change);
   }
 
   /** Tells nobody anything any more. */
   stop(): void {
     this.#changes.clear();
+    this.#changesOf.clear();
     this.#cancelTimer?.();
     this.#cancelTimer = null;
   }
 
   #add(type: Change["type"], room: string, id: string, after: number): void {
+    const key = clientKey(room, id);
     const frame = peerFrame(type, id);
-    const change = { type, room, id, frame, after, before: ++this.#now, watchers: null };
-    this.#changes.set(clientKey(room, id), change);
+    const change = { type, key, room, id, frame, after, before: ++this.#now, watchers: null };
+    this.#changes.add(change);
+    this.#changesOf.set(key, [...this.#changesOf.get(key) ?? [], change]);
     if (this.#isTelling) return; // somebody was dropped over it: no recursion
     if (this.#changes.size > MAX_WAITING_CHANGES) {
       const [oldest] = this.#changes.values();
@@ -112,7 +114,7 @@ export class Presence {
   /** Tells what there is to tell. */
   #tell(): void {
     this.#isTelling = true;
-    for (const change of this.#changes.values()) {
+    for (const change of this.#changes) {
       if (this.#budget <= 0) break;
       this.#budget -= this.#advance(change, this.#budget);
     }
@@ -145,7 +147,7 @@ export class Presence {
     while (told < limit) {
       const { value, done } = change.watchers.next();
       if (done) {
-        this.#changes.delete(clientKey(room, id));
+        this.#remove(change);
         break;
       }
       const [watcher, since] = value;
@@ -153,5 +155,12 @@ export class Presence {
       if (isToBeTold && watcher.link?.send(frame)) told++;
     }
     return told;
+  }
+
+  #remove(change: Change): void {
+    if (!this.#changes.delete(change)) return; // it was finished while it was told
+    const others = this.#changesOf.get(change.key)!.filter((other) => other !== change);
+    if (others.length > 0) this.#changesOf.set(change.key, others);
+    else this.#changesOf.delete(change.key);
   }
 }

@@ -90,10 +90,11 @@ testPure("Presence tells nothing of one who came and went when no more could be 
   assert.equal(heard(), 2 * 250);
 });
 
-testPure("Presence tells all of both where some have been told of one", () => {
-  const { clock, presence, listeners } = setUpBusy();
+testPure("Presence tells of one who goes and comes back in order, and gives way", () => {
+  const { clock, presence, listeners, heard } = setUpBusy();
   presence.left(ROOM, "first");
   presence.joined(ROOM, "first");
+  assert.equal(heard(), 500);
   clock.advance(0);
   for (const { heard } of listeners) assert.deepEqual(heard, ["+first", "-first", "+first"]);
 });
@@ -104,6 +105,18 @@ testPure("Presence tells that somebody has come before they are heard", () => {
   presence.settle(ROOM, "second");
   presence.settle(ROOM, "nobody");
   assert.deepEqual([second?.heard, last.heard], [["+first", "+second"], ["+second"]]);
+});
+
+testPure("Presence tells that somebody has gone and come back before they are heard", () => {
+  const { presence, listeners: [first], last } = setUpBusy();
+  presence.left(ROOM, "first");
+  presence.joined(ROOM, "first");
+  presence.settle(ROOM, "first");
+  assert.deepEqual([first?.heard, last.heard], [["+first", "-first", "+first"], [
+    "+first",
+    "-first",
+    "+first",
+  ]]);
 });
 
 testPure("Presence sends little in a room of which all are cut off at once", () => {
