@@ -29,6 +29,8 @@ export class Cluster implements OtherNodes {
   readonly #rooms: Rooms;
   readonly #registry: Registry;
   readonly #post: Post;
+  /** Resolves after the first attempt to connect; null once that is over. */
+  #starting: PromiseWithResolvers<void> | null = Promise.withResolvers();
   /** Why it serves alone, so that each reason is told once. */
   #trouble = "";
 
@@ -58,14 +60,16 @@ export class Cluster implements OtherNodes {
       this.#node,
       this.#questions,
       this.#rooms,
-      (mail) => this.#onMail(mail),
+      (message) => this.#deliver(message, true),
     );
     this.#post = new Post(options, events, router, this.#node, this.#registry, clock);
   }
 
   /** Connects. Resolves after the first attempt: where it failed, the node serves alone, and goes on trying. */
-  start(): Promise<void> {
-    return this.#node.start();
+  async start(): Promise<void> {
+    await this.#node.start();
+    this.#starting?.resolve();
+    this.#starting = null;
   }
 
   /** Nobody will come here for what is kept: its senders are told, while they are still connected. */
@@ -93,13 +97,14 @@ export class Cluster implements OtherNodes {
     return this.#post.kept;
   }
 
-  /** See {@link Registry.claim}. */
+  /** See {@link Registry.claim}. Who comes before this node has tried to connect waits for that. */
   claim(
     registration: Registration,
     ownsId: boolean,
     enter: (claim: ClusterClaim | null) => void,
   ): Promise<void> {
-    return this.#registry.claim(registration, ownsId, enter);
+    const claim = () => this.#registry.claim(registration, ownsId, enter);
+    return this.#starting === null ? claim() : this.#starting.promise.then(claim);
   }
 
   /** See {@link Registry.entered}. */
@@ -156,8 +161,8 @@ export class Cluster implements OtherNodes {
     if (message?.kind === "join" || message?.kind === "leave") this.#rooms.apply(room, message);
     if (message?.kind !== "broadcast" || message.node === this.#node.id) return;
     for (const client of this.#router.clientsIn(room)) {
-      // Others are not back yet: what was kept for them, and was sent before, is still to come.
-      if (this.#registry.isKnown(client)) this.#whenSure(() => client.link?.send(message.frame));
+      const deliver = () => this.#whenSure(() => client.link?.send(message.frame));
+      this.#registry.afterKept(client, message.number, deliver);
     }
   }
 
@@ -165,14 +170,7 @@ export class Cluster implements OtherNodes {
     const target = this.#router.find(message.room, message.targetId);
     const deliver = () => this.#deliver(message, false);
     if (target === undefined) deliver();
-    else this.#registry.afterKept(target, deliver);
-  }
-
-  #onMail(mail: readonly string[]): void {
-    for (const text of mail) {
-      const message = readMessage(text);
-      if (message?.kind === "message") this.#deliver(message, true);
-    }
+    else this.#registry.afterKept(target, message.number, deliver);
   }
 
   #deliver(message: DirectMessage, wasKept: boolean): void {

@@ -17,7 +17,7 @@ export const CLIENTS_PREFIX = "signalbox:clients:";
 export const NODES_KEY = "signalbox:nodes";
 /** IDs that Redis holds for a resume, as their nodes are gone: sorted set of entry to the time at which that ends. */
 export const HELD_KEY = "signalbox:held";
-/** Counts claims and kept messages. */
+/** Counts claims, kept messages and broadcasts. */
 export const COUNT_KEY = "signalbox:count";
 
 export function idsKey(room: string): string {

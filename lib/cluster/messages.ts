@@ -3,7 +3,13 @@
 import { isClientId } from "../protocol.ts";
 
 /** Nodes that speak another version are not understood, and are ignored. */
-export const VERSION = 1;
+export const VERSION = 2;
+
+/** What was kept and what goes to all has a number before it, by which it can be told which was sent first. */
+interface Numbered {
+  /** 0 comes before all others. */
+  readonly number?: number;
+}
 
 /** A client, and the node from which it has sent something. */
 export interface Sender {
@@ -12,7 +18,7 @@ export interface Sender {
 }
 
 /** A message for a client of the receiving node. */
-export interface DirectMessage {
+export interface DirectMessage extends Numbered {
   readonly kind: "message";
   readonly room: string;
   readonly targetId: string;
@@ -22,7 +28,7 @@ export interface DirectMessage {
 }
 
 /** A message for all clients of a room but its sender. */
-export interface BroadcastMessage {
+export interface BroadcastMessage extends Numbered {
   readonly kind: "broadcast";
   /** The node that has delivered it to its own clients. */
   readonly node: string;
@@ -67,7 +73,7 @@ export interface AnswerMessage {
   readonly claimedAtMs: number;
   /** The members of the room, where they were asked for. */
   readonly ids: readonly string[];
-  /** What was kept for the ID, in order: messages as they come over the channel, unread. */
+  /** What was kept for the ID, in order: numbered messages, unread. */
   readonly mail: readonly string[];
 }
 
@@ -88,7 +94,7 @@ export type BusMessage =
 
 const STATUSES = ["ok", "resumed", "taken", "lost"] as const;
 
-/** Writes a message. Those that are not here are written by scripts. */
+/** Writes a message, without a number. Those that are not here are written by scripts. */
 export function writeMessage(message: DirectMessage | BroadcastMessage): string {
   if (message.kind === "broadcast") {
     return withFrame({ v: VERSION, k: "broadcast", n: message.node }, message.frame);
@@ -104,8 +110,10 @@ function withFrame(header: unknown, frame: string): string {
 
 /** Reads a message; null where it is of another version, or not a message at all. */
 export function readMessage(text: string): BusMessage | null {
+  const [digits = ""] = /^\d{1,15} /.exec(text) ?? [];
+  const numbered = digits === "" ? {} : { number: Number(digits) };
   const lineFeed = text.indexOf("\n");
-  const header = readHeader(lineFeed === -1 ? text : text.slice(0, lineFeed));
+  const header = readHeader(text.slice(digits.length, lineFeed === -1 ? undefined : lineFeed));
   if (header === null || header.v !== VERSION) return null;
   const { k: kind, r: room, id, c: claim, m: messageId, n: node } = header;
   const frame = lineFeed === -1 ? null : text.slice(lineFeed + 1);
@@ -113,10 +121,10 @@ export function readMessage(text: string): BusMessage | null {
     case "message": {
       const sender = readSender(header.f);
       if (!isRoom(room) || !isClientId(id) || sender === undefined || frame === null) return null;
-      return { kind, room, targetId: id, frame, sender };
+      return { kind, ...numbered, room, targetId: id, frame, sender };
     }
     case "broadcast":
-      return isString(node) && frame !== null ? { kind, node, frame } : null;
+      return isString(node) && frame !== null ? { kind, ...numbered, node, frame } : null;
     case "replaced":
       return isRoom(room) && isClientId(id) && isCount(claim) ? { kind, room, id, claim } : null;
     case "fetched":

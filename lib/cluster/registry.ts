@@ -5,7 +5,12 @@ import { clientKey, idTaken, ProtocolError, type Registration } from "../protoco
 import { newSecret } from "../resume.ts";
 import type { Claim, Client, Router, RouterOptions } from "../router.ts";
 import { idsKey, mailKeys, readEntry } from "./keys.ts";
-import type { AnswerMessage, ReplacedMessage } from "./messages.ts";
+import {
+  type AnswerMessage,
+  type DirectMessage,
+  readMessage,
+  type ReplacedMessage,
+} from "./messages.ts";
 import type { Node } from "./node.ts";
 import type { Questions } from "./questions.ts";
 import type { RedisSession } from "./redis.ts";
@@ -22,7 +27,13 @@ interface Record {
   /** Whether Redis knows it, as far as can be told. */
   isKnown: boolean;
   /** What has to wait until it does. */
-  waiting: (() => void)[];
+  waiting: Waiting[];
+}
+
+/** A message that waits for those that were kept for its target, and were sent before. */
+interface Waiting {
+  readonly number: number | undefined;
+  handle(): void;
 }
 
 /** An ID that Redis has given to this node, for a connection that is about to have it. */
@@ -54,27 +65,27 @@ export class Registry {
   readonly #node: Node;
   readonly #questions: Questions;
   readonly #rooms: Rooms;
-  readonly #onMail: (mail: readonly string[]) => void;
+  readonly #onKept: (message: DirectMessage) => void;
   readonly #records = new Map<Client, Record>();
   readonly #claims = new Map<string, Claims>();
   /** Clients that have moved to another node. */
   readonly #moved = new WeakSet<Client>();
 
-  /** @param onMail is handed what was kept for an ID, when this node has got it */
+  /** @param onKept is handed each message that was kept for an ID, when this node has got it */
   constructor(
     options: RouterOptions,
     router: Router,
     node: Node,
     questions: Questions,
     rooms: Rooms,
-    onMail: (mail: readonly string[]) => void,
+    onKept: (message: DirectMessage) => void,
   ) {
     this.#options = options;
     this.#router = router;
     this.#node = node;
     this.#questions = questions;
     this.#rooms = rooms;
-    this.#onMail = onMail;
+    this.#onKept = onKept;
   }
 
   /**
@@ -202,22 +213,28 @@ export class Registry {
     return new Promise((resolve) => claims.waiting.push(() => resolve(action())));
   }
 
-  /** Whether Redis knows a client, and so has handed over what was kept for it. */
-  isKnown(client: Client): boolean {
-    return this.#records.get(client)?.isKnown ?? false;
-  }
-
-  /** Handles a message that has come for a client, but not before those that were kept for it: they were sent earlier. */
-  afterKept(client: Client, handle: () => void): void {
+  /**
+   * Handles a message that has come for a client, but not before those that were kept for it and sent earlier.
+   *
+   * @param number of the message; undefined where all that was kept was sent earlier
+   */
+  afterKept(client: Client, number: number | undefined, handle: () => void): void {
     const record = this.#records.get(client);
     if (record === undefined || record.isKnown) return handle();
-    record.waiting.push(handle);
+    record.waiting.push({ number, handle });
     if (record.waiting.length > MAX_WAITING) goOn(record);
   }
 
-  #deliver(mail: readonly string[], record: Record): void {
-    this.#onMail(mail);
-    goOn(record);
+  /** Delivers what was kept for a client, and what has waited for that, in the order in which it was sent. */
+  #deliver(mail: readonly string[], { waiting }: Record): void {
+    const kept = mail.map(readMessage).filter((message) => message?.kind === "message");
+    for (const { number, handle } of waiting.splice(0)) {
+      const later = kept.findIndex((message) => number !== undefined && message.number! > number);
+      const earlier = kept.splice(0, later === -1 ? kept.length : later);
+      for (const message of earlier) this.#onKept(message);
+      handle();
+    }
+    for (const message of kept) this.#onKept(message);
   }
 
   held(client: Client): void {
@@ -364,7 +381,7 @@ function readClaim(
 }
 
 function goOn(record: Record | undefined): void {
-  for (const handle of record?.waiting.splice(0) ?? []) handle();
+  for (const { handle } of record?.waiting.splice(0) ?? []) handle();
 }
 
 /** What of a secret is known to Redis; `""` for none. */

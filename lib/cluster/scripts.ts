@@ -143,8 +143,8 @@ local function isEarlier(a, b)
 end
 `,
   `
--- Takes out what is kept for an ID, in order, and tells the senders' nodes. Nil where there is nothing. What the server
--- has to say is for the one who had the ID then.
+-- Takes out what is kept for an ID, in order and each with its number before it, and tells the senders' nodes. Nil where
+-- there is nothing. What the server has to say is for the one who had the ID then.
 local function fetch(mail, size, isSame)
   local kept = redis.call('HGETALL', mail)
   if #kept == 0 then return nil end
@@ -158,7 +158,7 @@ local function fetch(mail, size, isSame)
   table.sort(messages, isEarlier)
   for i, message in ipairs(messages) do
     if message.node ~= '' then toNode(message.node, { k = 'fetched', m = message.id }) end
-    texts[i] = message.text
+    texts[i] = (message.rank == '0' and 0 or message.number) .. ' ' .. message.text
   end
   return #texts > 0 and texts or nil
 end
@@ -387,13 +387,13 @@ return 'kept'
 `,
   ),
 
-  /** Sends a broadcast to the nodes of a room. Replies `sent` or `late`. */
+  /** Sends a broadcast to the nodes of a room, with a number before it. Replies `sent` or `late`. */
   broadcast: script(
     0,
     `
 local channel, text, notAfter = unpack(ARGV)
 if now() > tonumber(notAfter) then return 'late' end
-redis.call('PUBLISH', channel, text)
+redis.call('PUBLISH', channel, count() .. ' ' .. text)
 return 'sent'
 `,
   ),

@@ -15,7 +15,7 @@ import {
   peer,
   within,
 } from "./expectations.ts";
-import { TestCluster } from "./nodes.ts";
+import { startNode, TestCluster } from "./nodes.ts";
 
 const { register } = TestClient;
 
@@ -364,6 +364,23 @@ testBesideEachOther("a cluster in which things fail", isRedisMissing(), {
     await closeAll(alice, bob, newcomer, again);
   },
 
+  "somebody comes while a node is starting": async () => {
+    await using redis = await TestRedis.start();
+    await using proxy = new Proxy(redis.port, 200);
+    await using cluster = await TestCluster.join(redis, [redis.url]);
+    const watcher = await register(cluster.urls[0], "watcher", { presence: true });
+    const port = freePort();
+    const starting = startNode(`redis://127.0.0.1:${proxy.port}`, ["--port", `${port}`]);
+    let early: TestClient | null = null;
+    while (early === null) {
+      early = await register(`ws://127.0.0.1:${port}`, "early").catch(() => null);
+    }
+    assert.deepEqual(await framesUntilNow(watcher), [peer("joined", "early")]);
+    await assertConnected(early, watcher);
+    await using _node = await starting;
+    await closeAll(early, watcher);
+  },
+
   "a node is cut off": async () => {
     await using redis = await TestRedis.start();
     await using proxy = new Proxy(redis.port);
@@ -389,6 +406,11 @@ testBesideEachOther("a cluster in which things fail", isRedisMissing(), {
     await testDisturbance("FLUSHALL");
   },
 });
+
+function freePort(): number {
+  using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  return listener.addr.port;
+}
 
 /** The numbers in a client's frames, up to this one. */
 async function numbersUntil(client: TestClient, last: number): Promise<number[]> {

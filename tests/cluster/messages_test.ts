@@ -41,6 +41,14 @@ testPure("readMessage() reads what writeMessage() wrote, the frame to the charac
   );
 });
 
+testPure("readMessage() reads the number that scripts put before a message", () => {
+  fc.assert(
+    fc.property(written, fc.nat(), (message, number) => {
+      assert.deepEqual(readMessage(`${number} ${writeMessage(message)}`), { ...message, number });
+    }),
+  );
+});
+
 const header = (members: object) => JSON.stringify({ v: VERSION, ...members });
 
 /** Messages as scripts write them. */

@@ -34,6 +34,8 @@ class FakeNode implements Disposable {
   readonly heard: BusMessage[] = [];
   /** What other nodes have sent; scripts do not look into it. */
   readonly frames: string[] = [];
+  /** What stood before the messages in the last answer. */
+  numbers: readonly number[] = [];
   #count = 0;
 
   private constructor(readonly session: RedisSession, readonly id: string) {}
@@ -104,7 +106,9 @@ class FakeNode implements Disposable {
     const at = this.heard.findIndex((message) =>
       message.kind === "answer" && message.question === this.#count
     );
-    return this.heard.splice(at, 1)[0] as AnswerMessage;
+    const answer = this.heard.splice(at, 1)[0] as AnswerMessage;
+    this.numbers = answer.mail.map((text) => Number(text.split(" ", 1)));
+    return { ...answer, mail: answer.mail.map((text) => text.replace(/^\d+ /, "")) };
   }
 
   async send(id: string, frame: string, options: SendOptions = {}): Promise<string> {
@@ -140,6 +144,10 @@ class FakeNode implements Disposable {
   async owned(): Promise<string[]> {
     const entries = await this.session.run("owned", this.id) as string[];
     return entries.map((entry) => readEntry(entry)[1]).sort();
+  }
+
+  broadcast(text: string) {
+    return this.session.run("broadcast", roomChannel(ROOM), text, FAR_AHEAD_MS);
   }
 
   [Symbol.dispose](): void {
@@ -282,6 +290,7 @@ testScripts("what comes back goes before all that is kept, in order", async (a, 
   });
   assert.equal(returned.length, 2);
   assert.deepEqual((await claim(a, "x", { given: "secret" })).mail, ["1", "2", "3", "4"]);
+  assert.deepEqual(a.numbers.slice(0, 2), [0, 0]);
 });
 
 testScripts("what comes back is not kept for a connection that is newer than it", async (a, b) => {
@@ -338,6 +347,16 @@ testScripts("expire takes a message back that nobody has fetched", async (a, b) 
   assert.deepEqual((await claim(b, "x")).mail, ["2"]);
   await a.news();
   await a.session.run("expire", mail, size, "node-a:2", 1);
+});
+
+testScripts("what is kept and what goes to all is numbered as it was sent", async (a, b) => {
+  await a.send("x", "1");
+  await a.broadcast("to all");
+  await a.send("x", "2");
+  await claim(b, "x");
+  const [before, after] = b.numbers;
+  const [, broadcast = ""] = /^(\d+) to all$/.exec(b.frames[0]!) ?? [];
+  assert.ok(before! < Number(broadcast) && Number(broadcast) < after!);
 });
 
 testScripts("what the server has to say is for the same client alone", async (a, b) => {
