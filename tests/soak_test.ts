@@ -341,7 +341,7 @@ testPure("judge() excuses a broadcast that came twice only where the ID was on t
   assert.equal(twice("carol", 4900, "ws://c").after(cut(B)), 1);
 });
 
-testPure("judge() excuses disorder only right after the sender has moved to another node", () => {
+testPure("judge() excuses disorder only after the sender has moved to another node", () => {
   const overtaken = (registeredAtMs: number, url = B): Book => {
     const book = new Book();
     const first = book.send(book.alice, "bob", 1);
@@ -353,5 +353,10 @@ testPure("judge() excuses disorder only right after the sender has moved to anot
   const nowMs = performance.now();
   assert.equal(overtaken(nowMs + 1000).after(), 0);
   assert.equal(overtaken(nowMs + 1000, A).after(), 1);
-  assert.equal(overtaken(nowMs - CLUSTER_TERMS.transitMs).after(), 1);
+  const longAgoMs = nowMs - CLUSTER_TERMS.transitMs;
+  assert.equal(overtaken(longAgoMs).after(), 1);
+  const failure = { ...cut(A), fromMs: 0, untilMs: nowMs };
+  assert.equal(overtaken(longAgoMs).after(failure), 0);
+  assert.equal(overtaken(longAgoMs).after({ ...failure, untilMs: longAgoMs }), 1);
+  assert.equal(overtaken(longAgoMs, A).after(failure), 1);
 });

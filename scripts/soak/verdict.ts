@@ -234,17 +234,26 @@ class Judgement {
     for (const record of received) {
       const { message } = record;
       const before = last.get(message.from.id);
-      if (before && before.n > message.n && !this.#mayBeOvertaken(record, before)) {
+      if (before && before.n > message.n && !this.#mayBeOvertaken(record, before, id)) {
         yield `${id} got ${name(message)} after ${name(before)}`;
       }
       last.set(message.from.id, message);
     }
   }
 
-  /** Whether the sender had just moved to another node: what is under way from the one it left may come a little later. */
-  #mayBeOvertaken({ message, receivedAtMs }: ReceivedRecord, { from }: MessageRecord): boolean {
-    return message.from.url !== from.url &&
-      receivedAtMs <= from.registeredAtMs + this.#terms.transitMs;
+  /**
+   * Whether the sender had just moved to another node: what is under way from the one it left may come a little later, or as
+   * late as a failure makes it.
+   */
+  #mayBeOvertaken(
+    { message, receivedAtMs }: ReceivedRecord,
+    { from }: MessageRecord,
+    target: string,
+  ): boolean {
+    const nodes = [message.from, ...this.#of(target)];
+    const failures = this.#times.failuresOf(nodes, message.sentAtMs, receivedAtMs);
+    const movedAtMs = Math.max(from.registeredAtMs, ...failures.map(({ untilMs }) => untilMs));
+    return message.from.url !== from.url && receivedAtMs <= movedAtMs + this.#terms.transitMs;
   }
 }
 
