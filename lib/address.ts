@@ -75,7 +75,7 @@ function withoutMapping(address: string): string {
  * customer gets at the least, and may use every address in it (RFC 6177).
  */
 export function networkOf(address: string): string {
-  if (!address.includes(":") || isIP(address) !== 6) return address;
+  if (isIP(address) !== 6) return address;
   const [left = "", right] = address.replace(/%.*/, "").split("::");
   const leading = left === "" ? [] : left.split(":");
   const trailing = right ? right.split(":") : [];

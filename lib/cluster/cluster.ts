@@ -60,7 +60,7 @@ export class Cluster implements OtherNodes {
       this.#node,
       this.#questions,
       this.#rooms,
-      (message) => this.#deliver(message, true),
+      (message) => this.#deliver(message),
     );
     this.#post = new Post(options, events, router, this.#node, this.#registry, clock);
   }
@@ -168,13 +168,13 @@ export class Cluster implements OtherNodes {
 
   #onDirectMessage(message: DirectMessage): void {
     const target = this.#router.find(message.room, message.targetId);
-    const deliver = () => this.#deliver(message, false);
+    const deliver = () => this.#deliver(message);
     if (target === undefined) deliver();
     else this.#registry.afterKept(target, message.number, deliver);
   }
 
-  #deliver(message: DirectMessage, wasKept: boolean): void {
-    this.#whenSure(() => this.#post.deliver(message, wasKept));
+  #deliver(message: DirectMessage): void {
+    this.#whenSure(() => this.#post.deliver(message));
   }
 
   /** After a freeze, what came meanwhile is for clients whose IDs may be lost: it waits, and keeps its order. */

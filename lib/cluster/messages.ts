@@ -5,7 +5,7 @@ import { isClientId } from "../protocol.ts";
 /** Nodes that speak another version are not understood, and are ignored. */
 export const VERSION = 2;
 
-/** What was kept and what goes to all has a number before it, by which it can be told which was sent first. */
+/** What was kept and what goes to all has a number before it, and nothing else has: so one can tell which was sent first. */
 interface Numbered {
   /** 0 comes before all others. */
   readonly number?: number;

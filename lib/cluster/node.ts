@@ -105,8 +105,14 @@ export class Node {
 
   /** Runs a script. Rejects where Redis cannot be reached, or is lost before it has replied. */
   run(name: ScriptName, ...args: (string | number)[]): Promise<Reply> {
-    if (this.#session === null || !this.#isReady) return Promise.reject(new Error("not connected"));
-    return this.#session.run(name, ...args);
+    return this.#isReady
+      ? this.runEarly(name, ...args)
+      : Promise.reject(new Error("not connected"));
+  }
+
+  /** Like {@link run}, but also while Redis does not know all of this node's clients yet. */
+  runEarly(name: ScriptName, ...args: (string | number)[]): Promise<Reply> {
+    return this.#session?.run(name, ...args) ?? Promise.reject(new Error("not connected"));
   }
 
   /**

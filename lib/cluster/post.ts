@@ -107,9 +107,7 @@ export class Post {
     // What the server itself has to say waits for as long as its client may come back, and is small.
     const isReport = sender === null;
     // What comes back, and what the server has to say, does not wait until all of this node's clients are known again.
-    const { session } = this.#node;
-    if (session === null) return "unavailable";
-    const reply = await session.run(
+    const reply = await this.#node.runEarly(
       "send",
       ...mailKeys(room, targetId),
       room,
@@ -171,9 +169,10 @@ export class Post {
     this.#kept.add({ id, room, targetId, bytes, report });
   }
 
-  /** A message has come from another node or, if `wasKept`, from the mailbox. */
-  deliver(message: DirectMessage, wasKept: boolean): void {
+  /** A message has come from another node or, where it has a number, from the mailbox. */
+  deliver(message: DirectMessage): void {
     const { sender } = message;
+    const wasKept = message.number !== undefined;
     if (sender !== null) this.#router.settle(message.room, sender.id);
     const target = this.#router.find(message.room, message.targetId);
     if (target?.link?.send(message.frame)) {

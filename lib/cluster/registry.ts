@@ -243,7 +243,7 @@ export class Registry {
   }
 
   #hold({ id, room }: Client, { number }: Record): void {
-    this.#tell("hold", idsKey(room.name), id, this.#node.id, number).catch(() => {});
+    this.#node.runEarly("hold", idsKey(room.name), id, this.#node.id, number).catch(() => {});
   }
 
   left(client: Client): void {
@@ -260,14 +260,8 @@ export class Registry {
       if (this.#router.find(room, id) === undefined) this.#rooms.get(room)?.remove(id);
     };
     if (!record.isKnown) return forget();
-    this.#tell("release", idsKey(room), room, id, this.#node.id, record.number, ttlMs)
+    this.#node.runEarly("release", idsKey(room), room, id, this.#node.id, record.number, ttlMs)
       .catch(forget);
-  }
-
-  async #tell(what: "hold" | "release", ...args: (string | number)[]): Promise<void> {
-    const { session } = this.#node;
-    if (session === null) throw new Error("not connected");
-    await session.run(what, ...args);
   }
 
   /** A newer connection of another node has taken an ID over. */

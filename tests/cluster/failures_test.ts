@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { isOwnNetworkMissing, runInOwnNetwork } from "../helpers/cable.ts";
 import { type Frame, TestClient } from "../helpers/client.ts";
 import { Proxy } from "../helpers/proxy.ts";
-import { isRedisMissing, TestRedis } from "../helpers/redis.ts";
+import { freePort, isRedisMissing, TestRedis } from "../helpers/redis.ts";
 import { testBesideEachOther } from "./beside_each_other.ts";
 import { testCutOff } from "./cut_off.ts";
 import {
@@ -406,11 +406,6 @@ testBesideEachOther("a cluster in which things fail", isRedisMissing(), {
     await testDisturbance("FLUSHALL");
   },
 });
-
-function freePort(): number {
-  using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
-  return listener.addr.port;
-}
 
 /** The numbers in a client's frames, up to this one. */
 async function numbersUntil(client: TestClient, last: number): Promise<number[]> {
