@@ -1,19 +1,19 @@
 /** The program: arguments and environment in, exit status out. */
 
 import config from "./deno.json" with { type: "json" };
-import { DEFAULT_ADMIN_ADDRESS, writeAddress } from "./lib/admin_address.ts";
+import { DEFAULT_ADMIN_ADDRESS, writeAddress } from "./lib/config/admin_address.ts";
 import { Admin, type AdminParts } from "./lib/admin/admin.ts";
-import { type Authenticator, createAuthenticator, signToken } from "./lib/auth.ts";
+import { type Authenticator, createAuthenticator, signToken } from "./lib/auth/tokens.ts";
 import { systemClock } from "./lib/clock.ts";
-import { readCommandLine, type Task } from "./lib/command_line.ts";
+import { readCommandLine, type Task } from "./lib/config/command_line.ts";
 import { type Events, tellBoth } from "./lib/events.ts";
 import { findFileLimit } from "./lib/file_limit.ts";
 import { createLog, LineWriter, type Log } from "./lib/log.ts";
 import { logEvents } from "./lib/log_events.ts";
 import { MemoryWatch } from "./lib/memory.ts";
-import { Metrics } from "./lib/metrics.ts";
-import { type Options, UsageError } from "./lib/options.ts";
-import { Server } from "./lib/server.ts";
+import { Metrics } from "./lib/admin/metrics.ts";
+import { type Options, UsageError } from "./lib/config/options.ts";
+import { Server } from "./lib/http/server.ts";
 
 /** Exit statuses. `TEMPORARY_FAILURE` is EX_TEMPFAIL of sysexits.h: a supervisor shall start the program again. */
 const STATUS = { OK: 0, FAILURE: 1, USAGE: 2, TEMPORARY_FAILURE: 75 } as const;

@@ -1,6 +1,6 @@
 /** What happens in the server, for those who count it or write it down. */
 
-import type { CloseReason, ErrorCode } from "./protocol.ts";
+import type { CloseReason, ErrorCode } from "./relay/vocabulary.ts";
 
 /** A registered client, as far as an observer may know it. */
 export interface ClientInfo {

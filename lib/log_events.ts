@@ -2,7 +2,7 @@
 
 import type { ClientInfo, Events, Message, Subject } from "./events.ts";
 import type { Fields, Level, Log } from "./log.ts";
-import type { CloseReason } from "./protocol.ts";
+import type { CloseReason } from "./relay/vocabulary.ts";
 
 const MAX_TYPE_CHARS = 64;
 

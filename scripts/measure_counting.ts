@@ -4,12 +4,12 @@
  */
 
 import { systemClock } from "../lib/clock.ts";
-import { Connection, type Socket } from "../lib/connection.ts";
+import { Connection, type Socket } from "../lib/relay/connection.ts";
 import { type Events, tellBoth } from "../lib/events.ts";
 import { logEvents } from "../lib/log_events.ts";
-import { Metrics } from "../lib/metrics.ts";
-import { Registrar } from "../lib/registrar.ts";
-import { Router } from "../lib/router.ts";
+import { Metrics } from "../lib/admin/metrics.ts";
+import { Registrar } from "../lib/relay/registration.ts";
+import { Router } from "../lib/relay/router.ts";
 
 const OPTIONS = {
   maxMessageSizeBytes: 65536,

@@ -2,10 +2,10 @@
 
 import type { Clock } from "../clock.ts";
 import type { Events } from "../events.ts";
-import { Listener } from "../listener.ts";
-import type { Metrics } from "../metrics.ts";
-import type { CloseReason } from "../protocol.ts";
-import { type AdminAddress, writeAddress } from "../admin_address.ts";
+import { Listener } from "../http/listener.ts";
+import type { Metrics } from "./metrics.ts";
+import type { CloseReason } from "../relay/vocabulary.ts";
+import { type AdminAddress, writeAddress } from "../config/admin_address.ts";
 import { listClients, type ListedConnection, readClientQuery } from "./client_list.ts";
 import type { Collector } from "./collector.ts";
 import { collectAll, cpuSeconds } from "./exposition.ts";

@@ -1,6 +1,6 @@
 /** The clients as the admin listener lists them: filtered, sorted, a page at a time. */
 
-import { readChoice, readInteger } from "../units.ts";
+import { readChoice, readInteger } from "../config/parse.ts";
 
 /** What is listed of a connection. */
 export interface ListedConnection {

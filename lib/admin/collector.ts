@@ -1,7 +1,7 @@
 /** Metrics that are read when Prometheus asks for them: prom-client writes them down, and counts nothing itself. */
 
 import type * as PromClient from "prom-client";
-import type { Histogram } from "../histogram.ts";
+import type { Histogram } from "./histogram.ts";
 
 /** Values of a metric with one label. */
 export type Labelled = Iterable<readonly [label: string | number, value: number]>;

@@ -1,7 +1,7 @@
 /** The metrics that Prometheus gets: their names, what they mean, and where each is read. */
 
 import process from "node:process";
-import type { Metrics } from "../metrics.ts";
+import type { Metrics } from "./metrics.ts";
 import { Collector } from "./collector.ts";
 
 /** What the metrics are read from. */

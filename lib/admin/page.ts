@@ -1,6 +1,6 @@
 /** The files of the admin page. */
 
-import { PAGE_POLICY, StaticFiles } from "../static_files.ts";
+import { PAGE_POLICY, StaticFiles } from "../http/static_files.ts";
 
 const FILES = [
   "admin.css",

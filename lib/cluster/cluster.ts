@@ -2,8 +2,8 @@
 
 import type { Clock } from "../clock.ts";
 import type { Events } from "../events.ts";
-import type { Registration } from "../protocol.ts";
-import type { Client, Delivery, OtherNodes, Router, RouterOptions } from "../router.ts";
+import type { Registration } from "../relay/vocabulary.ts";
+import type { Client, Delivery, OtherNodes, Router, RouterOptions } from "../relay/router.ts";
 import { nodeChannel, roomOf } from "./keys.ts";
 import { type DirectMessage, readMessage } from "./messages.ts";
 import { Node } from "./node.ts";

@@ -1,7 +1,7 @@
 /** Messages that Redis keeps for somebody on behalf of this node: until one hears of their end, either way. */
 
 import { type Clock, Deadlines } from "../clock.ts";
-import { MAX_BYTES_IN_ALL, OVERHEAD_BYTES } from "../mailbox.ts";
+import { MAX_BYTES_IN_ALL, OVERHEAD_BYTES } from "../relay/mailbox.ts";
 
 /** A message that was sent into the cluster and may be kept there. */
 export interface KeptMessage {

@@ -1,6 +1,6 @@
 /** What comes over Redis's channels: a header of JSON, a line feed, and a frame as its sender wrote it. */
 
-import { isClientId } from "../protocol.ts";
+import { isClientId } from "../relay/vocabulary.ts";
 
 /** Nodes that speak another version are not understood, and are ignored. */
 export const VERSION = 2;

@@ -3,9 +3,13 @@
 import { Buffer } from "node:buffer";
 import type { Clock } from "../clock.ts";
 import type { Events } from "../events.ts";
-import { MAX_BYTES_IN_ALL, MAX_BYTES_PER_TARGET, MAX_MESSAGES_PER_TARGET } from "../mailbox.ts";
-import { errorFrame, mailboxFull, targetNotFound } from "../protocol.ts";
-import type { Client, Delivery, Router, RouterOptions } from "../router.ts";
+import {
+  MAX_BYTES_IN_ALL,
+  MAX_BYTES_PER_TARGET,
+  MAX_MESSAGES_PER_TARGET,
+} from "../relay/mailbox.ts";
+import { errorFrame, mailboxFull, targetNotFound } from "../relay/vocabulary.ts";
+import type { Client, Delivery, Router, RouterOptions } from "../relay/router.ts";
 import { KeptMessages } from "./kept.ts";
 import { mailKeys, roomChannel } from "./keys.ts";
 import { type DirectMessage, type ReturnedMessage, writeMessage } from "./messages.ts";

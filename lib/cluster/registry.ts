@@ -1,9 +1,9 @@
 /** The IDs of this node's clients, as Redis knows them: claimed, held, given up, made known again. */
 
 import { createHash } from "node:crypto";
-import { clientKey, idTaken, ProtocolError, type Registration } from "../protocol.ts";
-import { newSecret } from "../resume.ts";
-import type { Claim, Client, Router, RouterOptions } from "../router.ts";
+import { clientKey, idTaken, ProtocolError, type Registration } from "../relay/vocabulary.ts";
+import { newSecret } from "../relay/resume.ts";
+import type { Claim, Client, Router, RouterOptions } from "../relay/router.ts";
 import { idsKey, mailKeys, readEntry } from "./keys.ts";
 import {
   type AnswerMessage,

@@ -1,6 +1,6 @@
 /** The rooms in which this node has clients, or is about to: who is there, on whatever node. */
 
-import type { Router } from "../router.ts";
+import type { Router } from "../relay/router.ts";
 import { idsKey, roomChannel } from "./keys.ts";
 import type { MembershipMessage } from "./messages.ts";
 import type { Node } from "./node.ts";

@@ -10,7 +10,7 @@ import {
   roomChannel,
   roomOf,
 } from "../../lib/cluster/keys.ts";
-import { isClientId } from "../../lib/protocol.ts";
+import { isClientId } from "../../lib/relay/vocabulary.ts";
 import { testPure } from "../helpers/pure.ts";
 
 const name = fc.oneof(

@@ -9,7 +9,7 @@ import {
   VERSION,
   writeMessage,
 } from "../../lib/cluster/messages.ts";
-import { isClientId } from "../../lib/protocol.ts";
+import { isClientId } from "../../lib/relay/vocabulary.ts";
 import { jsonText, mutated, objectText } from "../helpers/arbitraries.ts";
 import { testPure } from "../helpers/pure.ts";
 

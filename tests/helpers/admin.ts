@@ -3,8 +3,8 @@
 import { Admin } from "../../lib/admin/admin.ts";
 import { systemClock } from "../../lib/clock.ts";
 import { tellBoth } from "../../lib/events.ts";
-import { Metrics } from "../../lib/metrics.ts";
-import type { GivenOptions } from "../../lib/options.ts";
+import { Metrics } from "../../lib/admin/metrics.ts";
+import type { GivenOptions } from "../../lib/config/options.ts";
 import { noEvents, RecordedEvents } from "./events.ts";
 import { startServer } from "./server.ts";
 

@@ -4,8 +4,8 @@
  */
 
 import { systemClock } from "../../lib/clock.ts";
-import { readEnvelope } from "../../lib/envelope.ts";
-import { Router } from "../../lib/router.ts";
+import { readEnvelope } from "../../lib/dialects/envelope.ts";
+import { Router } from "../../lib/relay/router.ts";
 import { noEvents } from "./events.ts";
 
 const LONG_ID = "🙂".repeat(120);

@@ -2,8 +2,8 @@
 
 import { systemClock } from "../../lib/clock.ts";
 import type { Events } from "../../lib/events.ts";
-import { type GivenOptions, readOptions } from "../../lib/options.ts";
-import { type Parts, Server } from "../../lib/server.ts";
+import { type GivenOptions, readOptions } from "../../lib/config/options.ts";
+import { type Parts, Server } from "../../lib/http/server.ts";
 import { noEvents } from "./events.ts";
 
 export interface TestServer extends AsyncDisposable {

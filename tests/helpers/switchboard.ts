@@ -1,10 +1,10 @@
 /** Connections without a network: fake sockets and a clock that the test moves, around a real router. */
 
-import type { Authenticator } from "../../lib/auth.ts";
-import { Connection, type ConnectionOptions, type Socket } from "../../lib/connection.ts";
+import type { Authenticator } from "../../lib/auth/tokens.ts";
+import { Connection, type ConnectionOptions, type Socket } from "../../lib/relay/connection.ts";
 import type { Events } from "../../lib/events.ts";
-import { Registrar } from "../../lib/registrar.ts";
-import { Router, type RouterOptions } from "../../lib/router.ts";
+import { Registrar } from "../../lib/relay/registration.ts";
+import { Router, type RouterOptions } from "../../lib/relay/router.ts";
 import { FakeClock } from "./clock.ts";
 import type { Frame } from "./client.ts";
 import { RecordedEvents } from "./events.ts";

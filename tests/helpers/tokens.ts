@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { Buffer } from "node:buffer";
 import { type JWTHeaderParameters, SignJWT } from "jose";
-import { type Authenticator, createAuthenticator } from "../../lib/auth.ts";
+import { type Authenticator, createAuthenticator } from "../../lib/auth/tokens.ts";
 import { FakeClock } from "./clock.ts";
 import type { Claims, KeyHost } from "./key_host.ts";
 

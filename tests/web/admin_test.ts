@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { niceCeiling } from "../../lib/web/admin/chart.js";
 import { closeMeaning, duration, number, size, visible } from "../../lib/web/admin/format.js";
 import { Timeline } from "../../lib/web/admin/timeline.js";
-import { Metrics } from "../../lib/metrics.ts";
+import { Metrics } from "../../lib/admin/metrics.ts";
 import { FakeClock } from "../helpers/clock.ts";
 import { testPure } from "../helpers/pure.ts";
 

@@ -7,7 +7,7 @@ import {
   resumeIn,
   Signaling,
   SignalingError,
-} from "../../lib/web/client.js";
+} from "../../lib/web/clients/client.js";
 import { FakeClock } from "../helpers/clock.ts";
 import type { Frame } from "../helpers/client.ts";
 

@@ -4,7 +4,7 @@
 
 import assert from "node:assert/strict";
 import type { Locator, Page } from "playwright-core";
-import { createAuthenticator, signToken } from "../../lib/auth.ts";
+import { createAuthenticator, signToken } from "../../lib/auth/tokens.ts";
 import { assertAccessible } from "../helpers/accessibility.ts";
 import { isChromiumMissing, TestBrowser } from "../helpers/chromium.ts";
 import { RecordedEvents } from "../helpers/events.ts";

@@ -4,7 +4,7 @@
 
 import assert from "node:assert/strict";
 import type { Page } from "playwright-core";
-import type { Signaling } from "../../lib/web/client.js";
+import type { Signaling } from "../../lib/web/clients/client.js";
 import { isChromiumMissing, TestBrowser } from "../helpers/chromium.ts";
 import { RecordedEvents } from "../helpers/events.ts";
 import { startServer } from "../helpers/server.ts";
@@ -14,7 +14,7 @@ const ignore = isChromiumMissing();
 /** What a page of these tests has at hand; what it hears is written down, and awaited by that. */
 interface Lab {
   readonly heard: string[];
-  readonly client: typeof import("../../lib/web/client.js");
+  readonly client: typeof import("../../lib/web/clients/client.js");
   /** For what one step leaves to the next. */
   pair?: Signaling[];
   connection?: RTCPeerConnection;
@@ -46,7 +46,7 @@ async function openLab(browser: TestBrowser, httpUrl: string): Promise<Page> {
 
 async function installLab(page: Page): Promise<void> {
   await page.evaluate(async (path: string) => {
-    const client: typeof import("../../lib/web/client.js") = await import(path);
+    const client: typeof import("../../lib/web/clients/client.js") = await import(path);
     const heard: string[] = [];
     const listen = (channel: RTCDataChannel) => {
       channel.onmessage = ({ data }) => {

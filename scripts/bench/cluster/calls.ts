@@ -3,7 +3,7 @@
 import { idsKey, mailKeys } from "../../../lib/cluster/keys.ts";
 import { type DirectMessage, writeMessage } from "../../../lib/cluster/messages.ts";
 import type { ScriptName } from "../../../lib/cluster/scripts.ts";
-import { MAX_BYTES_PER_TARGET, MAX_MESSAGES_PER_TARGET } from "../../../lib/mailbox.ts";
+import { MAX_BYTES_PER_TARGET, MAX_MESSAGES_PER_TARGET } from "../../../lib/relay/mailbox.ts";
 
 /** A script, its keys, and its other arguments. */
 export type Call = readonly [script: ScriptName, ...args: (string | number)[]];

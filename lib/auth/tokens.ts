@@ -1,0 +1,123 @@
+/** Checks the tokens with which clients register, and makes them. */
+
+import type * as Jose from "jose";
+import { KeySet, type KeySetOptions, KeySetUnavailable } from "./key_set.ts";
+import { ProtocolError } from "../relay/vocabulary.ts";
+
+/** What a token allows. */
+export interface Grant {
+  /** The one ID that it allows; null: any. */
+  readonly clientId: string | null;
+  /** The rooms that it allows; null: any, and none. */
+  readonly rooms: readonly string[] | null;
+}
+
+export interface Authenticator {
+  /**
+   * Checks a token.
+   *
+   * @throws {ProtocolError} `unauthorized`
+   */
+  check(token: string | null): Promise<Grant>;
+}
+
+/** By how much the clocks of two machines may differ. */
+const CLOCK_TOLERANCE_SECONDS = 5;
+/** The algorithms that each kind of key may be used with: never what the token itself asks for. */
+const SECRET_ALGORITHMS = ["HS256"];
+const KEY_SET_ALGORITHMS = ["RS256", "ES256", "EdDSA", "Ed25519"];
+
+/** An authenticator for tokens signed with a shared secret, with a key of a key set (RFC 7517), or either. */
+export async function createAuthenticator(
+  secret: string | undefined,
+  keySetOptions: KeySetOptions | undefined,
+): Promise<Authenticator> {
+  const jose = await import("jose"); // only here: a server without tokens starts faster
+  const secretBytes = secret === undefined ? null : new TextEncoder().encode(secret);
+  const keySet = keySetOptions === undefined ? null : new KeySet(jose, keySetOptions);
+  keySet?.fetch().catch(() => {}); // so that nobody has to wait for it, and a mistake shows at the start
+
+  function verify(token: string): Promise<Jose.JWTVerifyResult> {
+    const options = { clockTolerance: CLOCK_TOLERANCE_SECONDS };
+    const { alg } = jose.decodeProtectedHeader(token);
+    if (secretBytes !== null && (keySet === null || SECRET_ALGORITHMS.includes(alg ?? ""))) {
+      return jose.jwtVerify(token, secretBytes, { ...options, algorithms: SECRET_ALGORITHMS });
+    }
+    const findKey: Jose.JWTVerifyGetKey = (header, token) => keySet!.find(header, token);
+    return jose.jwtVerify(token, findKey, { ...options, algorithms: KEY_SET_ALGORITHMS });
+  }
+
+  return {
+    async check(token) {
+      if (token === null) throw unauthorized("A token is needed to register.");
+      try {
+        return readGrant((await verify(token)).payload);
+      } catch (error) {
+        throw error instanceof ProtocolError ? error : unauthorized(reason(error));
+      }
+    },
+  };
+
+  function reason(error: unknown): string {
+    if (error instanceof jose.errors.JWTExpired) return "The token has expired.";
+    if (error instanceof jose.errors.JWTClaimValidationFailed) {
+      return `The token's ${error.claim} does not hold.`;
+    }
+    if (error instanceof jose.errors.JOSEAlgNotAllowed) {
+      return "The token is not signed with an algorithm that is allowed here.";
+    }
+    if (error instanceof jose.errors.JWKSNoMatchingKey) return "The token's key is not known.";
+    if (error instanceof jose.errors.JWKSMultipleMatchingKeys) {
+      return "The token does not say with which of several keys it is signed (kid).";
+    }
+    if (error instanceof KeySetUnavailable) return "The token's key could not be fetched.";
+    return "The token is malformed or badly signed.";
+  }
+}
+
+function readGrant({ sub, room }: Jose.JWTPayload): Grant {
+  if (sub !== undefined && typeof sub !== "string") {
+    throw unauthorized("The token's sub must be a string.");
+  }
+  const rooms = typeof room === "string" ? [room] : room;
+  if (rooms !== undefined && !isStringArray(rooms)) {
+    throw unauthorized("The token's room must be a string or an array of strings.");
+  }
+  return { clientId: sub ?? null, rooms: rooms ?? null };
+}
+
+function isStringArray(value: unknown): value is string[] {
+  return Array.isArray(value) && value.every((item) => typeof item === "string");
+}
+
+function unauthorized(message: string): ProtocolError {
+  return new ProtocolError("unauthorized", message);
+}
+
+/** Whether a grant covers an ID and a room; one that names rooms does not cover the default room (`""`). */
+export function allows({ clientId, rooms }: Grant, id: string, room: string): boolean {
+  const hasRoom = rooms === null || (room !== "" && rooms.includes(room));
+  return hasRoom && (clientId === null || clientId === id);
+}
+
+/** A token to be made. */
+export interface TokenRequest {
+  readonly secret: string;
+  readonly clientId: string;
+  /** Undefined: the token allows any room, and none. */
+  readonly room: string | undefined;
+  readonly ttlMs: number;
+}
+
+/** A token signed with a shared secret (HS256), as {@link createAuthenticator} accepts it. */
+export async function signToken(request: TokenRequest): Promise<string> {
+  const { secret, clientId, room, ttlMs } = request;
+  const { SignJWT } = await import("jose");
+  const nowSeconds = Math.floor(Date.now() / 1000);
+  return await new SignJWT(room === undefined ? {} : { room })
+    .setProtectedHeader({ alg: "HS256", typ: "JWT" })
+    .setSubject(clientId)
+    .setIssuedAt(nowSeconds)
+    .setExpirationTime(nowSeconds + Math.ceil(ttlMs / 1000))
+    .sign(new TextEncoder().encode(secret));
+}

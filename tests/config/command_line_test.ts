@@ -1,0 +1,212 @@
+/** Arguments and environment become a task, or one line that says what is wrong with them. */
+
+import assert from "node:assert/strict";
+import { readCommandLine } from "../../lib/config/command_line.ts";
+import { type Options, SETTINGS, UsageError } from "../../lib/config/options.ts";
+import { testPure } from "../helpers/pure.ts";
+
+type Environment = Record<string, string>;
+
+const SECRET = "correct horse battery staple, 32+";
+
+function read(args: readonly string[], env: Environment = {}) {
+  return readCommandLine(args, env, "1.2.3");
+}
+
+function options(args: readonly string[], env: Environment = {}): Options {
+  const task = read(args, env);
+  assert(task.kind === "serve");
+  return task.options;
+}
+
+/** What is printed, with every white space as one space: the help is wrapped to the terminal's width. */
+function printed(args: readonly string[], env: Environment = {}): string {
+  const task = read(args, env);
+  assert(task.kind === "print");
+  return task.text.replaceAll(/\s+/g, " ");
+}
+
+testPure("no argument means serve, with every default", () => {
+  assert.deepEqual(read([]), read(["serve"]));
+  assert.equal(options([]).port, 8765);
+});
+
+testPure("an option goes before its variable, and its variable before the default", () => {
+  const env = { SIGNALBOX_PORT: "2", SIGNALBOX_HOST: "" };
+  assert.equal(options(["--port", "1"], env).port, 1);
+  assert.equal(options([], env).port, 2);
+  assert.equal(options([], {}).port, 8765);
+  assert.equal(options([], env).host, "0.0.0.0");
+});
+
+testPure("an option that overrules its variable saves a mistake in it", () => {
+  assert.equal(options(["--port", "1"], { SIGNALBOX_PORT: "nonsense" }).port, 1);
+});
+
+testPure("options are written with a space or an equals sign, before or after serve", () => {
+  for (
+    const args of [["--port", "1"], ["--port=1"], ["serve", "--port", "1"], ["serve", "--port=1"]]
+  ) {
+    assert.equal(options(args).port, 1);
+  }
+});
+
+testPure("of an option that is given twice, the last counts", () => {
+  assert.equal(options(["--port", "1", "--port", "2"]).port, 2);
+});
+
+testPure("a repeatable option is repeated, or a list; as a variable it is a list", () => {
+  const expected = ["https://a.example", "https://b.example"];
+  const [a, b] = expected as [string, string];
+  assert.deepEqual(options(["--allow-origin", a, "--allow-origin", b]).allowOrigins, expected);
+  assert.deepEqual(options([`--allow-origin=${a},${b}`]).allowOrigins, expected);
+  assert.deepEqual(options([], { SIGNALBOX_ALLOW_ORIGIN: `${a}, ${b}` }).allowOrigins, expected);
+  const stun = ["stun:a.example", "stun:b.example"];
+  const twice = ["--ice-server", "stun:a.example", "--ice-server", "stun:b.example"];
+  assert.deepEqual(options(twice).iceServers, stun);
+});
+
+testPure("--trust-proxy means private ranges where it stands alone, else its list", () => {
+  const trusts = (args: readonly string[], env: Environment = {}) => {
+    const { trustProxy = null } = options(args, env);
+    return ["127.0.0.1", "10.1.2.3", "192.0.2.7"].filter((address) => trustProxy?.(address));
+  };
+  assert.deepEqual(trusts(["--trust-proxy"]), ["127.0.0.1", "10.1.2.3"]);
+  assert.deepEqual(trusts(["--trust-proxy", "--port", "1"]), ["127.0.0.1", "10.1.2.3"]);
+  assert.deepEqual(trusts(["--trust-proxy", "192.0.2.7"]), ["192.0.2.7"]);
+  assert.deepEqual(trusts(["--trust-proxy=192.0.2.0/24"]), ["192.0.2.7"]);
+  assert.deepEqual(trusts([], { SIGNALBOX_TRUST_PROXY: "true" }), ["127.0.0.1", "10.1.2.3"]);
+  assert.deepEqual(trusts([], { SIGNALBOX_TRUST_PROXY: "0" }), []);
+  assert.deepEqual(trusts(["--trust-proxy", "0"], { SIGNALBOX_TRUST_PROXY: "1" }), []);
+});
+
+testPure("a switch is off until it is given, alone or as a variable", () => {
+  assert(!options([]).noPage);
+  assert(options(["--no-page"]).noPage);
+  assert(options([], { SIGNALBOX_NO_PAGE: "1" }).noPage);
+  assert(!options([], { SIGNALBOX_NO_PAGE: "0" }).noPage);
+  assert(options(["--no-page"], { SIGNALBOX_NO_PAGE: "0" }).noPage);
+});
+
+testPure("token reads its own options, and the secret", () => {
+  const expected = {
+    kind: "token",
+    secret: SECRET,
+    clientId: "alice",
+    room: undefined,
+    ttlMs: 3_600_000,
+  };
+  const args = ["token", "--client-id", "alice"];
+  assert.deepEqual(read([...args, "--auth-secret", SECRET]), expected);
+  assert.deepEqual(read(args, { SIGNALBOX_AUTH_SECRET: SECRET }), expected);
+  assert.deepEqual(
+    read([...args, "--room", "lobby", "--ttl=5m"], { SIGNALBOX_AUTH_SECRET: SECRET }),
+    { ...expected, room: "lobby", ttlMs: 300_000 },
+  );
+});
+
+testPure("--version prints the version", () => {
+  assert.equal(read(["--version"]).kind, "print");
+  assert.equal(printed(["--version"]).trim(), "1.2.3");
+});
+
+testPure("the help names every option with its default and what it is for", () => {
+  for (const args of [["--help"], ["help"], ["serve", "--help"], ["help", "serve"]]) {
+    const help = printed(args);
+    for (const setting of Object.values(SETTINGS)) {
+      const byDefault = "default" in setting ? ` (default: ${setting.default})` : "";
+      const entry = `${setting.flag} ${setting.help}${byDefault} --`;
+      assert(help.includes(entry), `${entry} is missing in ${args.join(" ")}`);
+    }
+    assert(help.includes("SIGNALBOX_MAX_MESSAGE_SIZE"));
+  }
+});
+
+testPure("the help of the program names its commands, that of token its options", () => {
+  for (const args of [["--help"], ["help"]]) {
+    assert.match(printed(args), /Commands: serve .*token .*help /);
+  }
+  for (const args of [["token", "--help"], ["help", "token"]]) {
+    assert.match(printed(args), /--client-id .*--room .*--ttl .*1h.*--auth-secret /);
+  }
+});
+
+testPure("help is given whatever the environment says", () => {
+  assert.match(printed(["--help"], { SIGNALBOX_PORT: "nonsense" }), /^Usage: signalbox /);
+});
+
+/** Mistakes, and the line that tells them. */
+const MISTAKES:
+  readonly (readonly [args: readonly string[], message: RegExp, env?: Environment])[] = [
+    [["--port", "http"], /^--port takes a whole number from 0 to 65535, not "http"$/],
+    [["--port="], /^--port takes a whole number from 0 to 65535, not ""$/],
+    [["--port"], /^option '--port <number>' argument missing$/],
+    [[], /^SIGNALBOX_PORT takes a whole number from 0 to 65535, not "x"$/, { SIGNALBOX_PORT: "x" }],
+    [["--prot", "1"], /^unknown option '--prot' \(Did you mean --port\?\)$/],
+    [["-p", "1"], /^unknown option '-p'$/],
+    [["--no-port"], /^unknown option '--no-port'/],
+    [
+      ["serve", "here"],
+      /^too many arguments for 'serve'\. Expected 0 arguments but got 1: here\.$/,
+    ],
+    [["sevre"], /^too many arguments for 'serve'\. .* sevre\.$/],
+    [["--trust-proxy="], /^--trust-proxy takes a comma-separated list .*, not ""$/],
+    [["--allow-origin", "*"], /^--allow-origin takes an origin .*, not "\*"$/],
+    [["--tls-cert", "cert.pem"], /^--tls-cert and --tls-key go together: one of them is missing$/],
+    [["help", "nonsense"], /^help takes the name of a command: serve or token$/],
+    [["token"], /^required option '--client-id <id>' not specified$/],
+    [
+      ["token", "--client-id", "a"],
+      /^token needs --auth-secret, or SIGNALBOX_AUTH_SECRET, to sign with$/,
+    ],
+    [["token", "--client-id", "a", "b"], /^too many arguments for 'token'/],
+    [["token", "--client-id", "a", "--port", "1"], /^unknown option '--port'/],
+    [
+      ["token", "--client-id", "a\nb"],
+      /^--client-id takes 1 to 128 characters without control characters, not "a\\nb"$/,
+      { SIGNALBOX_AUTH_SECRET: SECRET },
+    ],
+    [
+      ["token", "--client-id", "a", "--room", ""],
+      /^--room takes 1 to 128 characters without control characters, not ""$/,
+      { SIGNALBOX_AUTH_SECRET: SECRET },
+    ],
+    [
+      ["token", "--client-id", "a", "--ttl", "0"],
+      /^--ttl takes a duration of more than 0, such as 500ms, 10s, 5m or 1h, not "0"$/,
+      { SIGNALBOX_AUTH_SECRET: SECRET },
+    ],
+  ];
+
+for (const [args, message, env] of MISTAKES) {
+  testPure(`a mistake is told in one line: signalbox ${JSON.stringify(args)}`, () => {
+    assert.throws(() => read(args, env), (error) => {
+      assert(error instanceof UsageError);
+      assert.match(error.message, message);
+      assert.doesNotMatch(error.message, /\p{Cc}/u);
+      return true;
+    });
+  });
+}
+
+testPure("a mistake never quotes a secret", () => {
+  const secret = "hunter2";
+  const mistakes: readonly (readonly [args: readonly string[], env?: Environment])[] = [
+    [["--auth-secret", secret]],
+    [[`--auth-secret=${secret}`]],
+    [[], { SIGNALBOX_AUTH_SECRET: secret }],
+    [[`--auth-secre=${secret}`]],
+    [[`--auth-secre=a=${secret}`]],
+    [["--auth-secre", secret]],
+    [["--turn-secret", secret]],
+    [[], { SIGNALBOX_TURN_SECRET: secret }],
+    [["token", "--client-id", "a"], { SIGNALBOX_AUTH_SECRET: secret }],
+    [["token", `--secret=${secret}`]],
+  ];
+  for (const [args, env] of mistakes) {
+    assert.throws(() => read(args, env), (error) => {
+      assert(error instanceof UsageError);
+      return !error.message.includes(secret);
+    });
+  }
+});

@@ -1,0 +1,180 @@
+/** The mailbox over real sockets: kept in order, delivered or reported, within bounds (PROTOCOL.md, section 5). */
+
+import assert from "node:assert/strict";
+import { BareClient } from "../helpers/bare_client.ts";
+import { TestClient } from "../helpers/client.ts";
+import { RecordedEvents } from "../helpers/events.ts";
+import { assertNothing } from "../helpers/expect.ts";
+import { startServer } from "../helpers/server.ts";
+
+Deno.test("kept messages follow registered, in order, each with its sender, and before any other", async () => {
+  await using server = startServer();
+  const alice = await TestClient.register(server.url, "alice");
+  const carol = await TestClient.register(server.url, "carol");
+  for (let n = 0; n < 10; n++) {
+    const [client, id] = n % 2 === 0 ? [alice, "alice"] as const : [carol, "carol"] as const;
+    client.send(`{"n":${n}.0, "target_id":"bob","text":"\\u00e9\\/"}`);
+    await assertNothing(client, id);
+  }
+  const bob = await TestClient.connect(server.url);
+  bob.send({ type: "register", client_id: "bob" });
+  bob.send({ n: "own", target_id: "bob" });
+  assert.equal(await bob.nextText(), '{"type":"registered","client_id":"bob"}');
+  for (let n = 0; n < 10; n++) {
+    const from = n % 2 === 0 ? "alice" : "carol";
+    assert.equal(await bob.nextText(), `{"n":${n}.0, "from":"${from}","text":"\\u00e9\\/"}`);
+  }
+  assert.deepEqual(await bob.next(), { from: "bob", n: "own" });
+});
+
+Deno.test("a kept message is delivered once, also if its sender has left", async () => {
+  await using server = startServer();
+  const alice = await TestClient.register(server.url, "alice");
+  alice.send({ type: "offer", target_id: "bob" });
+  await assertNothing(alice, "alice");
+  await alice.close(1000);
+  const bob = await TestClient.register(server.url, "bob");
+  assert.deepEqual(await bob.next(), { from: "alice", type: "offer" });
+  await bob.close(1000);
+  const next = await TestClient.register(server.url, "bob");
+  await assertNothing(next, "bob");
+});
+
+Deno.test("a sender gets one target_not_found for each message when its time is up", async () => {
+  await using server = startServer({ mailboxTtlMs: "200ms" });
+  const alice = await TestClient.register(server.url, "alice");
+  for (const target_id of ["bob", "carol", "bob"]) alice.send({ type: "offer", target_id });
+  await assertNothing(alice, "alice");
+  for (const target of ["bob", "carol", "bob"]) {
+    assert.deepEqual(await alice.next(), {
+      type: "error",
+      code: "target_not_found",
+      message: `No client "${target}" is connected.`,
+      target_id: target,
+    });
+  }
+  const bob = await TestClient.register(server.url, "bob");
+  await assertNothing(bob, "bob");
+  await assertNothing(alice, "alice");
+});
+
+Deno.test("with the mailbox off a sender hears at once", async () => {
+  await using server = startServer({ mailboxTtlMs: "0" });
+  const alice = await TestClient.register(server.url, "alice");
+  alice.send({ type: "offer", target_id: "bob" });
+  alice.send({ type: "ping", target_id: "alice" });
+  assert.equal((await alice.next()).code, "target_not_found");
+  assert.equal((await alice.next()).type, "ping");
+  const bob = await TestClient.register(server.url, "bob");
+  await assertNothing(bob, "bob");
+});
+
+Deno.test("nothing is kept for an ID that nobody can have", async () => {
+  await using server = startServer();
+  const alice = await TestClient.register(server.url, "alice");
+  for (const target_id of ["a\n", "\ud800", "\u009f", "x".repeat(129)]) {
+    alice.send({ type: "offer", target_id });
+    const { code, target_id: told } = await alice.next();
+    assert.deepEqual([code, told], ["target_not_found", target_id]);
+  }
+});
+
+Deno.test("a broadcast is not kept", async () => {
+  await using server = startServer();
+  const alice = await TestClient.register(server.url, "alice");
+  alice.send({ type: "hello" });
+  await assertNothing(alice, "alice");
+  const bob = await TestClient.register(server.url, "bob");
+  await assertNothing(bob, "bob");
+});
+
+Deno.test("past 64 messages for one target a sender hears mailbox_full, and the rest arrives", async () => {
+  await using server = startServer({ rateLimitPerSecond: "0" });
+  const alice = await TestClient.register(server.url, "alice");
+  for (let n = 0; n < 66; n++) alice.send({ n, target_id: "bob" });
+  alice.send({ n: 0, target_id: "carol" });
+  for (let n = 0; n < 2; n++) {
+    assert.deepEqual(await alice.next(), {
+      type: "error",
+      code: "mailbox_full",
+      message: 'No more is kept for "bob".',
+      target_id: "bob",
+    });
+  }
+  await assertNothing(alice, "alice");
+  const bob = await TestClient.register(server.url, "bob");
+  for (let n = 0; n < 64; n++) assert.equal((await bob.next()).n, n);
+  await assertNothing(bob, "bob");
+  alice.send({ n: 66, target_id: "bob" });
+  assert.equal((await bob.next()).n, 66);
+});
+
+Deno.test("past 256 KiB for one target a sender hears mailbox_full", async () => {
+  await using server = startServer();
+  const alice = await TestClient.register(server.url, "alice");
+  const text = "é".repeat(30_000);
+  for (let n = 0; n < 5; n++) alice.send({ n, target_id: "bob", text });
+  alice.send({ n: 5, target_id: "bob" });
+  assert.equal((await alice.next()).code, "mailbox_full");
+  await assertNothing(alice, "alice");
+  const bob = await TestClient.register(server.url, "bob");
+  for (const n of [0, 1, 2, 3, 5]) assert.equal((await bob.next()).n, n);
+});
+
+Deno.test("each message to clients that come at the last moment is delivered or reported, never both", async () => {
+  const TTL_MS = 100;
+  const TARGETS = 100;
+  await using server = startServer({ mailboxTtlMs: `${TTL_MS}ms`, rateLimitPerSecond: "0" });
+  const alice = await TestClient.register(server.url, "alice");
+  const told = new Map<string, string>();
+  const tell = (target: string, what: string) => {
+    assert.equal(told.get(target), undefined, `${target} was already ${told.get(target)}`);
+    told.set(target, what);
+  };
+  async function come(target: string, delayMs: number) {
+    await new Promise((resolve) => setTimeout(resolve, delayMs)); // the moment is what is tested
+    const client = await TestClient.register(server.url, target);
+    client.send({ type: "settled", target_id: target });
+    const { type } = await client.next();
+    if (type === "offer") tell(target, "delivered");
+    await client.close(1000);
+  }
+  const coming: Promise<void>[] = [];
+  for (let n = 0; n < TARGETS; n++) {
+    alice.send({ type: "offer", target_id: `target ${n}` });
+    coming.push(come(`target ${n}`, TTL_MS * (0.7 + 0.5 * n / TARGETS)));
+  }
+  await Promise.all(coming);
+  alice.send({ type: "settled", target_id: "alice" });
+  for (let frame = await alice.next(); frame.type === "error"; frame = await alice.next()) {
+    assert.equal(frame.code, "target_not_found");
+    tell(frame.target_id as string, "reported");
+  }
+  assert.equal(told.size, TARGETS);
+});
+
+Deno.test("what is sent to a client that was lost waits for its return", async () => {
+  const events = new RecordedEvents();
+  await using server = startServer({}, { events });
+  using bob = await BareClient.register(server.url, "bob", { resume: true });
+  const alice = await TestClient.register(server.url, "alice");
+  bob.cut();
+  await events.happened("held bob");
+  for (let n = 0; n < 3; n++) alice.send({ n, target_id: "bob" });
+  await assertNothing(alice, "alice");
+  const { resume } = bob.registered;
+  const back = await TestClient.register(server.url, "bob", { resume });
+  for (let n = 0; n < 3; n++) assert.deepEqual(await back.next(), { from: "alice", n });
+});
+
+Deno.test("a shutdown tells senders of the messages that nobody will come for any more", async () => {
+  const server = startServer();
+  const alice = await TestClient.register(server.url, "alice");
+  alice.send({ type: "offer", target_id: "bob" });
+  await assertNothing(alice, "alice");
+  const drained = server.server.drain();
+  const { code, target_id } = await alice.next();
+  assert.deepEqual([code, target_id], ["target_not_found", "bob"]);
+  assert.equal((await alice.closed).code, 1012);
+  await drained;
+});

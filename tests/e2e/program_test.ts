@@ -1,0 +1,256 @@
+/** The program as a process: what it prints, with which status it ends, and that nothing but an order ends it. */
+
+import assert from "node:assert/strict";
+import config from "../../deno.json" with { type: "json" };
+import { TestClient } from "../helpers/client.ts";
+import { exchange, shutDown } from "../helpers/core_exchange.ts";
+import { fromSource, runProgram, ServingProgram } from "../helpers/program.ts";
+import { RawPeer } from "../helpers/raw_peer.ts";
+import { testOnRuntimes } from "../helpers/runtimes.ts";
+
+// The start.
+
+Deno.test("the start prints where it listens, in one line on stdout", async () => {
+  await using program = await ServingProgram.start(["--no-page"]);
+  assert.equal(
+    program.startLine,
+    `signalbox ${config.version} listens on ws://127.0.0.1:${new URL(program.url).port}\n`,
+  );
+});
+
+Deno.test("the start prints an IPv6 address as URLs have it, and listens there", async () => {
+  await using program = await ServingProgram.start(["--host", "::1"]);
+  assert.match(program.url, /^ws:\/\/\[::1\]:\d+$/);
+  await TestClient.register(program.url, "alice");
+});
+
+Deno.test("--version and --help print on stdout, and end with 0", async () => {
+  const version = await runProgram(["--version"]);
+  assert.deepEqual(version, { status: 0, stdout: `${config.version}\n`, stderr: "" });
+  const help = await runProgram(["--help"]);
+  assert.deepEqual([help.status, help.stderr], [0, ""]);
+  assert.match(help.stdout, /^Usage: signalbox /);
+});
+
+Deno.test("token prints a token and nothing else", async () => {
+  const args = ["token", "--client-id", "alice", "--auth-secret", "s".repeat(32)];
+  const { status, stdout, stderr } = await runProgram(args);
+  assert.deepEqual([status, stderr], [0, ""]);
+  assert.match(stdout, /^[\w-]+\.[\w-]+\.[\w-]+\n$/);
+});
+
+// Mistakes of the user.
+
+/** What the program says when it ends with a status; nothing on stdout, and one line on stderr. */
+async function complaint(
+  args: readonly string[],
+  status: number,
+  env: Record<string, string> = {},
+) {
+  const ending = await runProgram(args, { env: { ...Deno.env.toObject(), ...env } });
+  assert.deepEqual([ending.status, ending.stdout], [status, ""], ending.stderr);
+  assert.match(ending.stderr, /^signalbox: .+\n$/);
+  return ending.stderr;
+}
+
+Deno.test("a wrong option ends the start with status 2 and one line", async () => {
+  assert.match(await complaint(["--port", "http"], 2), /--port takes .*, not "http"/);
+  assert.match(await complaint(["--prot", "1"], 2), /unknown option '--prot'/);
+  assert.match(await complaint(["--tls-cert", "cert.pem"], 2), /--tls-cert and --tls-key/);
+  assert.match(await complaint([], 2, { SIGNALBOX_PORT: "x" }), /SIGNALBOX_PORT takes /);
+  assert.match(await complaint(["token"], 2), /--client-id/);
+});
+
+Deno.test("a port in use ends the start with status 1 and one line", async () => {
+  using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  const port = `${listener.addr.port}`;
+  const line = await complaint(["--host", "127.0.0.1", "--port", port], 1);
+  assert(line.includes(`cannot listen on --host 127.0.0.1 --port ${port}: `), line);
+});
+
+Deno.test("an address that is not this machine's ends the start with status 1 and one line", async () => {
+  assert.match(await complaint(["--host", "192.0.2.1", "--port", "0"], 1), /--host 192\.0\.2\.1 /);
+});
+
+Deno.test("a certificate that cannot be read or used ends the start with status 1 and one line", async () => {
+  const args = (cert: string, key: string) => ["--port", "0", "--tls-cert", cert, "--tls-key", key];
+  const source = new URL(import.meta.url).pathname;
+  assert.match(
+    await complaint(args("/no/cert.pem", source), 1),
+    /cannot read --tls-cert \/no\/cert/,
+  );
+  assert.match(await complaint(args(source, "/no/key.pem"), 1), /cannot read --tls-key \/no\/key/);
+  assert.match(await complaint(args(source, source), 1), /--tls-cert .*: No certificates found/);
+});
+
+// Logs.
+
+Deno.test("at the default level the log has the four lines, and no others", async () => {
+  await using program = await ServingProgram.start();
+  await exchange(program.url);
+  await program.logged("unregistered: carol");
+  program.signal("SIGTERM");
+  const { stderr } = await program.ended();
+  const lines = stderr.trimEnd().split("\n");
+  assert.deepEqual(lines.slice(0, 8), [
+    "INFO - ✅ Client registered: alice",
+    "INFO - ✅ Client registered: bob",
+    "INFO - ✅ Client registered: carol",
+    "INFO - 📤 Message sent to bob: offer",
+    "INFO - 📤 Message sent to alice: answer",
+    "INFO - 📤 Message sent to bob: unknown",
+    "INFO - 📢 Message broadcast to 2 clients: hello",
+    "INFO - 📤 Message sent to carol: ping",
+  ]);
+  assert.deepEqual(lines.slice(8).sort(), [
+    "INFO - Shutting down (SIGTERM)",
+    "INFO - ❌ Client unregistered: alice",
+    "INFO - ❌ Client unregistered: bob",
+    "INFO - ❌ Client unregistered: carol",
+  ]);
+});
+
+Deno.test("--log-format json writes one object a line", async () => {
+  await using program = await ServingProgram.start([
+    "--log-format",
+    "json",
+    "--log-level",
+    "debug",
+  ]);
+  await exchange(program.url);
+  program.signal("SIGTERM");
+  const { stderr } = await program.ended();
+  const lines = stderr.trimEnd().split("\n").map((line) => JSON.parse(line));
+  for (const { time, level, msg } of lines) {
+    assert.deepEqual([typeof msg, new Date(time).toISOString()], ["string", time]);
+    assert(["debug", "info"].includes(level));
+  }
+  const { time: _, ...offer } = lines.find(({ type }) => type === "offer");
+  assert.deepEqual(offer, {
+    level: "info",
+    msg: "📤 Message sent to bob: offer",
+    client_id: "alice",
+    address: "127.0.0.1",
+    target_id: "bob",
+    type: "offer",
+    bytes: 75,
+  });
+});
+
+Deno.test("--log-level error writes nothing of what goes well", async () => {
+  await using program = await ServingProgram.start(["--log-level", "error"]);
+  await exchange(program.url);
+  program.signal("SIGTERM");
+  assert.equal((await program.ended()).stderr, "");
+});
+
+/** A pipe with a name, for a process to write its stderr to; it is read only where the test does so. */
+class NamedPipe implements Disposable {
+  private constructor(readonly path: string, readonly folder: string, readonly file: Deno.FsFile) {}
+
+  static async open(): Promise<NamedPipe> {
+    const folder = await Deno.makeTempDir();
+    const path = `${folder}/stderr`;
+    await new Deno.Command("mkfifo", { args: [path] }).output();
+    // To write, too: so that it opens at once, and reading does not end.
+    return new NamedPipe(path, folder, await Deno.open(path, { read: true, write: true }));
+  }
+
+  /** The command of the program with its stderr led here. */
+  command(): readonly string[] {
+    return ["sh", "-c", `exec "$@" 2>"$0"`, this.path, ...fromSource()];
+  }
+
+  /** Reads on until `part` has come. */
+  async reads(part: string): Promise<void> {
+    const decoder = new TextDecoder();
+    const chunk = new Uint8Array(65536);
+    let text = "";
+    while (!text.includes(part)) {
+      const count = await this.file.read(chunk);
+      text = text.slice(-part.length) +
+        decoder.decode(chunk.subarray(0, count ?? 0), { stream: true });
+    }
+  }
+
+  [Symbol.dispose](): void {
+    Deno.removeSync(this.folder, { recursive: true });
+  }
+}
+
+const UNLIMITED = ["--rate-limit", "0", "--max-buffered", "1GiB"];
+
+/** Has as many messages forwarded as make more log lines than may wait. */
+async function talkALot(url: string): Promise<void> {
+  const alice = await TestClient.register(url, "a".repeat(128));
+  const bob = await TestClient.register(url, "b".repeat(128));
+  const type = "t".repeat(64);
+  const count = 8000;
+  for (let n = 0; n < count; n++) alice.send({ type, target_id: "b".repeat(128), n });
+  for (let n = 0; n < count; n++) assert.equal((await bob.next()).n, n);
+  for (const client of [alice, bob]) await client.close(1000);
+}
+
+Deno.test("a stderr that nobody reads loses log lines, not messages, and tells how many", async () => {
+  using pipe = await NamedPipe.open();
+  await using program = await ServingProgram.start(UNLIMITED, { command: pipe.command() });
+  await talkALot(program.url);
+  await pipe.reads("log lines were lost: stderr did not take them.");
+  pipe.file.close();
+});
+
+Deno.test("a stderr that nobody reads does not hold up the end", async () => {
+  using pipe = await NamedPipe.open();
+  await using program = await ServingProgram.start(UNLIMITED, { command: pipe.command() });
+  await talkALot(program.url);
+  program.signal("SIGTERM");
+  assert.equal((await program.ended()).status, 0);
+  pipe.file.close();
+});
+
+Deno.test("a stderr that is closed stops nothing", async () => {
+  using pipe = await NamedPipe.open();
+  await using program = await ServingProgram.start(UNLIMITED, { command: pipe.command() });
+  pipe.file.close();
+  await talkALot(program.url);
+  await exchange(program.url);
+  program.signal("SIGTERM");
+  assert.equal((await program.ended()).status, 0);
+});
+
+// The end.
+
+Deno.test("SIGINT ends it as SIGTERM does", async () => {
+  await using program = await ServingProgram.start();
+  const alice = await TestClient.register(program.url, "alice");
+  program.signal("SIGINT");
+  const { code, reason } = await alice.closed;
+  assert.deepEqual([code, reason], [1012, "shutting_down"]);
+  const { status, stderr } = await program.ended();
+  assert.equal(status, 0);
+  assert.match(stderr, /^INFO - Shutting down \(SIGINT\)$/m);
+});
+
+Deno.test("a second signal ends it at once", async () => {
+  await using program = await ServingProgram.start(["--drain-timeout", "1h"]);
+  using silent = await RawPeer.register(program.url, "silent");
+  program.signal("SIGINT");
+  assert.deepEqual(await silent.readClose(), { code: 1012, reason: "shutting_down" });
+  program.signal("SIGTERM");
+  assert.equal((await program.ended()).status, 0);
+});
+
+// Each runtime that is supported.
+
+testOnRuntimes("it carries the core protocol", async (command) => {
+  await using program = await ServingProgram.start([], { command });
+  await exchange(program.url);
+});
+
+testOnRuntimes(
+  "SIGTERM ends it in good order, also with a client that never answers",
+  async (command) => {
+    await using program = await ServingProgram.start(["--drain-timeout", "2s"], { command });
+    await shutDown(program);
+  },
+);

@@ -1,0 +1,379 @@
+/** The core protocol, end to end over real sockets in one process. */
+
+import assert from "node:assert/strict";
+import { TestClient } from "../helpers/client.ts";
+import { FakeClock } from "../helpers/clock.ts";
+import { RecordedEvents } from "../helpers/events.ts";
+import { OPCODE } from "../helpers/frames.ts";
+import { RawPeer, UPGRADE_HEADERS, upgradeRequest } from "../helpers/raw_peer.ts";
+import { startServer } from "../helpers/server.ts";
+
+// Registering.
+
+Deno.test("a client registers and is answered with two members and no others", async () => {
+  await using server = startServer();
+  const alice = await TestClient.connect(server.url);
+  alice.send({ type: "register", client_id: "alice" });
+  assert.equal(await alice.nextText(), '{"type":"registered","client_id":"alice"}');
+});
+
+Deno.test("a WebSocket may be opened on any path", async () => {
+  await using server = startServer();
+  for (const path of ["/", "/ws", "/a/b%20c?d=e", "/healthz"]) {
+    const client = await TestClient.register(`${server.url}${path}`, path);
+    assert.equal(client.registered.client_id, path);
+  }
+});
+
+Deno.test("a client that does not register in time is told, and closed", async () => {
+  const clock = new FakeClock();
+  await using server = startServer({ registerTimeoutMs: "10s" }, { clock });
+  const registered = await TestClient.register(server.url, "alice");
+  const silent = await TestClient.connect(server.url);
+  clock.advance(10_000);
+  const { type, code } = await silent.next();
+  assert.deepEqual([type, code], ["error", "register_timeout"]);
+  const close = await silent.closed;
+  assert.deepEqual([close.code, close.reason], [1008, "register_timeout"]);
+  registered.send({ target_id: "alice" });
+  assert.deepEqual(await registered.next(), { from: "alice" });
+});
+
+/** Frames after which a client that has not registered is closed; with code and reason. */
+const BAD_STARTS = [
+  ["nonsense", 1008, "invalid_message"],
+  ['{"type":"offer"}', 1008, "not_registered"],
+  ['{"type":"register","client_id":""}', 1008, "invalid_client_id"],
+  [Uint8Array.of(1, 2, 3), 1003, "unsupported_data"],
+  [`"${"x".repeat(65536)}"`, 1009, "message_too_large"],
+] as const;
+
+for (const [frame, closeCode, reason] of BAD_STARTS) {
+  Deno.test(`a client that starts badly reads ${reason}, and is closed with ${closeCode}`, async () => {
+    await using server = startServer();
+    const client = await TestClient.connect(server.url);
+    client.send(frame);
+    const { type, code } = await client.next();
+    assert.deepEqual([type, code], ["error", reason]);
+    const close = await client.closed;
+    assert.deepEqual([close.code, close.reason], [closeCode, reason]);
+  });
+}
+
+Deno.test("a newer connection takes the ID; the older one is told, and closed", async () => {
+  await using server = startServer();
+  const bob = await TestClient.register(server.url, "bob");
+  const older = await TestClient.register(server.url, "alice");
+  const newer = await TestClient.register(server.url, "alice");
+  assert.equal((await older.next()).code, "replaced");
+  const close = await older.closed;
+  assert.deepEqual([close.code, close.reason], [4409, "replaced"]);
+  bob.send({ target_id: "alice", n: 1 });
+  assert.deepEqual(await newer.next(), { from: "bob", n: 1 });
+});
+
+Deno.test("with reject, a newer connection is refused as long as the older one lasts", async () => {
+  const events = new RecordedEvents();
+  await using server = startServer({ onDuplicate: "reject" }, { events });
+  const older = await TestClient.register(server.url, "alice");
+  const newer = await TestClient.connect(server.url);
+  newer.send({ type: "register", client_id: "alice" });
+  assert.equal((await newer.next()).code, "id_taken");
+  assert.equal((await newer.closed).code, 4409);
+  older.send({ target_id: "alice" });
+  assert.deepEqual(await older.next(), { from: "alice" });
+  await older.close(1000);
+  await events.happened("unregistered alice");
+  assert.equal((await TestClient.register(server.url, "alice")).registered.client_id, "alice");
+});
+
+// Forwarding.
+
+/** Sent by alice to bob, and what bob gets. */
+const TEXTS = [
+  ['{"type":"offer","target_id":"bob","sdp":"v=0"}', '{"type":"offer","from":"alice","sdp":"v=0"}'],
+  [
+    '{"n":12345678901234567890,"m":1.0,"k":1e400,"target_id":"bob"}',
+    '{"n":12345678901234567890,"m":1.0,"k":1e400,"from":"alice"}',
+  ],
+  [
+    ' {\r\n\t"target_id" : "bob" , "a":"\\u00e9\\/\\ud800" , "a" : null } ',
+    ' {\r\n\t"from":"alice" , "a":"\\u00e9\\/\\ud800" , "a" : null } ',
+  ],
+  [
+    '{"from":"mallory","a":{"target_id":"x","from":"y"},"\\u0074arget_id":"bob"}',
+    '{"from":"alice","a":{"target_id":"x","from":"y"}}',
+  ],
+  ['{"target_id":"bob","a":"é€😀\u2028\ufeff"}', '{"from":"alice","a":"é€😀\u2028\ufeff"}'],
+  [
+    `{"target_id":"bob","sdp":"${"a=candidate\\r\\n".repeat(4000)}"}`,
+    `{"from":"alice","sdp":"${"a=candidate\\r\\n".repeat(4000)}"}`,
+  ],
+] as const;
+
+Deno.test("a message reaches its target to the character, and its sender hears nothing", async () => {
+  await using server = startServer();
+  const alice = await TestClient.register(server.url, "alice");
+  const bob = await TestClient.register(server.url, "bob");
+  for (const [sent, got] of TEXTS) {
+    alice.send(sent);
+    assert.equal(await bob.nextText(), got);
+  }
+  alice.send({ target_id: "alice", last: true });
+  assert.deepEqual(await alice.next(), { from: "alice", last: true }); // and nothing before it
+});
+
+Deno.test("a message without a target reaches all others, and not its sender", async () => {
+  await using server = startServer();
+  const alice = await TestClient.register(server.url, "alice");
+  const others = [
+    await TestClient.register(server.url, "bob"),
+    await TestClient.register(server.url, "carol"),
+  ];
+  for (const sent of ['{"n":1}', '{"n":2,"target_id":""}', '{"target_id":null,"n":3}']) {
+    alice.send(sent);
+  }
+  for (const other of others) {
+    assert.equal(await other.nextText(), '{"from":"alice","n":1}');
+    assert.equal(await other.nextText(), '{"n":2,"from":"alice"}');
+    assert.equal(await other.nextText(), '{"from":"alice","n":3}');
+  }
+  alice.send({ target_id: "alice", last: true });
+  assert.deepEqual(await alice.next(), { from: "alice", last: true });
+});
+
+Deno.test("1,000 messages arrive in the order in which they were sent", async () => {
+  await using server = startServer({ rateLimitPerSecond: "0" });
+  const alice = await TestClient.register(server.url, "alice");
+  const bob = await TestClient.register(server.url, "bob");
+  const numbers = Array.from({ length: 1000 }, (_, n) => n);
+  for (const n of numbers) alice.send({ target_id: "bob", n, filler: "x".repeat(n) });
+  const received: unknown[] = [];
+  for (const _ of numbers) received.push((await bob.next()).n);
+  assert.deepEqual(received, numbers);
+});
+
+Deno.test("two clients that send to each other at once lose nothing", async () => {
+  await using server = startServer({ rateLimitPerSecond: "0" });
+  const alice = await TestClient.register(server.url, "alice");
+  const bob = await TestClient.register(server.url, "bob");
+  for (let n = 0; n < 200; n++) {
+    alice.send({ target_id: "bob", n });
+    bob.send({ target_id: "alice", n });
+  }
+  for (let n = 0; n < 200; n++) {
+    assert.deepEqual(await alice.next(), { from: "bob", n });
+    assert.deepEqual(await bob.next(), { from: "alice", n });
+  }
+});
+
+Deno.test("a message in fragments is one message, wherever it is cut", async () => {
+  await using server = startServer();
+  const bob = await TestClient.register(server.url, "bob");
+  using alice = await RawPeer.register(server.url, "alice");
+  const bytes = new TextEncoder().encode('{"target_id":"bob","a":"é😀"}');
+  for (const size of [1, 2, 3, 7]) {
+    for (let at = 0; at < bytes.length; at += size) {
+      await alice.send({
+        opcode: at === 0 ? OPCODE.TEXT : OPCODE.CONTINUATION,
+        payload: bytes.subarray(at, at + size),
+        fin: at + size >= bytes.length,
+      });
+      if (at === size) await alice.send({ opcode: OPCODE.PING, payload: "in between" });
+    }
+    assert.equal(await bob.nextText(), '{"from":"alice","a":"é😀"}');
+  }
+});
+
+Deno.test("fragments count together against the message size", async () => {
+  await using server = startServer({ maxMessageSizeBytes: "100" });
+  using alice = await RawPeer.register(server.url, "alice");
+  const half = "x".repeat(60);
+  await alice.send({ payload: `{"target_id":"bob","a":"${half}`, fin: false });
+  await alice.send({ opcode: OPCODE.CONTINUATION, payload: `${half}"}` });
+  assert.deepEqual(await alice.readClose(), { code: 1009, reason: "message_too_large" });
+});
+
+Deno.test("a client that has left is not found any more", async () => {
+  const events = new RecordedEvents();
+  await using server = startServer({ mailboxTtlMs: "0" }, { events });
+  const alice = await TestClient.register(server.url, "alice");
+  const bob = await TestClient.register(server.url, "bob");
+  await bob.close(1000);
+  await events.happened("unregistered bob");
+  alice.send({ target_id: "bob", type: "offer" });
+  assert.deepEqual(await alice.next(), {
+    type: "error",
+    code: "target_not_found",
+    message: 'No client "bob" is connected.',
+    target_id: "bob",
+  });
+});
+
+Deno.test("a client that is lost without a close is unregistered as well", async () => {
+  const events = new RecordedEvents();
+  await using server = startServer({}, { events });
+  using alice = await RawPeer.register(server.url, "alice");
+  alice.close();
+  await events.happened("unregistered alice");
+  using bob = await RawPeer.register(server.url, "bob");
+  await bob.sendText('{"target_id":"bob"}');
+  await bob.reset();
+  await events.happened("unregistered bob");
+});
+
+Deno.test("a client that answers no ping is dropped after the idle timeout, and counted out once", async () => {
+  const events = new RecordedEvents();
+  const server = startServer({ idleTimeoutMs: "200ms" }, { events });
+  using silent = await RawPeer.register(server.url, "silent");
+  assert.equal((await silent.readClose())?.code, 1001);
+  silent.close();
+  await events.happened("disconnected");
+  await server[Symbol.asyncDispose]();
+  const ends = events.lines.filter((line) => /^(disconnected|unregistered)/.test(line));
+  assert.deepEqual(ends.sort(), ["disconnected", "unregistered silent"]);
+});
+
+// Plain HTTP.
+
+Deno.test("/healthz tells how the server is", async () => {
+  const clock = new FakeClock();
+  await using server = startServer({}, { clock });
+  await TestClient.register(server.url, "alice");
+  await TestClient.connect(server.url); // has not registered
+  clock.advance(7999);
+  const response = await fetch(`${server.httpUrl}/healthz?now`);
+  assert.equal(response.status, 200);
+  assert.equal(response.headers.get("content-type"), "application/json");
+  assert.equal(response.headers.get("access-control-allow-origin"), "*");
+  assert.equal(response.headers.get("cache-control"), "no-store");
+  assert.deepEqual(await response.json(), {
+    status: "ok",
+    clients: 1,
+    version: "test",
+    uptime_seconds: 7,
+  });
+});
+
+Deno.test("/healthz answers HEAD without a body", async () => {
+  await using server = startServer();
+  const response = await fetch(`${server.httpUrl}/healthz`, { method: "HEAD" });
+  assert.deepEqual([response.status, await response.text()], [200, ""]);
+});
+
+Deno.test("any other plain request is answered with 404", async () => {
+  await using server = startServer();
+  const requests: readonly (readonly [method: string, path: string])[] = [
+    ["GET", "/nothing"],
+    ["GET", "/healthz/"],
+    ["GET", "/HEALTHZ"],
+    ["GET", "//healthz"],
+    ["POST", "/healthz"],
+    ["PUT", "/"],
+    ["OPTIONS", "/healthz"],
+  ];
+  for (const [method, path] of requests) {
+    const response = await fetch(`${server.httpUrl}${path}`, { method });
+    await response.text();
+    assert.equal(response.status, 404, `${method} ${path}`);
+  }
+});
+
+/** The status line and headers with which a request is answered. */
+async function answerTo(url: string, request: string): Promise<string> {
+  using peer = await RawPeer.connect(url);
+  await peer.write(request);
+  return await peer.readHead();
+}
+
+const BROKEN_UPGRADES: readonly (readonly [what: string, request: string, status: number])[] = [
+  ["by POST", upgradeRequest(UPGRADE_HEADERS, "POST / HTTP/1.1"), 400],
+  ["by HEAD", upgradeRequest(UPGRADE_HEADERS, "HEAD / HTTP/1.1"), 400],
+  ["without Connection", upgradeRequest({ ...UPGRADE_HEADERS, connection: "keep-alive" }), 400],
+  ["with a bad key", upgradeRequest({ ...UPGRADE_HEADERS, "sec-websocket-key": "short" }), 400],
+  ["of version 8", upgradeRequest({ ...UPGRADE_HEADERS, "sec-websocket-version": "8" }), 426],
+];
+
+for (const [what, request, status] of BROKEN_UPGRADES) {
+  Deno.test(`an upgrade ${what} is refused with ${status}`, async () => {
+    await using server = startServer();
+    const head = await answerTo(server.url, request);
+    assert.match(head, new RegExp(`^HTTP/1\\.1 ${status} `));
+    if (status === 426) assert.match(head, /^sec-websocket-version: 13\r$/im);
+  });
+}
+
+Deno.test("an upgrade at the connection limit is refused with 503 and Retry-After", async () => {
+  const events = new RecordedEvents();
+  await using server = startServer({ maxConnections: "1" }, { events });
+  const only = await TestClient.register(server.url, "alice");
+  assert.match(
+    await answerTo(server.url, upgradeRequest()),
+    /^HTTP\/1\.1 503 [^]*retry-after: \d/i,
+  );
+  await only.close(1000);
+  await events.happened("unregistered alice");
+  assert.equal((await TestClient.register(server.url, "bob")).registered.client_id, "bob");
+});
+
+Deno.test("an upgrade over the limit of its address is refused with 429, until one has left", async () => {
+  const events = new RecordedEvents();
+  await using server = startServer({ maxConnectionsPerIp: "1" }, { events });
+  const only = await TestClient.register(server.url, "alice");
+  assert.match(await answerTo(server.url, upgradeRequest()), /^HTTP\/1\.1 429 /);
+  await only.close(1000);
+  await events.happened("disconnected");
+  assert.equal((await TestClient.register(server.url, "bob")).registered.client_id, "bob");
+});
+
+Deno.test("an upgrade from a page of another origin is refused with 403, one without an origin is not", async () => {
+  await using server = startServer({ allowOrigins: "https://example.org" });
+  const from = (origin: string) => upgradeRequest({ ...UPGRADE_HEADERS, origin });
+  assert.match(await answerTo(server.url, from("https://example.com")), /^HTTP\/1\.1 403 /);
+  assert.match(await answerTo(server.url, from("null")), /^HTTP\/1\.1 403 /);
+  assert.match(await answerTo(server.url, from("https://example.org")), /^HTTP\/1\.1 101 /);
+  assert.match(await answerTo(server.url, upgradeRequest()), /^HTTP\/1\.1 101 /);
+});
+
+Deno.test("an upgrade is refused with 503 while the memory is tight", async () => {
+  let isTight = true;
+  await using server = startServer({}, { isMemoryTight: () => isTight });
+  assert.match(
+    await answerTo(server.url, upgradeRequest()),
+    /^HTTP\/1\.1 503 [^]*retry-after: \d/i,
+  );
+  isTight = false;
+  await TestClient.register(server.url, "alice");
+});
+
+// Shutdown.
+
+Deno.test("drain() closes every client with 1012, and then nobody listens", async () => {
+  const server = startServer();
+  const clients = [
+    await TestClient.register(server.url, "alice"),
+    await TestClient.connect(server.url),
+  ];
+  await server[Symbol.asyncDispose]();
+  for (const client of clients) {
+    const { code, reason } = await client.closed;
+    assert.deepEqual([code, reason, client.unread], [1012, "shutting_down", 0]);
+  }
+  await assert.rejects(TestClient.connect(server.url));
+});
+
+Deno.test("drain() that waits for a client refuses others with 503, and is over in its time", async () => {
+  const clock = new FakeClock();
+  const server = startServer({ drainTimeoutMs: "5s" }, { clock });
+  using silent = await RawPeer.register(server.url, "silent"); // and never answers the close
+  const drained = server[Symbol.asyncDispose]();
+  const health = await fetch(`${server.httpUrl}/healthz`);
+  assert.deepEqual([health.status, (await health.json()).status], [503, "draining"]);
+  assert.match(
+    await answerTo(server.url, upgradeRequest()),
+    /^HTTP\/1\.1 503 [^]*retry-after: \d/i,
+  );
+  assert.deepEqual(await silent.readClose(), { code: 1012, reason: "shutting_down" });
+  clock.advance(5000);
+  await drained;
+});

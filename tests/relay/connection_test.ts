@@ -1,0 +1,498 @@
+/** One connection's life, on a fake socket and a clock that the test moves. */
+
+import assert from "node:assert/strict";
+import { testPure } from "../helpers/pure.ts";
+import { FakePeer, FakeSocket, Switchboard } from "../helpers/switchboard.ts";
+
+const register = (clientId: string) => ({ type: "register", client_id: clientId });
+
+testPure("a connection registers, and is answered with two members and no others", () => {
+  const board = new Switchboard();
+  const alice = board.connect();
+  alice.send(register("alice"));
+  assert.deepEqual(alice.texts(), ['{"type":"registered","client_id":"alice"}']);
+  assert.deepEqual(board.registered, [alice.connection]);
+  assert.equal(board.router.connected, 1);
+  assert.equal(alice.closed, null);
+});
+
+testPure("a register may have members that the server does not know", () => {
+  const board = new Switchboard();
+  const alice = board.connect();
+  alice.send({ ...register("alice"), presence: "yes", resume: 7, token: 5, codec: "vp8" });
+  assert.deepEqual(alice.texts(), ['{"type":"registered","client_id":"alice"}']);
+});
+
+/** First frames that are none: what they are answered with. */
+const BAD_FIRST_FRAMES = [
+  ["not JSON", "register", "invalid_message", 1008],
+  ["not an object", '["register"]', "invalid_message", 1008],
+  ["target_id of another type", '{"type":"register","target_id":1}', "invalid_message", 1008],
+  ["another type", '{"type":"offer","client_id":"alice"}', "not_registered", 1008],
+  ["no type", '{"client_id":"alice"}', "not_registered", 1008],
+  ["no client_id", '{"type":"register"}', "invalid_client_id", 1008],
+  ["client_id of another type", '{"type":"register","client_id":5}', "invalid_client_id", 1008],
+  ["an empty client_id", '{"type":"register","client_id":""}', "invalid_client_id", 1008],
+  [
+    "a malformed room",
+    '{"type":"register","client_id":"a","room":"b\\n"}',
+    "invalid_client_id",
+    1008,
+  ],
+  ["an empty room", '{"type":"register","client_id":"a","room":""}', "invalid_client_id", 1008],
+  ["a binary frame", new ArrayBuffer(3), "unsupported_data", 1003],
+  ["a message over the limit", `{"a":"${"x".repeat(65536)}"}`, "message_too_large", 1009],
+] as const;
+
+for (const [what, frame, code, closeCode] of BAD_FIRST_FRAMES) {
+  testPure(`a first frame is refused with ${code} and ${closeCode}: ${what}`, () => {
+    const board = new Switchboard();
+    const stranger = board.connect();
+    stranger.send(frame);
+    const [error, ...others] = stranger.frames();
+    assert.deepEqual([error?.type, error?.code, others], ["error", code, []]);
+    assert.equal(typeof error?.message, "string");
+    assert.equal(stranger.closed, `${closeCode} ${code}`);
+    assert.deepEqual(board.events.lines, [`failed ${code}`, `closing ${code}`]);
+    assert.deepEqual([board.registered, board.router.connected], [[], 0]);
+  });
+}
+
+testPure("what comes after the close is neither read nor answered", () => {
+  const board = new Switchboard();
+  const bob = board.register("bob");
+  const stranger = board.connect();
+  stranger.send("nonsense", register("stranger"), { target_id: "bob" }, new ArrayBuffer(1));
+  assert.equal(stranger.texts().length, 1);
+  assert.deepEqual(bob.texts(), []);
+  assert.equal(board.router.connected, 1);
+});
+
+testPure(
+  "a message goes to its target, readdressed and in order, and its sender hears nothing",
+  () => {
+    const board = new Switchboard();
+    const alice = board.register("alice");
+    const bob = board.register("bob");
+    const carol = board.register("carol");
+    alice.send('{"type":"offer","target_id":"bob", "sdp":"v=0"}', '{"n":1e0,"target_id":"bob"}');
+    assert.deepEqual(bob.texts(), [
+      '{"type":"offer","from":"alice", "sdp":"v=0"}',
+      '{"n":1e0,"from":"alice"}',
+    ]);
+    assert.deepEqual([alice.texts(), carol.texts()], [[], []]);
+    assert.deepEqual(board.events.lines.slice(-2), ["sent alice bob", "sent alice bob"]);
+  },
+);
+
+testPure("a message without a target goes to all others", () => {
+  const board = new Switchboard();
+  const alice = board.register("alice");
+  const others = [board.register("bob"), board.register("carol")];
+  alice.send({ a: 1 }, { target_id: null, a: 2 }, { target_id: "", a: 3 });
+  for (const other of others) {
+    assert.deepEqual(other.texts(), [1, 2, 3].map((a) => `{"from":"alice","a":${a}}`));
+  }
+  assert.deepEqual(alice.texts(), []);
+  assert.deepEqual(board.events.lines.slice(-1), ["broadcast alice 2"]);
+});
+
+testPure("a message to oneself arrives", () => {
+  const alice = new Switchboard().register("alice");
+  alice.send({ target_id: "alice", type: "ping" });
+  assert.deepEqual(alice.frames(), [{ from: "alice", type: "ping" }]);
+});
+
+testPure("every type but register is forwarded", () => {
+  const board = new Switchboard();
+  const alice = board.register("alice");
+  const bob = board.register("bob");
+  const types = ["error", "registered", "ping", "peer_joined", "Register", 5, null, ["register"]];
+  for (const type of types) alice.send({ target_id: "bob", type });
+  assert.deepEqual(bob.frames(), types.map((type) => ({ from: "alice", type })));
+});
+
+testPure("target_not_found is told at once where nothing is kept", () => {
+  const alice = new Switchboard().register("alice");
+  alice.send({ target_id: "bob", type: "offer" });
+  const message = 'No client "bob" is connected.';
+  assert.deepEqual(alice.frames(), [
+    { type: "error", code: "target_not_found", message, target_id: "bob" },
+  ]);
+  assert.equal(alice.closed, null);
+});
+
+testPure("mailbox_full is told with the target", () => {
+  const board = new Switchboard({ mailboxTtlMs: 10_000 });
+  const alice = board.register("alice");
+  for (let n = 0; n < 65; n++) alice.send({ target_id: "bob", n });
+  const [error, ...others] = alice.frames();
+  assert.deepEqual([error?.code, error?.target_id, others], ["mailbox_full", "bob", []]);
+  assert.equal(board.router.kept, 64);
+  assert.equal(alice.closed, null);
+});
+
+for (const frame of ["nonsense", "[]", "5", '{"target_id":{}}', '{"target_id":false}']) {
+  testPure(`a registered client that sends ${frame} reads invalid_message, and stays`, () => {
+    const board = new Switchboard();
+    const alice = board.register("alice");
+    const bob = board.register("bob");
+    alice.send(frame, { target_id: "bob", a: 1 });
+    assert.deepEqual(alice.frames().map(({ code }) => code), ["invalid_message"]);
+    assert.deepEqual(bob.texts(), ['{"from":"alice","a":1}']);
+    assert.equal(alice.closed, null);
+  });
+}
+
+testPure("a binary frame ends a registered client as well", () => {
+  const board = new Switchboard();
+  const alice = board.register("alice");
+  alice.send(new ArrayBuffer(0));
+  assert.deepEqual(alice.frames().map(({ code }) => code), ["unsupported_data"]);
+  assert.equal(alice.closed, "1003 unsupported_data");
+  assert.equal(board.router.connected, 0);
+});
+
+testPure("a second register of the same ID and room is acknowledged again", () => {
+  const board = new Switchboard();
+  const alice = board.register("alice");
+  const bob = board.register("bob", { room: "lobby" });
+  alice.send(register("alice"), { ...register("alice"), room: null });
+  bob.send({ ...register("bob"), room: "lobby" });
+  const answer = { type: "registered", client_id: "alice" };
+  assert.deepEqual(alice.frames(), [answer, answer]);
+  assert.deepEqual(bob.frames(), [{ type: "registered", client_id: "bob", room: "lobby" }]);
+  assert.equal(board.router.connected, 2);
+});
+
+for (
+  const second of [
+    { client_id: "bob" },
+    { client_id: "" },
+    { client_id: ["alice"] },
+    {},
+    { client_id: "alice", room: "lobby" },
+    { client_id: "alice", room: "" },
+    { client_id: "alice", room: 5 },
+  ]
+) {
+  testPure(
+    `a second register is refused with already_registered: ${JSON.stringify(second)}`,
+    () => {
+      const board = new Switchboard();
+      const alice = board.register("alice");
+      const bob = board.register("bob");
+      alice.send({ type: "register", ...second });
+      assert.deepEqual(alice.frames().map(({ code }) => code), ["already_registered"]);
+      alice.send({ target_id: "bob", still: "here" });
+      assert.deepEqual(bob.texts(), ['{"from":"alice","still":"here"}']);
+      assert.deepEqual([alice.closed, bob.closed], [null, null]);
+    },
+  );
+}
+
+testPure("a second register that leaves the room out is refused in a room", () => {
+  const alice = new Switchboard().register("alice", { room: "lobby" });
+  alice.send(register("alice"), { ...register("alice"), room: null });
+  const codes = alice.frames().map(({ code }) => code);
+  assert.deepEqual(codes, ["already_registered", "already_registered"]);
+});
+
+testPure("a newer connection takes the ID, and the older one is told and closed", () => {
+  const board = new Switchboard();
+  const bob = board.register("bob");
+  const older = board.register("alice");
+  const newer = board.register("alice");
+  assert.deepEqual(older.frames().map(({ code }) => code), ["replaced"]);
+  assert.equal(older.closed, "4409 replaced");
+  older.send({ target_id: "bob", from: "the past" });
+  older.connection.ended(1006);
+  bob.send({ target_id: "alice" });
+  assert.deepEqual([newer.texts(), bob.texts()], [['{"from":"bob"}'], []]);
+  assert.equal(board.router.connected, 2);
+});
+
+testPure("with reject, a newer connection is refused with id_taken", () => {
+  const board = new Switchboard({ onDuplicate: "reject" });
+  const older = board.register("alice");
+  const newer = board.connect();
+  newer.send(register("alice"));
+  assert.deepEqual(newer.frames().map(({ code }) => code), ["id_taken"]);
+  assert.equal(newer.closed, "4409 id_taken");
+  newer.connection.ended(4409);
+  older.send({ target_id: "alice" });
+  assert.deepEqual(older.texts(), ['{"from":"alice"}']);
+});
+
+testPure("ended() gives the ID up, once, however often it is said", () => {
+  const board = new Switchboard();
+  const alice = board.register("alice");
+  alice.connection.ended(1001);
+  alice.connection.ended(1005);
+  assert.equal(board.router.connected, 0);
+  const lines = board.events.lines.filter((line) => line === "unregistered alice");
+  assert.equal(lines.length, 1);
+});
+
+testPure("close() takes a client out of the router at once, and tells it the reason", () => {
+  const board = new Switchboard();
+  const alice = board.register("alice");
+  alice.connection.close("shutting_down");
+  alice.connection.close("overloaded");
+  assert.equal(board.router.connected, 0);
+  assert.deepEqual([alice.texts(), alice.closed], [[], "1012 shutting_down"]);
+});
+
+testPure("close() waits until the upgrade is done: before it would be lost", () => {
+  const board = new Switchboard();
+  const socket = new FakeSocket();
+  socket.readyState = WebSocket.CONNECTING;
+  const { connection } = board.attach(socket);
+  connection.reject("register_timeout", "Too late.");
+  assert.equal(socket.closed, null);
+  socket.open();
+  assert.deepEqual(socket.closed, { code: 1008, reason: "register_timeout" });
+});
+
+// Size.
+
+/** A message of exactly so many bytes, filled with a character. */
+function messageOfBytes(bytes: number, filler: string): string {
+  const frame = '{"target_id":"bob","a":""}';
+  const encoder = new TextEncoder();
+  const rest = bytes - frame.length;
+  const count = Math.floor(rest / encoder.encode(filler).length);
+  const padding = "x".repeat(rest - count * encoder.encode(filler).length);
+  return frame.replace('""', `"${filler.repeat(count)}${padding}"`);
+}
+
+for (const filler of ["a", "é", "€", "😀"]) {
+  for (const limit of [64, 65, 66, 67, 68, 65536]) {
+    testPure(
+      `a message of ${limit} bytes in ${filler} is taken, one more byte is too large`,
+      () => {
+        const board = new Switchboard({ maxMessageSizeBytes: limit });
+        const alice = board.register("alice");
+        const bob = board.register("bob");
+        alice.send(messageOfBytes(limit, filler));
+        assert.equal(bob.texts().length, 1);
+        alice.send(messageOfBytes(limit + 1, filler));
+        assert.deepEqual(bob.texts(), []);
+        const [error] = alice.frames();
+        assert.deepEqual([error?.code, error?.target_id], ["message_too_large", "bob"]);
+        assert.equal(alice.closed, "1009 message_too_large");
+      },
+    );
+  }
+}
+
+testPure("a message far over the limit is not read to find its target", () => {
+  const alice = new Switchboard().register("alice");
+  alice.send(messageOfBytes(1024 * 1024 + 1, "a"));
+  const [error] = alice.frames();
+  assert.deepEqual([error?.code, error?.target_id], ["message_too_large", undefined]);
+});
+
+// Slow readers.
+
+/** Lets so much time pass that a client past the limit has had its moment to read. */
+function lose(board: Switchboard, slow: FakePeer): void {
+  slow.socket.bufferedAmount = 101;
+  board.register("other").send({ target_id: "slow", past: "the limit" });
+  slow.socket.bufferedAmount = 200; // and so nothing was read
+  board.clock.advance(100);
+  slow.texts();
+}
+
+testPure("a slow reader is out of the router, and closed with 1013", () => {
+  const board = new Switchboard({ maxBufferedBytes: 100 });
+  const alice = board.register("alice");
+  const slow = board.register("slow");
+  lose(board, slow);
+  assert.equal(slow.closed, "1013 overloaded");
+  alice.send({ target_id: "slow", n: 2 });
+  assert.deepEqual(slow.texts(), []);
+  assert.deepEqual(alice.frames().map(({ code }) => code), ["target_not_found"]);
+  assert.equal(board.router.connected, 2);
+});
+
+testPure("a slow reader is never sent to again, also not when it has caught up", () => {
+  const board = new Switchboard({ maxBufferedBytes: 100 });
+  const alice = board.register("alice");
+  const slow = board.register("slow", { presence: true });
+  lose(board, slow);
+  slow.socket.bufferedAmount = 0;
+  slow.socket.readyState = WebSocket.OPEN; // as if its close had not been carried out
+  alice.send({ a: 2 }, { target_id: "slow", a: 3 });
+  board.register("bob");
+  slow.send(register("slow"));
+  assert.deepEqual(slow.texts(), []);
+});
+
+testPure("a client far past the limit is out at once, and a broadcast goes to the others", () => {
+  const board = new Switchboard({ maxBufferedBytes: 100 });
+  const alice = board.register("alice");
+  const slow = board.register("slow");
+  const bob = board.register("bob");
+  slow.socket.bufferedAmount = 1601;
+  alice.send({ a: 1 });
+  assert.deepEqual([slow.texts(), slow.closed], [[], "1013 overloaded"]);
+  assert.deepEqual(bob.texts(), ['{"from":"alice","a":1}']);
+  assert.deepEqual(board.events.lines.slice(-1), ["broadcast alice 1"]);
+});
+
+testPure(
+  "a client that is dropped while it gets what was kept is out, and the rest reported",
+  () => {
+    const board = new Switchboard({ maxBufferedBytes: 100, mailboxTtlMs: 10_000 });
+    const alice = board.register("alice");
+    for (const n of [1, 2]) alice.send({ target_id: "slow", n, more: "x".repeat(100) });
+    const slow = board.connect();
+    slow.socket.send = (text) => {
+      slow.socket.sent.push(text);
+      if (text.includes('"n":1')) slow.socket.bufferedAmount = 1601;
+    };
+    slow.send(register("slow"));
+    assert.equal(slow.closed, "1013 overloaded");
+    assert.equal(board.router.connected, 1);
+    assert.deepEqual(alice.frames().map(({ code }) => code), ["target_not_found"]);
+  },
+);
+
+testPure("checkReading() drops a client that has stopped to read", () => {
+  const board = new Switchboard({ idleTimeoutMs: 10_000 });
+  const slow = board.register("slow");
+  slow.socket.bufferedAmount = 10;
+  for (let waitedMs = 0; slow.closed === null; waitedMs += 1250) {
+    assert(waitedMs <= 20_000);
+    board.clock.advance(1250);
+    slow.connection.checkReading();
+  }
+  assert.equal(slow.closed, "1013 overloaded");
+  assert.equal(board.router.connected, 0);
+});
+
+testPure("the end of a connection leaves no timer behind", () => {
+  const board = new Switchboard({ maxBufferedBytes: 100 });
+  const alice = board.register("alice");
+  for (
+    const [name, end] of [
+      ["closed", (peer: FakePeer) => peer.connection.close("overloaded")],
+      ["ended", (peer: FakePeer) => peer.connection.ended(1006)],
+    ] as const
+  ) {
+    const slow = board.register(name);
+    slow.socket.bufferedAmount = 101;
+    alice.send({ target_id: name });
+    assert.equal(board.clock.pending, 1);
+    end(slow);
+    assert.equal(board.clock.pending, 0);
+  }
+});
+
+// Rates.
+
+testPure("over the rate limit a message is not forwarded, and its sender is told", () => {
+  const board = new Switchboard({ rateLimitPerSecond: 10, rateBurst: 3 });
+  const alice = board.register("alice");
+  const bob = board.register("bob");
+  for (let n = 1; n <= 4; n++) alice.send({ target_id: "bob", n });
+  assert.deepEqual(bob.frames().map(({ n }) => n), [1, 2, 3]);
+  const [error, ...others] = alice.frames();
+  assert.deepEqual([error?.code, error?.target_id, others], ["rate_limited", "bob", []]);
+  board.clock.advance(100);
+  alice.send({ target_id: "bob", n: 5 });
+  assert.deepEqual(bob.frames().map(({ n }) => n), [5]);
+  assert.equal(alice.closed, null);
+});
+
+testPure("after 500 refusals in a row the client is closed", () => {
+  const board = new Switchboard({ rateLimitPerSecond: 1, rateBurst: 1 });
+  const alice = board.register("alice");
+  for (let n = 0; n < 500; n++) alice.send({ target_id: "alice", n });
+  assert.equal(alice.closed, null);
+  alice.send({ target_id: "alice" });
+  assert.equal(alice.closed, "1008 rate_limited");
+  assert.equal(alice.frames().filter(({ code }) => code === "rate_limited").length, 500);
+});
+
+for (
+  const [what, frame] of [["message", { target_id: "alice" }], [
+    "register",
+    register("alice"),
+  ]] as const
+) {
+  testPure(`a ${what} that is accepted in between starts the count of refusals anew`, () => {
+    const board = new Switchboard({ rateLimitPerSecond: 1, rateBurst: 1 });
+    const alice = board.register("alice");
+    alice.send({ target_id: "alice" });
+    for (let round = 0; round < 3; round++) {
+      for (let n = 0; n < 499; n++) alice.send({ target_id: "alice" });
+      board.clock.advance(1000);
+      alice.send(frame);
+    }
+    assert.equal(alice.closed, null);
+  });
+}
+
+testPure("a broadcast costs its sender one message for every 20 recipients", () => {
+  const board = new Switchboard({ rateLimitPerSecond: 1, rateBurst: 6 });
+  const alice = board.register("alice");
+  const others = Array.from({ length: 41 }, (_, n) => board.register(`other ${n}`));
+  alice.send({ n: 1 }, { n: 2 }, { n: 3 });
+  assert.deepEqual(others[40]?.frames().map(({ n }) => n), [1, 2]);
+  assert.deepEqual(alice.frames().map(({ code }) => code), ["rate_limited"]);
+});
+
+testPure("a broadcast to more than a burst pays for costs a whole burst, and is sent", () => {
+  const board = new Switchboard({ rateLimitPerSecond: 1, rateBurst: 2 });
+  const alice = board.register("alice");
+  const others = Array.from({ length: 60 }, (_, n) => board.register(`other ${n}`));
+  alice.send({ n: 1 }, { n: 2 });
+  board.clock.advance(2000);
+  alice.send({ n: 3 });
+  assert.deepEqual(others[59]?.frames().map(({ n }) => n), [1, 3]);
+});
+
+// A socket that fails.
+
+class BrokenSocket extends FakeSocket {
+  isBroken = false;
+
+  override send(text: string): void {
+    if (this.isBroken) throw new Error("send failed");
+    super.send(text);
+  }
+
+  override close(code: number, reason: string): void {
+    super.close(code, reason);
+    if (this.isBroken) throw new Error("close failed");
+  }
+}
+
+testPure("a socket that throws hurts nobody but its own client", () => {
+  const board = new Switchboard({ maxBufferedBytes: 1000 });
+  const alice = board.register("alice");
+  const bob = board.register("bob", { presence: true });
+  const broken = board.attach(new BrokenSocket());
+  broken.send({ ...register("broken"), presence: true });
+  broken.socket.isBroken = true;
+  alice.send({ target_id: "broken", n: 1 }, { n: 2 }, { target_id: "bob", n: 3 });
+  const types = bob.frames().map(({ type, n }) => type ?? n);
+  assert.deepEqual(types, ["peer_joined", "peer_left", 2, 3]);
+  assert.deepEqual(alice.frames().map(({ code }) => code), ["target_not_found"]);
+  assert.deepEqual([alice.closed, broken.closed], [null, "1011 internal_error"]);
+  assert.deepEqual(board.events.lines.filter((line) => line.startsWith("crashed")), [
+    "crashed send Error: send failed",
+    "crashed close Error: close failed",
+  ]);
+});
+
+testPure("a socket that throws while it is answered does not escape either", () => {
+  const board = new Switchboard();
+  const broken = board.attach(new BrokenSocket());
+  broken.socket.isBroken = true;
+  broken.send(register("broken"), "nonsense");
+  broken.connection.ended(0);
+  assert.equal(board.router.connected, 0);
+});
