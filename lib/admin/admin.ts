@@ -1,7 +1,7 @@
 /** The admin listener: metrics, the list of clients and the way to disconnect one, and a page of it all. */
 
 import type { Clock } from "../clock.ts";
-import type { Events } from "../events.ts";
+import type { Emit } from "../events.ts";
 import { Listener } from "../http/listener.ts";
 import type { Metrics } from "./metrics.ts";
 import type { CloseReason } from "../relay/vocabulary.ts";
@@ -26,7 +26,7 @@ export interface WatchedServer {
 export interface AdminParts {
   readonly version: string;
   readonly clock: Clock;
-  readonly events: Events;
+  readonly emit: Emit;
   readonly metrics: Metrics;
   readonly server: WatchedServer;
   /** Undefined: none is needed. */
@@ -59,10 +59,10 @@ export class Admin {
    * @throws {Deno.errors.AddrInUse} and what else listening can throw
    */
   constructor({ hostname, port }: AdminAddress, parts: AdminParts) {
-    const { clock, events } = parts;
+    const { clock, emit } = parts;
     this.#hostname = hostname;
     this.#parts = parts;
-    this.#listener = new Listener({ hostname, port }, clock, events, async (request) => {
+    this.#listener = new Listener({ hostname, port }, clock, emit, async (request) => {
       const response = await this.#answer(request);
       for (const [name, value] of Object.entries(HEADERS)) {
         if (!response.headers.has(name)) response.headers.set(name, value);

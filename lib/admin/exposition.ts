@@ -67,6 +67,12 @@ function collectMessages(collector: Collector, metrics: Metrics): void {
     "code",
     () => metrics.closes,
   );
+  collector.counters(
+    "signalbox_refused_total",
+    "Upgrades to WebSocket that were refused, by HTTP status.",
+    "status",
+    () => metrics.refused,
+  );
   collector.histogram(
     "signalbox_message_bytes",
     "Size of messages that were forwarded or kept, in UTF-8.",

@@ -1,7 +1,7 @@
 /** This node as one of many: what others need of it, put together. */
 
 import type { Clock } from "../clock.ts";
-import type { Events } from "../events.ts";
+import type { Emit } from "../events.ts";
 import type { Registration } from "../relay/vocabulary.ts";
 import type { Client, Delivery, OtherNodes, Router, RouterOptions } from "../relay/router.ts";
 import { nodeChannel, roomOf } from "./keys.ts";
@@ -22,7 +22,7 @@ export class Cluster implements OtherNodes {
   readonly #url: string;
   readonly #options: RouterOptions;
   readonly #clock: Clock;
-  readonly #events: Events;
+  readonly #emit: Emit;
   readonly #router: Router;
   readonly #node: Node;
   readonly #questions = new Questions();
@@ -35,11 +35,11 @@ export class Cluster implements OtherNodes {
   #trouble = "";
 
   /** @param router the one whose other nodes these are */
-  constructor(url: string, options: RouterOptions, router: Router, clock: Clock, events: Events) {
+  constructor(url: string, options: RouterOptions, router: Router, clock: Clock, emit: Emit) {
     this.#url = url;
     this.#options = options;
     this.#clock = clock;
-    this.#events = events;
+    this.#emit = emit;
     this.#router = router;
     this.#node = new Node(url, clock, {
       sync: (session) => this.#sync(session),
@@ -62,7 +62,7 @@ export class Cluster implements OtherNodes {
       this.#rooms,
       (message) => this.#deliver(message),
     );
-    this.#post = new Post(options, events, router, this.#node, this.#registry, clock);
+    this.#post = new Post(options, emit, router, this.#node, this.#registry, clock);
   }
 
   /** Connects. Resolves after the first attempt: where it failed, the node serves alone, and goes on trying. */
@@ -189,7 +189,7 @@ export class Cluster implements OtherNodes {
     try {
       action();
     } catch (error) {
-      this.#events.crashed("cluster", error);
+      this.#emit({ kind: "internal_error", where: "cluster", error });
     }
   }
 
@@ -206,7 +206,7 @@ export class Cluster implements OtherNodes {
 
   #onReady(session: RedisSession): void {
     this.#trouble = "";
-    this.#events.clusterJoined();
+    this.#emit({ kind: "cluster_joined" });
     this.#registry.catchUp(session).catch(() => {}); // with those who came at the last moment
   }
 
@@ -214,7 +214,7 @@ export class Cluster implements OtherNodes {
     this.#registry.doubtAll();
     this.#rooms.markStale();
     const trouble = explain(error, this.#url);
-    if (trouble !== this.#trouble) this.#events.clusterLost(trouble);
+    if (trouble !== this.#trouble) this.#emit({ kind: "cluster_lost", reason: trouble });
     this.#trouble = trouble;
     this.#questions.giveUp();
   }

@@ -2,7 +2,7 @@
 
 import { Buffer } from "node:buffer";
 import type { Clock } from "../clock.ts";
-import type { Events } from "../events.ts";
+import type { Emit } from "../events.ts";
 import {
   MAX_BYTES_IN_ALL,
   MAX_BYTES_PER_TARGET,
@@ -22,7 +22,7 @@ const MAX_BYTES_UNDER_WAY = MAX_BYTES_IN_ALL;
 export class Post {
   readonly #resumeTtlMs: number;
   #mailboxTtlMs: number;
-  readonly #events: Events;
+  readonly #emit: Emit;
   readonly #router: Router;
   readonly #node: Node;
   readonly #registry: Registry;
@@ -32,7 +32,7 @@ export class Post {
 
   constructor(
     options: RouterOptions,
-    events: Events,
+    emit: Emit,
     router: Router,
     node: Node,
     registry: Registry,
@@ -40,7 +40,7 @@ export class Post {
   ) {
     this.#resumeTtlMs = options.resumeTtlMs;
     this.#mailboxTtlMs = options.mailboxTtlMs;
-    this.#events = events;
+    this.#emit = emit;
     this.#router = router;
     this.#node = node;
     this.#registry = registry;
@@ -92,7 +92,7 @@ export class Post {
 
   /** Nobody came for a message. */
   #report(from: Client, targetId: string): void {
-    this.#events.failed("target_not_found", from);
+    this.#emit({ kind: "error_sent", code: "target_not_found", subject: from });
     this.#router.tell(from, errorFrame("target_not_found", targetNotFound(targetId), targetId));
   }
 
@@ -141,7 +141,7 @@ export class Post {
       return reply === "late" ? "unavailable" : "sent";
     });
     if (delivery === "sent") return;
-    this.#events.failed("unavailable", from);
+    this.#emit({ kind: "error_sent", code: "unavailable", subject: from });
     const message =
       "The broadcast went to the clients of this node alone: the others cannot be reached.";
     this.#router.tell(from, errorFrame("unavailable", message));
@@ -180,10 +180,12 @@ export class Post {
     if (sender !== null) this.#router.settle(message.room, sender.id);
     const target = this.#router.find(message.room, message.targetId);
     if (target?.link?.send(message.frame)) {
-      if (wasKept && sender !== null) this.#events.keptDelivered(target);
+      if (wasKept && sender !== null) this.#emit({ kind: "stored_delivered", client: target });
     } else {
       const claim = target === undefined ? 0 : this.#registry.claimOf(target);
-      this.#giveBack(message, claim).catch((error) => this.#events.crashed("post", error));
+      this.#giveBack(message, claim).catch((error) =>
+        this.#emit({ kind: "internal_error", where: "post", error })
+      );
     }
   }
 

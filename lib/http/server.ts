@@ -5,7 +5,7 @@ import type { Authenticator } from "../auth/tokens.ts";
 import { type Clock, Deadlines } from "../clock.ts";
 import { Cluster } from "../cluster/cluster.ts";
 import { Connection, type Surroundings } from "../relay/connection.ts";
-import type { Events } from "../events.ts";
+import type { Emit } from "../events.ts";
 import { bearerToken, checkHandshake, type Refusal, refuse, wantsWebSocket } from "./handshake.ts";
 import { iceServers } from "../auth/turn.ts";
 import { AddressCounter } from "../relay/rate_limit.ts";
@@ -20,7 +20,7 @@ import type { StaticFiles } from "./static_files.ts";
 export interface Parts {
   readonly version: string;
   readonly clock: Clock;
-  readonly events: Events;
+  readonly emit: Emit;
   /** Null where nobody needs a token. */
   readonly authenticator: Authenticator | null;
   /** PEM; null for a port without TLS. */
@@ -58,15 +58,15 @@ export class Server {
    * @throws {Deno.errors.AddrInUse} and what else listening can throw
    */
   constructor(options: Options, parts: Parts) {
-    const { clock, events, authenticator } = parts;
+    const { clock, emit, authenticator } = parts;
     this.#options = options;
     this.#parts = parts;
     this.#pages = readPages(!options.noPage);
-    this.#router = new Router(options, clock, events);
+    this.#router = new Router(options, clock, emit);
     this.#addresses = options.maxConnectionsPerIp > 0 ? new AddressCounter() : null;
     this.#cluster = options.redisUrl === undefined
       ? null
-      : new Cluster(options.redisUrl, options, this.#router, clock, events);
+      : new Cluster(options.redisUrl, options, this.#router, clock, emit);
     this.#router.otherNodes = this.#cluster;
     this.#surroundings = {
       options,
@@ -79,7 +79,7 @@ export class Server {
       ),
       router: this.#router,
       clock,
-      events,
+      emit,
       onRegistered: (connection) => this.#unregistered.delete(connection),
     };
     this.#startedAtMs = clock.now();
@@ -91,7 +91,7 @@ export class Server {
     this.#listener = new Listener(
       { hostname: options.host, port: options.port, ...parts.tls },
       clock,
-      events,
+      emit,
       (request, peer) => this.#answer(request, peer),
     );
     if (options.idleTimeoutMs > 0) this.#lookAgain();
@@ -195,7 +195,7 @@ export class Server {
     this.#connections.add(connection);
     this.#addresses?.add(connection.address);
     this.#unregistered.add(connection);
-    this.#parts.events.connected(connection.address);
+    this.#parts.emit({ kind: "connection_opened", address: connection.address });
     socket.onmessage = ({ data }) => connection.receive(data);
     socket.onclose = ({ code }) => this.#ended(connection, code);
   }
@@ -211,7 +211,8 @@ export class Server {
     this.#addresses?.remove(connection.address);
     this.#unregistered.delete(connection);
     connection.ended(code);
-    this.#parts.events.disconnected(connection.address, code, connection.closedFor);
+    const { address, closedFor: reason } = connection;
+    this.#parts.emit({ kind: "connection_closed", address, code, reason });
     if (this.#connections.size === 0) this.#onAllEnded();
   }
 

@@ -4,7 +4,7 @@ import { Buffer } from "node:buffer";
 import { Backlog, type BacklogOptions, type Outlet } from "./send_buffer.ts";
 import type { Clock } from "../clock.ts";
 import { readEnvelope, readMembers } from "../dialects/envelope.ts";
-import type { Events, Message } from "../events.ts";
+import type { Emit, Message } from "../events.ts";
 import { broadcastCost, TokenBucket } from "./rate_limit.ts";
 import {
   CLOSE_CODES,
@@ -45,7 +45,7 @@ export interface Surroundings {
   readonly registrar: Registrar;
   readonly router: Router;
   readonly clock: Clock;
-  readonly events: Events;
+  readonly emit: Emit;
   /** Null at any time at which messages need not wait. */
   pause?(nowMs: number): Promise<void> | null;
   /** A connection has registered. */
@@ -146,7 +146,7 @@ export class Connection implements Link {
 
   #answerError(error: unknown): void {
     if (!(error instanceof ProtocolError)) {
-      this.#surroundings.events.crashed("message", error);
+      this.#surroundings.emit({ kind: "internal_error", where: "message", error });
       this.close("internal_error");
     } else if (this.#client === null) {
       if (this.isServed) this.reject(error.code as CloseReason & ErrorCode, error.message);
@@ -218,7 +218,7 @@ export class Connection implements Link {
   }
 
   #handle(client: Client, text: string, receivedAtMs: number): void {
-    const { events, router } = this.#surroundings;
+    const { emit, router } = this.#surroundings;
     this.messagesIn++;
     if (!this.#bucket.take(1, receivedAtMs)) return this.#refuseRate(targetOf(text));
     const { type, targetId, bytes, frame } = readEnvelope(text, client.from);
@@ -229,8 +229,9 @@ export class Connection implements Link {
     this.#refusalsInARow = 0;
     if (members !== null) return this.#registerAgain(client, members);
     const message = { type, bytes, receivedAtMs };
-    if (isBroadcast) events.broadcast(client, router.broadcast(client, frame), message);
-    else this.#send(client, targetId, frame, message);
+    if (!isBroadcast) return this.#send(client, targetId, frame, message);
+    const recipients = router.broadcast(client, frame);
+    emit({ kind: "broadcast", from: client, recipients, message });
   }
 
   /** One frame in becomes many out, or a long list, and so costs more. The first token is paid. */
@@ -241,21 +242,21 @@ export class Connection implements Link {
   }
 
   #send(client: Client, targetId: string, frame: string, message: Message): void {
-    const { events, router } = this.#surroundings;
+    const { emit, router } = this.#surroundings;
     const delivery = router.send(client, targetId, frame);
-    if (delivery === "sent") events.sent(client, targetId, message);
+    if (delivery === "sent") emit({ kind: "sent", from: client, targetId, message });
     else if (typeof delivery === "string") this.#report(delivery, client, targetId, message);
     else delivery.then((delivery) => this.#report(delivery, client, targetId, message));
   }
 
   #report(delivery: Delivery, client: Client, targetId: string, message: Message): void {
-    const { events } = this.#surroundings;
+    const { emit } = this.#surroundings;
     const target = describe(targetId);
     switch (delivery) {
       case "sent":
-        return events.sent(client, targetId, message);
+        return emit({ kind: "sent", from: client, targetId, message });
       case "kept":
-        return events.kept(client, targetId, message);
+        return emit({ kind: "stored", from: client, targetId, message });
       case "full":
         return this.#failLater(client, "mailbox_full", mailboxFull(targetId), targetId);
       case "off":
@@ -269,8 +270,8 @@ export class Connection implements Link {
 
   /** The client may have got a newer connection meanwhile. */
   #failLater(client: Client, code: ErrorCode, message: string, targetId: string): void {
-    const { events, router } = this.#surroundings;
-    events.failed(code, client);
+    const { emit, router } = this.#surroundings;
+    emit({ kind: "error_sent", code, subject: client });
     router.tell(client, errorFrame(code, message, targetId));
   }
 
@@ -286,7 +287,7 @@ export class Connection implements Link {
   }
 
   #fail(code: ErrorCode, message: string, targetId?: string): void {
-    this.#surroundings.events.failed(code, this.#client ?? this);
+    this.#surroundings.emit({ kind: "error_sent", code, subject: this.#client ?? this });
     this.send(errorFrame(code, message, targetId));
   }
 
@@ -309,7 +310,7 @@ export class Connection implements Link {
       this.messagesOut++;
       return true;
     } catch (error) {
-      this.#surroundings.events.crashed("send", error);
+      this.#surroundings.emit({ kind: "internal_error", where: "send", error });
       this.close("internal_error");
       return false;
     }
@@ -329,7 +330,7 @@ export class Connection implements Link {
     if (this.#closedFor !== null) return;
     this.#closedFor = reason;
     this.#backlog.stop();
-    this.#surroundings.events.closing(reason, this.#client ?? this);
+    this.#surroundings.emit({ kind: "closing", reason, subject: this.#client ?? this });
     this.#leave(!isFinal(reason));
     // A close before the upgrade is done would be lost.
     if (this.isConnecting) this.#socket.addEventListener("open", () => this.#closeSocket(reason));
@@ -340,7 +341,7 @@ export class Connection implements Link {
     try {
       this.#socket.close(CLOSE_CODES[reason], reason);
     } catch (error) {
-      this.#surroundings.events.crashed("close", error);
+      this.#surroundings.emit({ kind: "internal_error", where: "close", error });
     }
   }
 

@@ -2,7 +2,7 @@
 
 import { type Clock, Deadlines } from "../clock.ts";
 import { fromMember } from "../dialects/envelope.ts";
-import type { ClientInfo, Events } from "../events.ts";
+import type { ClientInfo, Emit } from "../events.ts";
 import { type Keeping, type Kept, Mailbox } from "./mailbox.ts";
 import { Presence } from "./presence.ts";
 import { errorFrame, isClientId, type Registration, targetNotFound } from "./vocabulary.ts";
@@ -37,6 +37,7 @@ export class Client implements ClientInfo {
   /** With what it can be resumed; null where it did not ask for that. */
   secret: string | null = null;
   address = "";
+  readonly dialect = null;
 
   constructor(readonly id: string, readonly room: Room) {
     this.from = fromMember(id);
@@ -101,7 +102,7 @@ class Report {
 
 export class Router {
   readonly #options: RouterOptions;
-  readonly #events: Events;
+  readonly #emit: Emit;
   readonly #rooms = new Map<string, Room>();
   readonly #held: Deadlines<Client>;
   readonly #mailbox: Mailbox<Client | Report>;
@@ -110,9 +111,9 @@ export class Router {
   /** Null where this node serves alone. */
   otherNodes: OtherNodes | null = null;
 
-  constructor(options: RouterOptions, clock: Clock, events: Events) {
+  constructor(options: RouterOptions, clock: Clock, emit: Emit) {
     this.#options = options;
-    this.#events = events;
+    this.#emit = emit;
     this.#held = new Deadlines(clock, options.resumeTtlMs, (client) => this.#remove(client));
     this.#mailbox = new Mailbox(clock, options.mailboxTtlMs, (message) => this.#expired(message));
     this.#presence = new Presence(clock);
@@ -153,7 +154,7 @@ export class Router {
     client.secret = claim.secret;
     this.#connect(client, link);
     this.setPresence(client, presence);
-    this.#events.registered(client);
+    this.#emit({ kind: "registered", client });
     return client;
   }
 
@@ -217,7 +218,7 @@ export class Router {
       const { sender, frame } = message;
       if (sender instanceof Report && sender.to !== client) continue; // an older client's
       if (!client.link?.send(frame)) this.#expired(message);
-      else if (!(sender instanceof Report)) this.#events.keptDelivered(client);
+      else if (!(sender instanceof Report)) this.#emit({ kind: "stored_delivered", client });
     }
   }
 
@@ -232,7 +233,7 @@ export class Router {
     client.link = null;
     this.#presence.unwatch(client);
     this.#held.add(client);
-    this.#events.held(client);
+    this.#emit({ kind: "detached", client });
     this.otherNodes?.held(client);
   }
 
@@ -251,7 +252,7 @@ export class Router {
     room.clients.delete(client.id);
     if (room.clients.size === 0) this.#rooms.delete(room.name);
     this.#size--;
-    this.#events.unregistered(client);
+    this.#emit({ kind: "unregistered", client, reason: null });
     if (this.otherNodes !== null) this.otherNodes.left(client);
     else this.announce(room.name, "peer_left", client.id);
   }
@@ -281,7 +282,7 @@ export class Router {
   /** Nobody came for a message: its sender is told, if need be when it comes back. */
   #expired({ sender, targetId, frame }: Kept<Client | Report>): void {
     if (sender instanceof Report) return this.tell(sender.to, frame); // it may be held for longer
-    this.#events.failed("target_not_found", sender);
+    this.#emit({ kind: "error_sent", code: "target_not_found", subject: sender });
     this.tell(sender, errorFrame("target_not_found", targetNotFound(targetId), targetId));
   }
 

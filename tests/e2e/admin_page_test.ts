@@ -11,7 +11,7 @@ import { assertAccessible } from "../helpers/accessibility.ts";
 import { startServerWithAdmin } from "../helpers/admin.ts";
 import { isChromiumMissing, TestBrowser } from "../helpers/chromium.ts";
 import { TestClient } from "../helpers/client.ts";
-import { noEvents } from "../helpers/events.ts";
+import { ignoreEvents } from "../helpers/events.ts";
 
 const ignore = isChromiumMissing();
 
@@ -150,7 +150,7 @@ function startCrowded(count: number): { url: string } & AsyncDisposable {
   const admin = new Admin({ hostname: "127.0.0.1", port: 0 }, {
     version: "test",
     clock,
-    events: noEvents,
+    emit: ignoreEvents,
     metrics: new Metrics(clock),
     server: { connections, clients: count, keptMessages: 0 },
     password: undefined,

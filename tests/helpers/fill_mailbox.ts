@@ -6,7 +6,7 @@
 import { systemClock } from "../../lib/clock.ts";
 import { readEnvelope } from "../../lib/dialects/envelope.ts";
 import { Router } from "../../lib/relay/router.ts";
-import { noEvents } from "./events.ts";
+import { ignoreEvents } from "./events.ts";
 
 const LONG_ID = "🙂".repeat(120);
 
@@ -35,7 +35,7 @@ function newSender(router: Router) {
 const [kind = "", count = "0"] = Deno.args;
 const day = 86_400_000;
 const options = { onDuplicate: "replace", mailboxTtlMs: day, resumeTtlMs: 0 } as const;
-const router = new Router(options, systemClock, noEvents);
+const router = new Router(options, systemClock, ignoreEvents);
 const sender = newSender(router);
 const before = usedBytes();
 for (let n = 0; n < Number(count); n++) {

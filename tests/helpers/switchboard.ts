@@ -2,7 +2,6 @@
 
 import type { Authenticator } from "../../lib/auth/tokens.ts";
 import { Connection, type ConnectionOptions, type Socket } from "../../lib/relay/connection.ts";
-import type { Events } from "../../lib/events.ts";
 import { Registrar } from "../../lib/relay/registration.ts";
 import { Router, type RouterOptions } from "../../lib/relay/router.ts";
 import { FakeClock } from "./clock.ts";
@@ -94,13 +93,13 @@ export class Switchboard {
       resumeTtlMs: 0,
       ...options,
     } as const;
-    this.router = new Router(all, this.clock, this.events);
+    this.router = new Router(all, this.clock, this.events.emit);
     this.#surroundings = {
       options: all,
       registrar: new Registrar(this.router, authenticator, null),
       router: this.router,
       clock: this.clock,
-      events: this.events as Events,
+      emit: this.events.emit,
       onRegistered: (connection) => this.registered.push(connection),
     };
   }

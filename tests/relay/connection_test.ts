@@ -53,7 +53,7 @@ for (const [what, frame, code, closeCode] of BAD_FIRST_FRAMES) {
     assert.deepEqual([error?.type, error?.code, others], ["error", code, []]);
     assert.equal(typeof error?.message, "string");
     assert.equal(stranger.closed, `${closeCode} ${code}`);
-    assert.deepEqual(board.events.lines, [`failed ${code}`, `closing ${code}`]);
+    assert.deepEqual(board.events.lines, [`error_sent ${code}`, `closing ${code}`]);
     assert.deepEqual([board.registered, board.router.connected], [[], 0]);
   });
 }
@@ -482,9 +482,9 @@ testPure("a socket that throws hurts nobody but its own client", () => {
   assert.deepEqual(types, ["peer_joined", "peer_left", 2, 3]);
   assert.deepEqual(alice.frames().map(({ code }) => code), ["target_not_found"]);
   assert.deepEqual([alice.closed, broken.closed], [null, "1011 internal_error"]);
-  assert.deepEqual(board.events.lines.filter((line) => line.startsWith("crashed")), [
-    "crashed send Error: send failed",
-    "crashed close Error: close failed",
+  assert.deepEqual(board.events.lines.filter((line) => line.startsWith("internal_error")), [
+    "internal_error send Error: send failed",
+    "internal_error close Error: close failed",
   ]);
 });
 

@@ -49,7 +49,7 @@ function setUp(options: Partial<RouterOptions> = {}) {
     resumeTtlMs: RESUME_TTL_MS,
     ...options,
   } as const;
-  const router = new Router(all, clock, events);
+  const router = new Router(all, clock, events.emit);
 
   function tryJoin(clientId: string, more: Partial<Registration> = {}, ownsId = false) {
     const link = new FakeLink();
@@ -418,8 +418,8 @@ testPure("a message for which nobody comes is reported to its sender when its ti
   const bob = join("bob");
   router.deliverKept(bob.client);
   assert.deepEqual(bob.link.read(), ["2"]);
-  assert.deepEqual(events.lines.filter((line) => line.startsWith("failed")), [
-    "failed target_not_found",
+  assert.deepEqual(events.lines.filter((line) => line.startsWith("error_sent")), [
+    "error_sent target_not_found",
   ]);
 });
 
@@ -453,7 +453,7 @@ testPure("a report to a sender who is held waits for his return", () => {
   const back = join("alice", { resume: alice.client.secret! });
   router.deliverKept(back.client);
   assert.deepEqual(back.link.read(), [notFound("bob")]);
-  assert(!events.lines.includes("keptDelivered alice"), "it is no message that was delivered");
+  assert(!events.lines.includes("stored_delivered alice"), "it is no message that was delivered");
 });
 
 testPure("a report waits as long as its sender is held, and for nobody else", () => {
