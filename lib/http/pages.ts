@@ -28,6 +28,7 @@ export function readPages(withPage: boolean): StaticFiles {
   files.add("/client.js", client, { "access-control-allow-origin": "*" });
   if (!withPage) return files;
   files.add("/", new URL("../web/page/index.html", import.meta.url), PAGE_POLICY);
+  files.add("/page/base.css", new URL("../web/base.css", import.meta.url));
   files.add("/page/lean_qr.js", new URL(import.meta.resolve("lean-qr")));
   for (const name of PAGE_FILES) {
     files.add(`/page/${name}`, new URL(`../web/page/${name}`, import.meta.url));
