@@ -32,7 +32,7 @@ const TILES = [
   { title: "Deliveries/s", read: ({ deliveries }) => number(deliveries) },
   { title: "Errors/s", read: ({ errors }) => number(errors) },
   { title: "Waiting to be sent", read: ({ waitingBytes }) => size(waitingBytes) },
-  { title: "Stored in the mailbox", read: ({ keptMessages }) => number(keptMessages) },
+  { title: "In the mailbox", read: ({ keptMessages }) => number(keptMessages) },
   { title: "Memory", read: ({ memoryBytes }) => size(memoryBytes) },
   { title: "CPU, of one core", read: ({ cpuShare }) => `${number(100 * cpuShare)} %` },
 ];
