@@ -65,15 +65,20 @@ const documented = readTable();
 
 /** Whether a line has the form of a documented one: what stands between `<` and `>` may be anything. */
 function fits(line: string, { text }: DocumentedLine): boolean {
-  const pattern = text.split(/<[^>]+>|…/).map(RegExp.escape).join("[^]+");
+  const pattern = text.split(/<[^>]+>|…/).map(RegExp.escape).join("[^]*");
   return new RegExp(`^${pattern}$`).test(line);
+}
+
+function linesOf(event: Event): Record<string, unknown>[] {
+  const lines: Record<string, unknown>[] = [];
+  const log = createLog("debug", "json", (line) => lines.push(JSON.parse(line)));
+  createEventLog(log, new FakeClock())(event);
+  return lines;
 }
 
 for (const event of Object.values(EVENTS)) {
   Deno.test(`operating.md has the log line of ${event.kind}, with its fields`, () => {
-    const lines: Record<string, unknown>[] = [];
-    const log = createLog("debug", "json", (line) => lines.push(JSON.parse(line)));
-    createEventLog(log, new FakeClock())(event);
+    const lines = linesOf(event);
     assert.equal(lines.length, 1);
     const { level, msg, time: _, ...fields } = lines[0]!;
     const rows = documented.filter((row) => row.level === level && fits(String(msg), row));
@@ -98,12 +103,16 @@ function sources(): string[] {
         ? Deno.readTextFileSync(`${folder}/${name}`)
         : []
     );
-  return [Deno.readTextFileSync(`${TOP}main.ts`), ...read(`${TOP}lib`)];
+  return [Deno.readTextFileSync(`${TOP}main.ts`), ...read(`${TOP}lib`)]
+    .filter((source) => !source.includes("createEventLog(log: Log")); // its lines are those of EVENTS
 }
 
-Deno.test("every log line in operating.md is in the source", () => {
-  const source = sources().join("\n").replaceAll(/" \+\s*"|` \+\s*`|` \+\s*"|" \+\s*`/g, "");
-  for (const { text } of documented) {
+Deno.test("every log line in operating.md is of an event, or in the source", () => {
+  const source = sources().join("\n").replaceAll(/["`] \+\s*["`]/g, "");
+  const ofEvents = Object.values(EVENTS).flatMap((event) => linesOf(event));
+  for (const row of documented) {
+    if (ofEvents.some(({ msg }) => fits(String(msg), row))) continue;
+    const { text } = row;
     const fixed = text.split(/<[^>]+>|…/).toSorted((one, other) => other.length - one.length)[0]!;
     assert.ok(source.includes(fixed.trimEnd()), text);
   }

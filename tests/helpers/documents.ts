@@ -16,19 +16,21 @@ export interface Document {
 
 /** Reads a document by its name: `protocol`, or `README` for the one at the top. */
 export function readDocument(name: string): Document {
-  const path = name === "README" ? "README.md" : `${FOLDER}${name}.md`;
+  return readAt(name === "README" ? "README.md" : `${FOLDER}${name}.md`);
+}
+
+function readAt(path: string): Document {
   const text = Deno.readTextFileSync(new URL(path, TOP));
   return { path, text, tokens: marked.lexer(text) };
 }
 
 /** All documents, README among them. */
 export function readAllDocuments(): Document[] {
-  const names = (folder: string): string[] =>
-    [...Deno.readDirSync(new URL(FOLDER + folder, TOP))].flatMap(({ name, isDirectory }) =>
-      isDirectory ? names(`${folder}${name}/`) : folder + name
+  const filesIn = (folder: string): string[] =>
+    [...Deno.readDirSync(new URL(folder, TOP))].flatMap(({ name, isDirectory }) =>
+      isDirectory ? filesIn(`${folder}${name}/`) : folder + name
     );
-  const documents = names("").filter((name) => name.endsWith(".md"));
-  return ["README", ...documents.map((name) => name.slice(0, -".md".length))].map(readDocument);
+  return ["README.md", ...filesIn(FOLDER).filter((path) => path.endsWith(".md"))].map(readAt);
 }
 
 /** Rows of the first table under a heading, as Markdown, without the header. */
