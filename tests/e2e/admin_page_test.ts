@@ -142,8 +142,8 @@ function startCrowded(count: number): { url: string } & AsyncDisposable {
     connectedAtMs: 0,
     messagesIn: n,
     messagesOut: 2 * n,
-    waitingBytes: n % 10 === 0 ? n : 0,
-    client: { id: `client_${String(n).padStart(4, "0")}`, roomName: n % 2 === 0 ? "even" : "" },
+    bufferedBytes: n % 10 === 0 ? n : 0,
+    session: { id: `client_${String(n).padStart(4, "0")}`, roomName: n % 2 === 0 ? "even" : "" },
     close() {},
   })));
   const clock = systemClock;
@@ -152,7 +152,7 @@ function startCrowded(count: number): { url: string } & AsyncDisposable {
     clock,
     emit: ignoreEvents,
     metrics: new Metrics(clock),
-    server: { connections, clients: count, keptMessages: 0 },
+    server: { connections, clients: count, storedMessages: 0 },
     password: undefined,
   });
   return { url: admin.url, [Symbol.asyncDispose]: () => admin.stop() };
