@@ -33,7 +33,7 @@ const EVENTS: { readonly [Kind in Event["kind"]]: Extract<Event, { readonly kind
     message: "Why.",
   },
   registered: { kind: "registered", client },
-  detached: { kind: "detached", client },
+  detached: { kind: "detached", client, reason: null },
   unregistered: { kind: "unregistered", client, reason: null },
   sent: { kind: "sent", from: client, targetId: "bob", message },
   stored: { kind: "stored", from: client, targetId: "bob", message },

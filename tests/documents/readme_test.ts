@@ -69,8 +69,9 @@ Deno.test({
   async fn() {
     await using server = startServer();
     const folder = await Deno.makeTempDir();
-    const client = await (await fetch(`${server.httpUrl}/client.py`)).text();
-    await Deno.writeTextFile(`${folder}/signalbox.py`, client);
+    const response = await fetch(`${server.httpUrl}/client.py`);
+    await Deno.writeTextFile(`${folder}/signalbox.py`, await response.text());
+    assert.equal(response.status, 200);
     const alice = await TestClient.register(server.url, "alice");
     const robot = new Deno.Command(DEBIAN_PYTHON, {
       args: ["-u", "-c", blocksIn(readme, "python")[0]!.replace(EXAMPLE_URL, server.url)],
@@ -78,7 +79,7 @@ Deno.test({
       stdout: "piped",
     }).spawn();
     const printed = new Output(robot.stdout);
-    assert.equal(await alice.nextText(), '{"type": "hello", "from":"robot"}');
+    assert.deepEqual(await alice.next(), { type: "hello", from: "robot" });
     alice.send({ type: "welcome", target_id: "robot" });
     await printed.has("'type': 'welcome', 'from': 'alice'");
     robot.kill();
