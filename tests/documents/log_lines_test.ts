@@ -103,8 +103,7 @@ function sources(): string[] {
         ? Deno.readTextFileSync(`${folder}/${name}`)
         : []
     );
-  return [Deno.readTextFileSync(`${TOP}main.ts`), ...read(`${TOP}lib`)]
-    .filter((source) => !source.includes("createEventLog(log: Log")); // its lines are those of EVENTS
+  return [Deno.readTextFileSync(`${TOP}main.ts`), ...read(`${TOP}lib`)];
 }
 
 Deno.test("every log line in operating.md is of an event, or in the source", () => {
@@ -120,6 +119,7 @@ Deno.test("every log line in operating.md is of an event, or in the source", () 
 
 Deno.test("every message that the source writes to the log is in operating.md", () => {
   for (const source of sources()) {
+    if (source.includes("function createEventLog")) continue; // its lines are those of EVENTS
     const written = /\.write\(\s*"\w+",\s*(?:"([^"]+)"|`([^`]+)`)/g;
     for (const [, plain, template] of source.matchAll(written)) {
       const line = plain ?? template!.replaceAll(/\$\{(?:[^{}]|\{[^}]*\})*\}/g, "x");
