@@ -1,6 +1,7 @@
-/** protocol.md has every error code and close code, with what follows. */
+/** protocol.md has every error code and close code, with what follows, and the bounds of the mailbox. */
 
 import assert from "node:assert/strict";
+import { MAILBOX_LIMITS } from "../../lib/relay/mailbox.ts";
 import { CLOSE_CODES, type CloseReason, ERROR_CODES } from "../../lib/relay/vocabulary.ts";
 import { codeIn, readDocument, tableUnder } from "../helpers/documents.ts";
 
@@ -30,4 +31,18 @@ Deno.test("protocol.md has every close code of the server, with its reasons", ()
       .map((it) => [it, Number(code)]);
   });
   assert.deepEqual(Object.fromEntries(documented), CLOSE_CODES);
+});
+
+Deno.test("protocol.md has the bounds of the mailbox", () => {
+  const { messagesPerPair, messagesPerTarget, ...limits } = MAILBOX_LIMITS;
+  const mebibytes = (bytes: number) => `${bytes / 1024 ** 2} MiB`;
+  assert.deepEqual(
+    tableUnder(protocol, "Mailbox").map(([, value]) => value),
+    [
+      `${messagesPerPair}`,
+      `${messagesPerTarget}, and ${mebibytes(limits.bytesPerTarget)} of UTF-8`,
+      mebibytes(limits.bytesInAll),
+      `a sixteenth of that, ${mebibytes(limits.bytesPerAddress)}`,
+    ],
+  );
 });
