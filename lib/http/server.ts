@@ -178,7 +178,7 @@ export class Server {
     const idleTimeout = idleTimeoutMs / 1000;
     const { socket, response } = Deno.upgradeWebSocket(request, { idleTimeout });
     socket.binaryType = "arraybuffer";
-    this.#attend(socket, new Connection(socket, address, token, this.#deps));
+    this.#attend(socket, new Connection(socket, { address, url: request.url, token }, this.#deps));
     return response;
   }
 
@@ -209,6 +209,7 @@ export class Server {
     this.#capacity.countConnection(connection.address, 1);
     this.#unregistered.add(connection);
     this.#parts.emit({ kind: "connection_opened", address: connection.address });
+    if (this.#deps.dialects.length > 1) socket.onopen = () => connection.opened();
     socket.onmessage = ({ data }) => connection.receive(data);
     socket.onclose = ({ code }) => this.#ended(connection, code);
   }
