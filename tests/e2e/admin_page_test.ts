@@ -152,7 +152,7 @@ function startCrowded(count: number): { url: string } & AsyncDisposable {
     clock,
     emit: ignoreEvents,
     metrics: new Metrics(clock),
-    server: { connections, clients: count, keptMessages: 0 },
+    server: { connections, clients: count, storedMessages: 0 },
     password: undefined,
   });
   return { url: admin.url, [Symbol.asyncDispose]: () => admin.stop() };
