@@ -1,7 +1,8 @@
 /** The core protocol: what signalbox's own clients speak. */
 
 import type { Dialect, Notice } from "../relay/vocabulary.ts";
-import { fromMember, readEnvelope, readRegistration, targetOf } from "./envelope.ts";
+import { fromMember, readEnvelope, targetOf } from "./envelope.ts";
+import { readRegistration } from "./registration.ts";
 
 export const signalbox: Dialect = {
   name: null,
