@@ -13,6 +13,7 @@ import { bearerToken, checkHandshake, type Refusal, refuse, wantsWebSocket } fro
 import { iceServers } from "../auth/turn.ts";
 import { Listener } from "./listener.ts";
 import type { Options } from "../config/options.ts";
+import { Documents } from "./documents.ts";
 import { readPages } from "./pages.ts";
 import { Registrar } from "../relay/registration.ts";
 import { Router } from "../relay/router.ts";
@@ -41,6 +42,7 @@ export class Server {
   readonly #options: Options;
   readonly #parts: Parts;
   readonly #pages: StaticFiles;
+  readonly #documents = new Documents();
   readonly #router: Router;
   readonly #cluster: Cluster | null;
   readonly #capacity: Capacity;
@@ -133,12 +135,14 @@ export class Server {
     return this.#parts.tls !== null;
   }
 
-  #answer(request: Request, peer: string): Response {
+  #answer(request: Request, peer: string): Response | Promise<Response> {
     if (wantsWebSocket(request.headers)) return this.#upgrade(request, peer);
     const isRead = request.method === "GET" || request.method === "HEAD";
     const pathname = URL.parse(request.url)?.pathname ?? "";
     if (isRead && pathname === "/healthz") return this.#health();
-    const file = isRead ? this.#pages.answer(pathname, request) : null;
+    const file = isRead
+      ? this.#documents.answer(pathname, request) ?? this.#pages.answer(pathname, request)
+      : null;
     return file ?? new Response("Not found.\n", { status: 404 });
   }
 
