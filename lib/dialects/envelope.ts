@@ -1,6 +1,6 @@
-/** Reads where a message goes, and readdresses it without a change to any other of its characters. */
+/** Reads where a message goes, and readdresses it without a change to any other of its members. */
 
-import { describe, ProtocolError } from "../relay/vocabulary.ts";
+import { type Content, describe, ProtocolError } from "../relay/vocabulary.ts";
 import {
   compileNames,
   type Member,
@@ -10,19 +10,10 @@ import {
   type Value,
 } from "./members.ts";
 
-/** A message of a client: valid JSON, an object. */
-export interface Envelope {
-  /** Its `type`; undefined if that is no string. */
-  readonly type: string | undefined;
+/** A message of a client. Its text is for its receivers: without `target_id`, and with `from` as the server sets it. */
+export interface Envelope extends Content {
   /** The ID of the client it is for; `""` for all others. */
   readonly targetId: string;
-  /** Its size as it came, in bytes of UTF-8. */
-  readonly bytes: number;
-  /**
-   * The message as its receivers get it: every top-level `target_id` and `from` is cut out, and `from` is put in, at the
-   * place of the first of them or else in front.
-   */
-  readonly frame: string;
 }
 
 const NAMES = compileNames("type", "target_id", "from");
@@ -34,7 +25,8 @@ export function fromMember(clientId: string): string {
 }
 
 /**
- * Reads a message.
+ * Reads a message, and readdresses it: cuts out every top-level `target_id` and `from`, and puts `from` in, at the place of
+ * the first of them or else in front. All other members stay as they are.
  *
  * @param from what {@link fromMember} returned for the sender
  * @throws {ProtocolError} `invalid_message` if it is not JSON, not an object, or has a `target_id` that is neither a string
@@ -44,8 +36,8 @@ export function readEnvelope(text: string, from: string): Envelope {
   const { bytes, members } = scanMembers(text, NAMES);
   let type: Member<string> | undefined;
   let target: Member<string> | undefined;
-  let frame = "";
-  let copied = 0; // `text` up to here is in `frame`, or was cut out
+  let readdressed = "";
+  let copied = 0; // `text` up to here is in `readdressed`, or was cut out
   for (const member of members) {
     if (member.name === "type") {
       type = member;
@@ -53,17 +45,16 @@ export function readEnvelope(text: string, from: string): Envelope {
     }
     if (member.name === "target_id") target = member;
     // The comma before a member is cut out with it, except for the first one, which `from` replaces.
-    frame += copied === 0
+    readdressed += copied === 0
       ? text.slice(0, member.nameStart) + from
       : text.slice(copied, member.comma);
     copied = member.valueEnd;
   }
-  frame = copied === 0 ? prepend(text, from) : frame + text.slice(copied);
   return {
     type: type && readType(readValue(text, type)),
     targetId: readTarget(target && readValue(text, target)),
     bytes,
-    frame,
+    text: copied === 0 ? prepend(text, from) : readdressed + text.slice(copied),
   };
 }
 

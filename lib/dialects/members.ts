@@ -130,7 +130,9 @@ function explain(text: string, position: number): string {
   const character = String.fromCodePoint(codePoint);
   const hex = codePoint.toString(16).toUpperCase().padStart(4, "0");
   const isVisible = !/[\p{C}\p{Z}]/u.test(character);
-  const shown = isVisible ? `'${character}'` : `U+${hex}${CHARACTER_NAMES[codePoint] ?? ""}`;
+  const shown = isVisible
+    ? JSON.stringify(character)
+    : `U+${hex}${CHARACTER_NAMES[codePoint] ?? ""}`;
   return `unexpected ${shown} at position ${position}`;
 }
 

@@ -74,8 +74,10 @@ function readClientId(read: Read): string {
   const value = read("client_id");
   if (value !== undefined) return readId("client_id", value);
   const mistaken = MISTAKEN_NAMES.find((name) => read(name) !== undefined);
-  const advice = mistaken === undefined ? "Add it" : `Rename "${mistaken}"`;
-  const message = `client_id is missing. ${advice}: {"type":"register","client_id":"…"}.`;
+  const advice = mistaken === undefined
+    ? 'send {"type":"register","client_id":"…"}'
+    : `rename "${mistaken}" to "client_id"`;
+  const message = `client_id is missing: ${advice}.`;
   throw new ProtocolError("invalid_client_id", message);
 }
 
@@ -84,10 +86,15 @@ function readRoom(value: Value = null): string {
 }
 
 function readId(name: string, value: Value): string {
-  if (isClientId(value)) return value;
+  if (isClientId(value)) return copy(value);
   const message = `${name} must be a string of 1 to 128 characters without control characters, ` +
     `not ${describe(value)}.`;
   throw new ProtocolError("invalid_client_id", message);
+}
+
+/** Copies an ID: V8 keeps a whole message in memory as long as a part of its text is in use. */
+function copy(id: string): string {
+  return JSON.parse(JSON.stringify(id));
 }
 
 function readPresence(value: Value = null): PresenceMode {

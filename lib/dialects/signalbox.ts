@@ -13,14 +13,13 @@ export const signalbox: Dialect = {
 
   decode(text, sender) {
     if (sender === null) return { kind: "register", registration: readRegistration(text, true) };
-    const { type, targetId, bytes, frame } = readEnvelope(text, sender);
-    if (type === "register") {
+    const envelope = readEnvelope(text, sender);
+    if (envelope.type === "register") {
       return { kind: "register", registration: readRegistration(text, false) };
     }
-    const content = { type, bytes, text: frame };
-    return targetId === ""
-      ? { kind: "broadcast", ...content }
-      : { kind: "send", targetId, ...content };
+    return envelope.targetId === ""
+      ? { kind: "broadcast", ...envelope }
+      : { kind: "send", ...envelope };
   },
 
   encode: (notice) => JSON.stringify(membersOf(notice)),

@@ -311,8 +311,13 @@ function endOfDigits(start: usize): usize {
 function skipSpace(start: usize): usize {
   let place = start;
   let byte = load<u8>(place);
-  while (byte === 0x20 || byte === 0x0a || byte === 0x0d || byte === 0x09) byte = load<u8>(++place);
+  while (isSpace(byte)) byte = load<u8>(++place);
   return place;
+}
+
+/** The first comparison is almost always the only one. */
+function isSpace(byte: u8): bool {
+  return byte <= 0x20 && (byte === 0x20 || byte === 0x0a || byte === 0x0d || byte === 0x09);
 }
 
 /** Traps: the character at this place is wrong. */
