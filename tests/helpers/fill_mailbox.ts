@@ -41,7 +41,7 @@ const before = usedBytes();
 for (let n = 0; n < Number(count); n++) {
   const [targetId, more] = KINDS[kind]!(n);
   const text = `{"target_id":"${targetId}","more":"${more}"}`;
-  router.send(sender, targetId, readEnvelope(text, sender.from).frame);
+  router.send(sender, targetId, readEnvelope(text, sender.from).text);
 }
 const report = { kind, sent: Number(count), kept: router.kept, usedBytes: usedBytes() - before };
 console.log(JSON.stringify(report));
