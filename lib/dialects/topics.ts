@@ -13,8 +13,13 @@ type Place = Member<Name>;
 export const yWebrtc: Dialect = {
   name: "y-webrtc",
   anonymousRoom: "\u0001y-webrtc",
-  accepts: (text) => isFirst(text, ({ type, hasTopics, hasPayload }) =>
-    type === "ping" || (type === "publish" && !hasPayload) || (isSubscription(type) && hasTopics)),
+  accepts: (text) =>
+    isFirst(
+      text,
+      ({ type, hasTopics, hasPayload }) =>
+        type === "ping" || (type === "publish" && !hasPayload) ||
+        (isSubscription(type) && hasTopics),
+    ),
   sender: () => "",
   decode(text): Command {
     const scan = scanMembers(text, MEMBERS);
@@ -35,8 +40,12 @@ export const yWebrtc: Dialect = {
 export const trystero: Dialect = {
   name: "trystero",
   anonymousRoom: "\u0001trystero",
-  accepts: (text) => isFirst(text, ({ type, hasTopic, hasTopics, hasPayload }) =>
-    (type === "publish" && hasPayload) || (isSubscription(type) && hasTopic && !hasTopics)),
+  accepts: (text) =>
+    isFirst(
+      text,
+      ({ type, hasTopic, hasTopics, hasPayload }) =>
+        (type === "publish" && hasPayload) || (isSubscription(type) && hasTopic && !hasTopics),
+    ),
   sender: () => "",
   decode(text): Command {
     const scan = scanMembers(text, MEMBERS);
@@ -112,7 +121,9 @@ function withClients(text: string, places: readonly Place[], subscribers: number
   let result = "";
   let copied = 0;
   for (const [index, { comma, valueStart, valueEnd }] of places.entries()) {
-    result += index === 0 ? text.slice(copied, valueStart) + subscribers : text.slice(copied, comma);
+    result += index === 0
+      ? text.slice(copied, valueStart) + subscribers
+      : text.slice(copied, comma);
     copied = valueEnd;
   }
   if (places.length > 0) return result + text.slice(copied);

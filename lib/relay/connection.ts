@@ -7,7 +7,6 @@ import {
   broadcastFactor,
   BYTES_PER_TOKEN,
   messageCost,
-
   REGISTER_COST,
   SUBSCRIBERS_PER_TOKEN,
   TokenBucket,
@@ -305,8 +304,13 @@ export class Connection implements SessionConnection {
       case "broadcast":
         return limit(cost * broadcastFactor(router.recipients(session)));
       case "register":
-        return limit(Math.max(REGISTER_COST,
-  SUBSCRIBERS_PER_TOKEN, broadcastFactor(router.recipients(session))));
+        return limit(
+          Math.max(
+            REGISTER_COST,
+            SUBSCRIBERS_PER_TOKEN,
+            broadcastFactor(router.recipients(session)),
+          ),
+        );
       case "publish": {
         const subscribers = router.topics.count(router.topics.keyOf(session, command.topic));
         return limit(cost * broadcastFactor(subscribers, SUBSCRIBERS_PER_TOKEN));

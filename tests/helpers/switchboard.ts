@@ -137,7 +137,14 @@ export class Switchboard {
 
   /** A client that has connected with a socket of its own kind. */
   attach<S extends FakeSocket>(socket: S): FakePeer<S> {
-    return new FakePeer(socket, new Connection(socket, { address: "192.0.2.1", url: "http://host/", token: null }, this.#deps));
+    return new FakePeer(
+      socket,
+      new Connection(
+        socket,
+        { address: "192.0.2.1", url: "http://host/", token: null },
+        this.#deps,
+      ),
+    );
   }
 
   /** A client that has registered, and has read the answer. */
