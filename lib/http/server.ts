@@ -248,7 +248,7 @@ export class Server {
   }
 }
 
-function iceServersFor({ iceServers: urls, turnSecret, turnTtlMs }: Options) {
+function iceServersFor({ iceServers: urls, ...turn }: Options) {
   if (urls === undefined) return null;
-  return (clientId: string) => iceServers({ urls, turnSecret, turnTtlMs }, clientId, Date.now());
+  return (clientId: string) => iceServers({ urls, ...turn }, clientId, Date.now());
 }

@@ -10,7 +10,7 @@ import { bytesOf, encode, HS256, refuses, SECRET, sign, withKeys } from "../help
 
 const nowSeconds = () => Math.floor(Date.now() / 1000);
 
-const withSecret = () => createAuthenticator(SECRET, undefined);
+const withSecret = () => createAuthenticator([SECRET], undefined);
 
 Deno.test("signToken() makes a token that the secret's authenticator accepts", async () => {
   const authenticator = await withSecret();
@@ -106,6 +106,15 @@ Deno.test("check() refuses a token with a wrong signature", async () => {
   await refuses(authenticator, `${header}.${payload}.`, /badly signed/);
 });
 
+Deno.test("check() accepts tokens that any of several secrets has signed", async () => {
+  const other = "another secret of at least thirty-two bytes";
+  const authenticator = await createAuthenticator([other, SECRET], undefined);
+  assert.equal((await authenticator.check(await sign({ sub: "a" }))).clientId, "a");
+  assert.equal((await authenticator.check(await sign({ sub: "b" }, bytesOf(other)))).clientId, "b");
+  await refuses(authenticator, await sign({}, bytesOf(`${SECRET}.`)), /badly signed/);
+  await refuses(authenticator, await sign({ exp: nowSeconds() - 10 }), /expired/);
+});
+
 Deno.test("check() refuses other algorithms than HS256 with the secret", async () => {
   const authenticator = await withSecret();
   for (const alg of ["HS384", "HS512"]) {
@@ -199,11 +208,20 @@ Deno.test("check() accepts both kinds where both are configured", async () => {
   assert.equal((await authenticator.check(await signWith(key, { sub: "b" }))).clientId, "b");
 });
 
-Deno.test("check() says what a token lacks that could be of several keys", async () => {
-  const keys = [await newKey("ES256", "a"), await newKey("ES256", "b")];
-  await using host = new KeyHost(keys);
+Deno.test("check() tries each key of its kind for a token that names none", async () => {
+  const [old, rsa, current] = await Promise.all([
+    newKey("ES256", "old"),
+    newKey("RS256", "rsa"),
+    newKey("ES256", "current"),
+  ]);
+  await using host = new KeyHost([old, rsa, current]);
   const { authenticator } = await withKeys(host);
-  const token = await new SignJWT({}).setProtectedHeader({ alg: "ES256" })
-    .sign(keys[0]!.privateKey);
-  await refuses(authenticator, token, /which of several keys/);
+  for (const key of [old, current]) {
+    const token = new SignJWT({ sub: key.kid }).setProtectedHeader({ alg: key.alg });
+    const grant = await authenticator.check(await token.sign(key.privateKey));
+    assert.equal(grant.clientId, key.kid);
+  }
+  const foreign = await newKey("ES256", "foreign");
+  const token = new SignJWT({}).setProtectedHeader({ alg: "ES256" });
+  await refuses(authenticator, await token.sign(foreign.privateKey), /badly signed/);
 });

@@ -31,7 +31,11 @@ export async function withKeys(host: KeyHost, secret?: string) {
     failures.push(message);
     failed.resolve();
   };
-  const authenticator = await createAuthenticator(secret, { url: host.url, clock, onFailed });
+  const authenticator = await createAuthenticator(secret === undefined ? [] : [secret], {
+    url: host.url,
+    clock,
+    onFailed,
+  });
   return { authenticator, clock, failures, hasFailed: failed.promise };
 }
 
