@@ -28,7 +28,20 @@ export type Task =
   }
   | ({ readonly kind: "token" } & TokenRequest)
   | { readonly kind: "healthcheck"; readonly url: URL }
+  | { readonly kind: "document"; readonly topic: string }
   | { readonly kind: "print"; readonly text: string };
+
+/** The documents that `help` prints. */
+export const TOPICS: readonly string[] = [
+  "protocol",
+  "clients",
+  "dialects",
+  "deploying",
+  "operating",
+  "cluster",
+  "performance",
+  "design",
+];
 
 /**
  * Reads the command line.
@@ -42,6 +55,10 @@ export function readCommandLine(
   version: string,
   system: System,
 ): Task {
+  const [command, topic] = args;
+  if (command === "help" && topic !== undefined && TOPICS.includes(topic)) {
+    return { kind: "document", topic };
+  }
   let printed = "";
   let task: Task | undefined;
   const program = new Command("signalbox")
@@ -50,7 +67,10 @@ export function readCommandLine(
     )
     .version(version, "--version", "print the version")
     .helpOption("--help", "print this help")
-    .helpCommand("help [command]", "print the help of a command")
+    .helpCommand(
+      "help [command|topic]",
+      `print the help of a command, or a document: ${TOPICS.join(", ")}`,
+    )
     .configureOutput({
       writeOut: (text) => printed += text,
       writeErr: () => {},
@@ -169,7 +189,9 @@ function explain(
   args: readonly string[],
 ): string {
   const names = `${program.commands.map((command) => command.name()).join(", ")} and help`;
-  if (code === "commander.help") return `help takes the name of a command: ${names}`;
+  if (code === "commander.help") {
+    return `help takes a command (${names}) or a document (${TOPICS.join(", ")})`;
+  }
   const isCommand = program.commands.some((command) => command.name() === args[0]);
   if (code === "commander.excessArguments" && !isCommand && !args[0]?.startsWith("-")) {
     return `there is no command ${JSON.stringify(args[0])}: those that exist are ${names}`;

@@ -20,6 +20,7 @@ import { iceServers } from "../auth/turn.ts";
 import { AddressCounter } from "../relay/rate_limit.ts";
 import { Listener } from "./listener.ts";
 import type { Options } from "../config/options.ts";
+import { Documents } from "./documents.ts";
 import { readPages } from "./pages.ts";
 import { Registrar } from "../relay/registration.ts";
 import { Router } from "../relay/router.ts";
@@ -51,6 +52,7 @@ export class Server {
   readonly #options: Options;
   readonly #parts: Parts;
   readonly #pages: StaticFiles;
+  readonly #documents = new Documents();
   readonly #router: Router;
   readonly #cluster: Cluster | null;
   readonly #surroundings: Surroundings;
@@ -142,13 +144,15 @@ export class Server {
     return this.#parts.tls !== null;
   }
 
-  #answer(request: Request, peer: string): Response {
+  #answer(request: Request, peer: string): Response | Promise<Response> {
     if (wantsWebSocket(request.headers)) return this.#upgrade(request, peer);
     if (request.method === "OPTIONS") return new Response(null, { status: 204 });
     const isRead = request.method === "GET" || request.method === "HEAD";
     const pathname = pathOf(request);
     if (isRead && pathname === "/healthz") return this.#health();
-    const file = isRead ? this.#pages.answer(pathname, request) : null;
+    const file = isRead
+      ? this.#documents.answer(pathname, request) ?? this.#pages.answer(pathname, request)
+      : null;
     return file ?? new Response(NOT_FOUND, { status: 404 });
   }
 

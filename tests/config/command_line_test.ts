@@ -1,7 +1,7 @@
 /** Arguments and environment become a task, or one line that says what is wrong with them. */
 
 import assert from "node:assert/strict";
-import { readCommandLine } from "../../lib/config/command_line.ts";
+import { readCommandLine, TOPICS } from "../../lib/config/command_line.ts";
 import { type Options, SETTINGS, type System, UsageError } from "../../lib/config/options.ts";
 import { testPure } from "../helpers/pure.ts";
 
@@ -177,6 +177,13 @@ testPure("the help of the program names its commands, that of token its options"
   }
 });
 
+testPure("help takes the name of a document, too, and names them all", () => {
+  for (const topic of TOPICS) {
+    assert.deepEqual(read(["help", topic]), { kind: "document", topic });
+    assert(printed(["help"]).includes(topic), topic);
+  }
+});
+
 testPure("help is given whatever the environment says", () => {
   assert.match(printed(["--help"], { SIGNALBOX_PORT: "nonsense" }), /^Usage: signalbox /);
 });
@@ -206,7 +213,7 @@ const MISTAKES:
     [["--tls-cert", "cert.pem"], /^--tls-cert and --tls-key go together: one of them is missing$/],
     [
       ["help", "nonsense"],
-      /^help takes the name of a command: serve, token, healthcheck and help$/,
+      /^help takes a command \(serve, token, healthcheck and help\) or a document \(protocol, .*\)$/,
     ],
     [["token"], /^required option '--client-id <id>' not specified$/],
     [
