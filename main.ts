@@ -52,8 +52,9 @@ async function run(task: Task): Promise<void> {
 }
 
 async function serve(options: Options): Promise<void> {
-  const lines = new LineWriter(Deno.stderr, (lost) => {
-    log.write("warn", `${lost} log lines were lost: stderr did not take them.`, () => ({ lost }));
+  const lines = new LineWriter(Deno.stderr, (count) => {
+    const message = `Dropped ${count} log lines: stderr is blocked.`;
+    log.write("warn", message, () => ({ dropped: count }));
   });
   const log = createLog(options.logLevel, options.logFormat, (line) => lines.put(line));
   const metrics = options.admin === null ? null : new Metrics(systemClock);
@@ -72,7 +73,7 @@ async function serve(options: Options): Promise<void> {
   };
   // Before anything listens: on Deno 2.9.6, running out of file descriptors panics where no signal is listened for.
   onSignal((signal) => {
-    log.write("info", `Shutting down (${signal})`, () => ({}));
+    log.write("info", `Shutting down (${signal})`);
     shutdown(STATUS.OK);
   });
   warnOfFileLimit(options.maxConnections, log);
@@ -97,7 +98,7 @@ function findAuthenticator({ authSecret, authJwks }: Options, log: Log) {
     clock: systemClock,
     onFailed(error: Error) {
       const message = `The keys of --auth-jwks could not be fetched: ${error.message}`;
-      log.write("warn", message, () => ({}));
+      log.write("warn", message);
     },
   };
   return createAuthenticator(authSecret, keySet);
@@ -141,7 +142,7 @@ function startAdmin(options: Options, rest: AdminRest, log: Log): Admin | null {
   } catch (error) {
     const cannot = `cannot listen on --admin ${writeAddress(address)}: ${messageOf(error)}`;
     if (asked !== undefined) throw new Error(cannot);
-    log.write("warn", `No admin page: ${cannot}`, () => ({}));
+    log.write("warn", `No admin page: ${cannot}`);
     return null;
   }
 }

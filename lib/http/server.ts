@@ -139,6 +139,11 @@ export class Server {
     return this.#cluster?.kept ?? this.#router.kept;
   }
 
+  /** Whether Redis can be used; null without a cluster. */
+  get isClusterUp(): boolean | null {
+    return this.#cluster && !this.#cluster.isDegraded;
+  }
+
   /** Whether it speaks wss and https. */
   get isSecure(): boolean {
     return this.#parts.tls !== null;
