@@ -15,6 +15,7 @@ import {
   type System,
   UsageError,
 } from "./options.ts";
+import { writeAddress } from "./admin_address.ts";
 import { isClientId } from "../relay/vocabulary.ts";
 import { readHttpUrl, readMoreThanZeroMs } from "./parse.ts";
 
@@ -177,9 +178,12 @@ function readServerUrl(given: string | undefined, env: Environment, system: Syst
   if (given !== undefined) {
     return readValue("the URL", readHttpUrl, given.replace(/^ws/, "http"));
   }
-  const port = readOption(SETTINGS.port, undefined, env, system);
-  const hasTls = readOption(SETTINGS.tlsCert, undefined, env, system) !== undefined;
-  return new URL(`${hasTls ? "https" : "http"}://localhost:${port}`);
+  const read = (setting: Setting) => readOption(setting, undefined, env, system);
+  const host = read(SETTINGS.host) as string;
+  const own = host === "0.0.0.0" ? "127.0.0.1" : host === "::" ? "::1" : host;
+  const scheme = read(SETTINGS.tlsCert) === undefined ? "http" : "https";
+  const address = { hostname: own, port: read(SETTINGS.port) as number };
+  return new URL(`${scheme}://${writeAddress(address)}`);
 }
 
 /** What commander says, in one line and without the value of an option that it does not know: it may be a secret. */

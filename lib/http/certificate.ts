@@ -15,6 +15,26 @@ export interface TlsPaths {
   readonly key: string;
 }
 
+/**
+ * Reads and checks both files.
+ *
+ * @param readTextFile throws if it cannot read a file
+ * @throws {Error} that says which file is wrong, and what to do
+ */
+export function readPair(paths: TlsPaths, readTextFile: (path: string) => string): TlsFiles {
+  const read = (flag: string, path: string) => {
+    try {
+      return readTextFile(path);
+    } catch (error) {
+      const reason = error instanceof Error ? error.message : String(error);
+      throw new Error(`cannot read ${flag} ${path}: ${reason}`);
+    }
+  };
+  const files = { cert: read("--tls-cert", paths.cert), key: read("--tls-key", paths.key) };
+  checkPair(files, paths);
+  return files;
+}
+
 const CERTIFICATE = /-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/g;
 const PRIVATE_KEY = /-----BEGIN ([A-Z]+ )*PRIVATE KEY-----/;
 const ENCRYPTED = /-----BEGIN ENCRYPTED PRIVATE KEY-----|^Proc-Type: 4,ENCRYPTED/m;

@@ -338,8 +338,10 @@ const NOT_FOUND = "Nothing is here. Clients open a WebSocket, on any path of thi
 /** Returns the path that was asked for, also if the Host header is no host: a health check may send anything. */
 function pathOf({ url, headers }: Request): string {
   const target = url.slice(url.indexOf("://") + "://".length);
-  const host = headers.get("host") ?? "";
-  const path = target.startsWith(host) ? target.slice(host.length) : target.replace(/^[^/]*/, "");
+  const host = headers.get("host"); // HTTP/2 has none
+  const path = host && target.startsWith(host)
+    ? target.slice(host.length)
+    : target.replace(/^[^/]*/, "");
   return URL.parse(`http://host${path}`)?.pathname ?? "";
 }
 

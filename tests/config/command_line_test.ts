@@ -140,10 +140,12 @@ testPure("healthcheck asks the server that is named, or this machine's", () => {
     const task = read(["healthcheck", ...args], env);
     return task.kind === "healthcheck" && task.url.href;
   };
-  assert.equal(urlOf([]), "http://localhost:8765/");
-  assert.equal(urlOf([], { SIGNALBOX_PORT: "9000" }), "http://localhost:9000/");
+  assert.equal(urlOf([]), "http://127.0.0.1:8765/");
+  assert.equal(urlOf([], { SIGNALBOX_PORT: "9000" }), "http://127.0.0.1:9000/");
+  assert.equal(urlOf([], { SIGNALBOX_HOST: "::" }), "http://[::1]:8765/");
+  assert.equal(urlOf([], { SIGNALBOX_HOST: "192.0.2.7" }), "http://192.0.2.7:8765/");
   const tls = { SIGNALBOX_TLS_CERT: "cert.pem", SIGNALBOX_TLS_KEY: "key.pem" };
-  assert.equal(urlOf([], tls), "https://localhost:8765/");
+  assert.equal(urlOf([], tls), "https://127.0.0.1:8765/");
   assert.equal(urlOf(["wss://a.example/signal"]), "https://a.example/signal");
   assert.equal(urlOf(["http://a.example:81"]), "http://a.example:81/");
 });

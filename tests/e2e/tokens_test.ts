@@ -252,7 +252,11 @@ Deno.test("a key set whose host does not answer refuses those who need it, and h
   const [known, unknown] = [await newKey("ES256", "known"), await newKey("ES256", "unknown")];
   await using host = new KeyHost([known]);
   const clock = new FakeClock();
-  const authenticator = await createAuthenticator([SECRET], { url: host.url, clock, onFailed() {} });
+  const authenticator = await createAuthenticator([SECRET], {
+    url: host.url,
+    clock,
+    onFailed() {},
+  });
   await using server = startServer({}, { authenticator });
   const first = await TestClient.register(server.url, "1", { token: await signWith(known) });
   const release = host.hold();

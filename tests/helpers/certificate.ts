@@ -22,10 +22,10 @@ export class Certificate implements Disposable {
   readonly keyPath = `${this.#folder}/key.pem`;
 
   /** Makes one for `localhost` and 127.0.0.1. */
-  static async make(): Promise<Certificate> {
+  static async make(days = 30): Promise<Certificate> {
     const certificate = new Certificate();
     try {
-      await openssl(certificate.#opensslArguments());
+      await openssl(certificate.#opensslArguments(days));
       return certificate;
     } catch (error) {
       certificate[Symbol.dispose]();
@@ -33,7 +33,7 @@ export class Certificate implements Disposable {
     }
   }
 
-  #opensslArguments(): string[] {
+  #opensslArguments(days: number): string[] {
     const key = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-noenc"];
     const names = [
       "-subj",
@@ -43,7 +43,7 @@ export class Certificate implements Disposable {
     ];
     const kind = ["-addext", "basicConstraints=critical,CA:FALSE"]; // or it could not serve itself
     const files = ["-keyout", this.keyPath, "-out", this.certPath];
-    return ["req", "-x509", "-days", "2", ...key, ...names, ...kind, ...files];
+    return ["req", "-x509", "-days", `${days}`, ...key, ...names, ...kind, ...files];
   }
 
   /** What a client has to trust, PEM. */

@@ -72,7 +72,7 @@ Deno.test("checkPair() tells a foreign key from a wrong order", async () => {
 
 Deno.test("expiryWarning() warns of the last seven days, and of an expired one", async () => {
   if (isMissingOpenssl()) return;
-  using own = await Certificate.make(); // holds for two days
+  using own = await Certificate.make(2);
   const now = Date.now();
   const day = 24 * 60 * 60 * 1000;
   const advice = "Renew it, then send SIGHUP.";
