@@ -1,7 +1,7 @@
 /** Checks the tokens with which clients register, and makes them. */
 
 import type * as Jose from "jose";
-import { KeySet, type KeySetOptions, KeySetUnavailable } from "./key_set.ts";
+import { createKeySet, type KeySetOptions, KeySetUnavailable } from "./key_set.ts";
 import { ProtocolError } from "../relay/vocabulary.ts";
 
 /** What a token allows. */
@@ -34,17 +34,37 @@ export async function createAuthenticator(
 ): Promise<Authenticator> {
   const jose = await import("jose"); // only here: a server without tokens starts faster
   const secretBytes = secret === undefined ? null : new TextEncoder().encode(secret);
-  const keySet = keySetOptions === undefined ? null : new KeySet(jose, keySetOptions);
-  keySet?.fetch().catch(() => {}); // so that nobody has to wait for it, and a mistake shows at the start
+  const findKey = keySetOptions === undefined ? null : createKeySet(jose, keySetOptions);
 
-  function verify(token: string): Promise<Jose.JWTVerifyResult> {
+  async function verify(token: string): Promise<Jose.JWTVerifyResult> {
     const options = { clockTolerance: CLOCK_TOLERANCE_SECONDS };
     const { alg } = jose.decodeProtectedHeader(token);
-    if (secretBytes !== null && (keySet === null || SECRET_ALGORITHMS.includes(alg ?? ""))) {
+    if (secretBytes !== null && (findKey === null || SECRET_ALGORITHMS.includes(alg ?? ""))) {
       return jose.jwtVerify(token, secretBytes, { ...options, algorithms: SECRET_ALGORITHMS });
     }
-    const findKey: Jose.JWTVerifyGetKey = (header, token) => keySet!.find(header, token);
-    return jose.jwtVerify(token, findKey, { ...options, algorithms: KEY_SET_ALGORITHMS });
+    const keyOptions = { ...options, algorithms: KEY_SET_ALGORITHMS };
+    try {
+      return await jose.jwtVerify(token, findKey!, keyOptions);
+    } catch (error) {
+      if (!(error instanceof jose.errors.JWKSMultipleMatchingKeys)) throw error;
+      return await verifyWithAny(token, error, keyOptions);
+    }
+  }
+
+  /** Tries each key of the token's kind, because the token does not name one (`kid`). */
+  async function verifyWithAny(
+    token: string,
+    keys: AsyncIterable<Jose.CryptoKey>,
+    options: Jose.JWTVerifyOptions,
+  ): Promise<Jose.JWTVerifyResult> {
+    for await (const key of keys) {
+      try {
+        return await jose.jwtVerify(token, key, options);
+      } catch (error) {
+        if (!(error instanceof jose.errors.JWSSignatureVerificationFailed)) throw error;
+      }
+    }
+    throw new jose.errors.JWSSignatureVerificationFailed();
   }
 
   return {
@@ -67,9 +87,6 @@ export async function createAuthenticator(
       return "The token is not signed with an algorithm that is allowed here.";
     }
     if (error instanceof jose.errors.JWKSNoMatchingKey) return "The token's key is not known.";
-    if (error instanceof jose.errors.JWKSMultipleMatchingKeys) {
-      return "The token does not say with which of several keys it is signed (kid).";
-    }
     if (error instanceof KeySetUnavailable) return "The token's key could not be fetched.";
     return "The token is malformed or badly signed.";
   }
