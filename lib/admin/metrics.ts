@@ -157,11 +157,11 @@ function increment<Key>(counts: Map<Key, number>, key: Key): void {
 
 /** What a scrape reads, beside what was counted. */
 export interface MeasuredServer {
-  readonly connections: Iterable<{ readonly client: { readonly dialect: string | null } | null }>;
+  readonly connections: Iterable<{ readonly session: { readonly dialect: string | null } | null }>;
   /** Clients that are registered and connected. */
   readonly clients: number;
   /** Messages that wait in the mailbox. */
-  readonly keptMessages: number;
+  readonly storedMessages: number;
   /** Whether Redis can be used; null without a cluster. */
   readonly isClusterUp: boolean | null;
 }
@@ -179,7 +179,7 @@ export function metricsText(version: string, metrics: Metrics, server: MeasuredS
     gauge("signalbox_connections", "Open WebSockets, closing ones among them.", connections.length),
     gauge("signalbox_clients", "Registered clients that are connected.", server.clients),
     gauge("signalbox_dialect_clients", "Clients by dialect.", dialectsOf(connections), "dialect"),
-    gauge("signalbox_mailbox_messages", "Stored messages.", server.keptMessages),
+    gauge("signalbox_mailbox_messages", "Stored messages.", server.storedMessages),
     counter(
       "signalbox_messages_total",
       "Messages from clients, sent or stored.",
@@ -233,10 +233,10 @@ function linesOf(name: string, values: Values, label?: string): string {
   return Array.from(values, ([key, value]) => `${name}{${label}="${key}"} ${value}\n`).join("");
 }
 
-function dialectsOf(connections: Iterable<{ client: { dialect: string | null } | null }>) {
+function dialectsOf(connections: Iterable<{ session: { dialect: string | null } | null }>) {
   const dialects = new Map<string, number>([["core", 0]]);
-  for (const { client } of connections) {
-    if (client !== null) increment(dialects, client.dialect ?? "core");
+  for (const { session } of connections) {
+    if (session !== null) increment(dialects, session.dialect ?? "core");
   }
   return dialects;
 }

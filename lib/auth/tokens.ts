@@ -1,8 +1,7 @@
 /** Checks the tokens that clients register with, and makes them. */
 
 import type * as Jose from "jose";
-import { KeySet, type KeySetOptions, KeySetUnavailable } from "./key_set.ts";
-import { ProtocolError } from "../relay/vocabulary.ts";
+import { createKeySet, type KeySetOptions, KeySetUnavailable } from "./key_set.ts";
 
 /** Rights that a token gives. */
 export interface Grant {
@@ -12,11 +11,14 @@ export interface Grant {
   readonly rooms: readonly string[] | null;
 }
 
+/** A token is missing, or does not hold. Its message is a sentence for the client. */
+export class TokenError extends Error {}
+
 export interface Authenticator {
   /**
    * Checks a token.
    *
-   * @throws {ProtocolError} `unauthorized`
+   * @throws {TokenError}
    */
   check(token: string | null): Promise<Grant>;
 }
@@ -38,18 +40,16 @@ export async function createAuthenticator(
 ): Promise<Authenticator> {
   const jose = await import("jose"); // only here: a server without tokens starts faster
   const secretKeys = secrets.map((secret) => new TextEncoder().encode(secret));
-  const keySet = keySetOptions === undefined ? null : new KeySet(jose, keySetOptions);
-  keySet?.fetch().catch(() => {}); // so that the first client need not wait, and a mistake shows at the start
+  const findKey = keySetOptions === undefined ? null : createKeySet(jose, keySetOptions);
 
   async function verify(token: string): Promise<Jose.JWTVerifyResult> {
     const { alg } = jose.decodeProtectedHeader(token);
-    if (secrets.length > 0 && (keySet === null || SECRET_ALGORITHMS.includes(alg ?? ""))) {
+    if (secrets.length > 0 && (findKey === null || SECRET_ALGORITHMS.includes(alg ?? ""))) {
       return await verifyWithAny(token, secretKeys, SECRET_ALGORITHMS);
     }
-    const findKey: Jose.JWTVerifyGetKey = (header, token) => keySet!.find(header, token);
     const options = { clockTolerance: CLOCK_TOLERANCE_SECONDS, algorithms: KEY_SET_ALGORITHMS };
     try {
-      return await jose.jwtVerify(token, findKey, options);
+      return await jose.jwtVerify(token, findKey!, options);
     } catch (error) {
       // The token names no key (kid), and the set has several of its kind.
       if (!(error instanceof jose.errors.JWKSMultipleMatchingKeys)) throw error;
@@ -75,11 +75,11 @@ export async function createAuthenticator(
 
   return {
     async check(token) {
-      if (token === null) throw unauthorized("A token is needed to register.");
+      if (token === null) throw new TokenError("A token is needed to register.");
       try {
         return readGrant((await verify(token)).payload);
       } catch (error) {
-        throw error instanceof ProtocolError ? error : unauthorized(reason(error));
+        throw error instanceof TokenError ? error : new TokenError(reason(error));
       }
     },
   };
@@ -100,21 +100,17 @@ export async function createAuthenticator(
 
 function readGrant({ sub, room }: Jose.JWTPayload): Grant {
   if (sub !== undefined && typeof sub !== "string") {
-    throw unauthorized("The token's sub must be a string.");
+    throw new TokenError("The token's sub must be a string.");
   }
   const rooms = typeof room === "string" ? [room] : room;
   if (rooms !== undefined && !isStringArray(rooms)) {
-    throw unauthorized("The token's room must be a string or an array of strings.");
+    throw new TokenError("The token's room must be a string or an array of strings.");
   }
   return { clientId: sub ?? null, rooms: rooms ?? null };
 }
 
 function isStringArray(value: unknown): value is string[] {
   return Array.isArray(value) && value.every((item) => typeof item === "string");
-}
-
-function unauthorized(message: string): ProtocolError {
-  return new ProtocolError("unauthorized", message);
 }
 
 /** Tells whether a grant covers an ID and a room; one that names rooms does not cover the default room (`""`). */

@@ -6,24 +6,18 @@ import type { Clock } from "../clock.ts";
 const MAX_AT_ONCE = 100;
 const STEP_MS = 50;
 
-/**
- * Calls `close` for each item; if there are more than a hundred, spread over a time.
- *
- * @param beforeStep runs before each group of them
- */
+/** Calls `close` for each item; if there are more than a hundred, spread over a time. */
 export async function closeSpread<Item>(
   items: Iterable<Item>,
   spreadMs: number,
   clock: Clock,
   close: (item: Item) => void,
-  beforeStep: () => void = () => {},
 ): Promise<void> {
   const all = [...items];
   const steps = all.length <= MAX_AT_ONCE ? 1 : Math.max(1, Math.floor(spreadMs / STEP_MS));
   const size = Math.ceil(all.length / steps);
   for (let at = 0; at < all.length; at += size) {
     if (at > 0) await wait(STEP_MS, clock);
-    beforeStep();
     for (const item of all.slice(at, at + size)) close(item);
   }
 }

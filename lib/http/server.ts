@@ -4,7 +4,10 @@ import { checkOrigin, clientAddress } from "./admission.ts";
 import type { Authenticator } from "../auth/tokens.ts";
 import { type Clock, Deadlines } from "../clock.ts";
 import { Cluster } from "../cluster/cluster.ts";
-import { Connection, type Surroundings } from "../relay/connection.ts";
+import { signalbox } from "../dialects/signalbox.ts";
+import { Capacity } from "../relay/capacity.ts";
+import { Connection, type ConnectionDeps } from "../relay/connection.ts";
+import { LocalDirectory } from "../relay/directory.ts";
 import type { Emit } from "../events.ts";
 import type { TlsFiles } from "./certificate.ts";
 import { atMost, closeSpread, wait } from "./drain.ts";
@@ -17,13 +20,13 @@ import {
   wantsWebSocket,
 } from "./handshake.ts";
 import { iceServers } from "../auth/turn.ts";
-import { AddressCounter } from "../relay/rate_limit.ts";
 import { Listener } from "./listener.ts";
 import type { Options } from "../config/options.ts";
 import { Documents } from "./documents.ts";
 import { readPages } from "./pages.ts";
 import { Registrar } from "../relay/registration.ts";
 import { Router } from "../relay/router.ts";
+import { BufferedTotal } from "../relay/send_buffer.ts";
 import type { StaticFiles } from "./static_files.ts";
 
 /** What a server is made of, beside its options. */
@@ -41,6 +44,8 @@ export interface Parts {
 
 /** Share of the drain timeout that a drain takes: the rest is for the process to end. */
 const DRAIN_SHARE = 0.9;
+/** Share of the drain timeout that the senders of stored messages may take to be notified. */
+const EXPIRE_SHARE = 0.25;
 /** Share of the drain timeout over which many clients are closed. */
 const SPREAD_SHARE = 0.5;
 /** Time that clients have to answer a close before a new certificate cuts them off. */
@@ -55,12 +60,11 @@ export class Server {
   readonly #documents = new Documents();
   readonly #router: Router;
   readonly #cluster: Cluster | null;
-  readonly #surroundings: Surroundings;
+  readonly #capacity: Capacity;
+  readonly #deps: ConnectionDeps;
   readonly #startedAtMs: number;
   /** All sockets, also those that are closing and never end it. */
   readonly #connections = new Set<Connection>();
-  /** Null where it does not matter how many come from one address. */
-  readonly #addresses: AddressCounter | null;
   readonly #unregistered: Deadlines<Connection>;
   readonly #listener: Listener;
   /** Why no connection is accepted; null if they are. */
@@ -79,22 +83,24 @@ export class Server {
     this.#options = options;
     this.#parts = parts;
     this.#pages = readPages(!options.noPage);
-    this.#router = new Router(options, clock, emit);
-    this.#addresses = options.maxConnectionsPerIp > 0 ? new AddressCounter() : null;
-    this.#cluster = options.redisUrl === undefined
-      ? null
-      : new Cluster(options.redisUrl, options, this.#router, clock, emit);
-    this.#router.otherNodes = this.#cluster;
-    this.#surroundings = {
+    this.#capacity = new Capacity(options);
+    let cluster: Cluster | null = null;
+    this.#router = new Router(options, this.#capacity, clock, emit, (router) => {
+      if (options.redisUrl === undefined) return new LocalDirectory(options, router, clock, emit);
+      return cluster = new Cluster(options.redisUrl, options, router, clock, emit);
+    });
+    this.#cluster = cluster;
+    this.#deps = {
       options,
-      pause: (nowMs) => this.#cluster?.thawAt(nowMs) ?? null,
-      registrar: new Registrar(
-        this.#router,
+      registrar: new Registrar({
+        router: this.#router,
+        capacity: this.#capacity,
         authenticator,
-        iceServersFor(options),
-        this.#cluster,
-      ),
+        iceServersFor: iceServersFor(options),
+      }),
       router: this.#router,
+      dialects: [signalbox],
+      bufferedTotal: new BufferedTotal(options.maxBufferedTotalBytes),
       clock,
       emit,
       onRegistered: (connection) => this.#unregistered.delete(connection),
@@ -135,8 +141,8 @@ export class Server {
   }
 
   /** How many messages wait in the mailbox; in a cluster, of this node's clients. */
-  get keptMessages(): number {
-    return this.#cluster?.kept ?? this.#router.kept;
+  get storedMessages(): number {
+    return this.#router.directory.stored;
   }
 
   /** Whether Redis can be used; null without a cluster. */
@@ -199,9 +205,10 @@ export class Server {
     // From here on nothing may throw: an upgrade whose response is not returned stops the runtime's listener.
     const idleTimeout = idleTimeoutMs / 1000;
     const { socket, response } = Deno.upgradeWebSocket(request, { idleTimeout });
+    socket.binaryType = "arraybuffer";
     // Not by the option `protocol`: with that, the runtime answers an offer such as `a,b` with 500.
     if (protocol !== null) response.headers.set("sec-websocket-protocol", protocol);
-    this.#attend(socket, new Connection(socket, address, token, this.#surroundings));
+    this.#attend(socket, new Connection(socket, address, token, this.#deps));
     return response;
   }
 
@@ -219,15 +226,14 @@ export class Server {
     if (this.#closedFor !== null) {
       return { status: 503, message: `The server is ${this.#closedFor}.` };
     }
-    const taken = this.#connections.size + this.#router.held;
-    if (maxConnections > 0 && taken >= maxConnections) {
+    if (!this.#capacity.hasCapacityForConnection) {
       const message = `The server is full: --max-connections is ${maxConnections}.`;
       return { status: 503, message };
     }
     if (this.#parts.isMemoryTight()) {
       return { status: 503, message: "The server is short of memory (--max-memory)." };
     }
-    if (this.#addresses !== null && this.#addresses.get(address) >= maxConnectionsPerIp) {
+    if (!this.#capacity.hasCapacityForAddress(address)) {
       const message = "Too many connections from this address: " +
         `--max-connections-per-ip is ${maxConnectionsPerIp}.`;
       return { status: 429, message };
@@ -237,7 +243,7 @@ export class Server {
 
   #attend(socket: WebSocket, connection: Connection): void {
     this.#connections.add(connection);
-    this.#addresses?.add(connection.address);
+    this.#capacity.countConnection(connection.address, 1);
     this.#unregistered.add(connection);
     this.#parts.emit({ kind: "connection_opened", address: connection.address });
     socket.onmessage = ({ data }) => connection.receive(data);
@@ -252,7 +258,7 @@ export class Server {
   /** The socket is gone. It may be said twice of the same one. */
   #ended(connection: Connection, code: number): void {
     if (!this.#connections.delete(connection)) return;
-    this.#addresses?.remove(connection.address);
+    this.#capacity.countConnection(connection.address, -1);
     this.#unregistered.delete(connection);
     connection.ended(code);
     const { address, closedFor: reason } = connection;
@@ -264,7 +270,7 @@ export class Server {
     const { clock } = this.#parts;
     const delayMs = this.#options.idleTimeoutMs / LOOKS_PER_IDLE_TIMEOUT;
     this.#cancelLook = clock.after(delayMs, () => {
-      for (const connection of this.#connections) connection.checkReading();
+      for (const connection of this.#connections) connection.checkStalled();
       this.#lookAgain();
     });
   }
@@ -301,25 +307,24 @@ export class Server {
     if (delayMs > 0) await wait(delayMs, clock);
     this.#cancelLook();
     try {
-      await atMost(timeoutMs * DRAIN_SHARE, clock, this.#closeAll(timeoutMs * SPREAD_SHARE));
+      await atMost(timeoutMs * DRAIN_SHARE, clock, this.#closeAll(timeoutMs));
     } finally {
       this.#router.stop();
     }
   }
 
-  async #closeAll(spreadMs: number): Promise<void> {
+  async #closeAll(timeoutMs: number): Promise<void> {
     const { clock } = this.#parts;
-    this.#router.giveUpKept();
-    await this.#cluster?.giveUpKept();
+    const { directory } = this.#router;
+    await atMost(timeoutMs * EXPIRE_SHARE, clock, Promise.resolve(directory.expireStored()));
     await closeSpread(
       this.#connections,
-      spreadMs,
+      timeoutMs * SPREAD_SHARE,
       clock,
       (connection) => connection.close("shutting_down"),
-      () => this.#router.giveUpKept(),
     );
     await Promise.all([
-      this.#cluster?.end(),
+      directory.stop(),
       this.#allEnded().then(() => this.#listener.stop()),
     ]);
   }

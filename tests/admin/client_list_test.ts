@@ -15,8 +15,8 @@ function connection(id: string, more: Partial<ListedConnection> = {}): ListedCon
     connectedAtMs: 0,
     messagesIn: 0,
     messagesOut: 0,
-    waitingBytes: 0,
-    client: { id, roomName: "", dialect: null },
+    bufferedBytes: 0,
+    session: { id, roomName: "", dialect: null },
     ...more,
   };
 }
@@ -35,8 +35,8 @@ testPure("listClients() writes what there is to know of a client", () => {
     connectedAtMs: 1500,
     messagesIn: 3,
     messagesOut: 4,
-    waitingBytes: 5,
-    client: { id: "bob", roomName: "lobby", dialect: null },
+    bufferedBytes: 5,
+    session: { id: "bob", roomName: "lobby", dialect: null },
   });
   const query = readClientQuery(new URLSearchParams());
   assert.deepEqual(listClients([bob], query, Date.UTC(2030, 0, 1)), {
@@ -58,7 +58,7 @@ testPure("listClients() writes what there is to know of a client", () => {
 });
 
 testPure("listClients() leaves out who has not registered, or is closing", () => {
-  const page = list([connection("a"), connection("b", { client: null })]);
+  const page = list([connection("a"), connection("b", { session: null })]);
   assert.deepEqual(page.clients.map(({ id }) => id), ["a"]);
   assert.equal(page.total, 1);
 });
@@ -66,7 +66,7 @@ testPure("listClients() leaves out who has not registered, or is closing", () =>
 testPure("listClients() finds a part of an ID, a room or an address, in whatever case", () => {
   const clients = [
     connection("Camera_1"),
-    connection("b", { client: { id: "b", roomName: "Camping", dialect: null } }),
+    connection("b", { session: { id: "b", roomName: "Camping", dialect: null } }),
     connection("c", { address: "2001:db8::cam" }),
     connection("d"),
   ];
@@ -78,7 +78,7 @@ testPure("listClients() finds a part of an ID, a room or an address, in whatever
 testPure("listClients() keeps to one room, the default one among them", () => {
   const clients = [
     connection("a"),
-    connection("b", { client: { id: "b", roomName: "x", dialect: null } }),
+    connection("b", { session: { id: "b", roomName: "x", dialect: null } }),
   ];
   assert.deepEqual(ids(clients, "room=x"), ["b"]);
   assert.deepEqual(ids(clients, "room="), ["a"]);
@@ -88,23 +88,23 @@ testPure("listClients() keeps to one room, the default one among them", () => {
 testPure("listClients() sorts by each column, both ways", () => {
   const low = connection("a", {
     address: "192.0.2.1",
-    client: { id: "a", roomName: "a", dialect: null },
+    session: { id: "a", roomName: "a", dialect: null },
   });
   const high = connection("b", {
     address: "192.0.2.2",
     connectedAtMs: 1,
     messagesIn: 100,
     messagesOut: 100,
-    waitingBytes: 100,
-    client: { id: "b", roomName: "b", dialect: "topics" },
+    bufferedBytes: 100,
+    session: { id: "b", roomName: "b", dialect: "topics" },
   });
   const middle = connection("ab", {
     address: "192.0.2.12",
     connectedAtMs: 0.5,
     messagesIn: 20,
     messagesOut: 20,
-    waitingBytes: 20,
-    client: { id: "ab", roomName: "ab", dialect: "peerjs" },
+    bufferedBytes: 20,
+    session: { id: "ab", roomName: "ab", dialect: "peerjs" },
   });
   const columns = Object.keys(list([low]).clients[0]!);
   for (const column of columns) {
@@ -124,7 +124,7 @@ testPure("listClients() makes pages that together are all clients, each once", (
         seen.push(...ids(clients, `sort=messages_in&offset=${offset}&limit=${limit}`));
       }
       const expected = clients.toSorted((a, b) => a.messagesIn - b.messagesIn);
-      assert.deepEqual(seen, expected.map(({ client }) => client!.id));
+      assert.deepEqual(seen, expected.map(({ session }) => session!.id));
     },
   ));
 });

@@ -103,7 +103,7 @@ testPure("Metrics count refused upgrades by their status", () => {
 testPure("Metrics have a gauge of the cluster if there is one", () => {
   const metrics = new Metrics(new FakeClock());
   const lines = [null, true, false].map((isClusterUp) => {
-    const server = { connections: [], clients: 0, keptMessages: 0, isClusterUp };
+    const server = { connections: [], clients: 0, storedMessages: 0, isClusterUp };
     return metricsText("test", metrics, server).match(/^signalbox_cluster_up .*$/m)?.[0];
   });
   assert.deepEqual(lines, [undefined, "signalbox_cluster_up 1", "signalbox_cluster_up 0"]);

@@ -27,7 +27,7 @@ async function readDashboard(): Promise<string[]> {
 const METRICS = metricsText("test", new Metrics(systemClock), {
   connections: [],
   clients: 0,
-  keptMessages: 0,
+  storedMessages: 0,
   isClusterUp: true,
 });
 
