@@ -130,6 +130,10 @@ export class Cluster implements Directory {
     return this.#rooms.get(room)?.ids ?? [];
   }
 
+  listIds(room: string): Promise<readonly string[]> {
+    return this.#rooms.list(room);
+  }
+
   sizeOf(room: string): number {
     return this.#rooms.get(room)?.size ?? 0;
   }

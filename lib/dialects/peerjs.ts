@@ -1,8 +1,10 @@
 /** PeerJS' protocol: what clients of PeerServer speak. */
 
+import { randomUUID } from "node:crypto";
 import {
   type Command,
   type Dialect,
+  type HttpAnswer,
   isClientId,
   type Notice,
   ProtocolError,
@@ -19,16 +21,24 @@ const NEVER_STORED: Storage = { maxTtlMs: 0, expiresTogether: true };
 const FORWARDED_TYPES = ["OFFER", "ANSWER", "CANDIDATE", "LEAVE"];
 const MEMBERS = compileNames("type", "dst", "payload");
 
-/**
- * Makes the dialect.
- *
- * @param key the key that clients have to give in their URL
- */
-export function peerjs(key: string): Dialect {
+export interface PeerJsOptions {
+  /** The key that clients have to give in their URL. */
+  readonly peerjsKey: string;
+  /** Whether clients may list all IDs. */
+  readonly peerjsDiscovery: boolean | undefined;
+  /** A token cannot be given where the IDs are asked for, so they are not listed if clients need one. */
+  readonly authSecrets?: unknown;
+  readonly authJwks?: unknown;
+}
+
+/** Makes the dialect. */
+export function peerjs(options: PeerJsOptions): Dialect {
+  const { peerjsKey: key } = options;
   return {
     name: "peerjs",
     accepts: () => false, // a client is known by its URL
     decodeRequest: (url) => decodeRequest(url, key),
+    answerHttp: (pathname, listIds) => answerHttp(pathname, listIds, options),
     sender: (clientId) => JSON.stringify(clientId),
     decode: (text, sender) => sender === null ? { kind: "ignore" } : decode(text, sender),
     encode,
@@ -55,6 +65,24 @@ function decodeRequest({ pathname, searchParams }: URL, key: string): Command | 
   }
   const options = { room: PEERJS_ROOM, presence: false, resume: false } as const;
   return { kind: "register", registration: { clientId, token, ownSecret: token, ...options } };
+}
+
+/** Answers what PeerJS asks for by HTTP: a fresh ID, and the list of all; null for any other path. */
+function answerHttp(
+  pathname: string,
+  listIds: (room: string) => Promise<readonly string[]>,
+  { peerjsKey, peerjsDiscovery, authSecrets, authJwks }: PeerJsOptions,
+): Promise<HttpAnswer> | null {
+  const [, key, what] = /\/([^/]+)\/(id|peers)$/.exec(pathname) ?? [];
+  const keys = [peerjsKey, encodeURIComponent(peerjsKey)];
+  if (what === undefined || !keys.includes(key!)) return null;
+  if (what === "id") return Promise.resolve({ status: 200, type: "text/html", body: randomUUID() });
+  const needsToken = authSecrets !== undefined || authJwks !== undefined;
+  if (!peerjsDiscovery || needsToken) {
+    return Promise.resolve({ status: 401, type: "text/plain", body: "Unauthorized" });
+  }
+  return listIds(PEERJS_ROOM)
+    .then((ids) => ({ status: 200, type: "application/json", body: JSON.stringify(ids) }));
 }
 
 function decode(text: string, sender: string): Command {

@@ -66,6 +66,8 @@ export interface Directory {
   left(session: Session): void;
   /** Lists the IDs of a room, on whatever node. */
   idsIn(room: string): Iterable<string>;
+  /** Lists the IDs of a room, even if this node has no session in it. Rejects if the other nodes cannot be asked. */
+  listIds(room: string): Promise<readonly string[]>;
   /** Returns the number of IDs in a room. */
   sizeOf(room: string): number;
   /** Sends a message on to the target's node or stores it, and notifies the sender if neither can be done. */
@@ -188,6 +190,10 @@ export class LocalDirectory implements Directory {
 
   idsIn(room: string): Iterable<string> {
     return this.#router.room(room)?.sessions.keys() ?? [];
+  }
+
+  listIds(room: string): Promise<readonly string[]> {
+    return Promise.resolve([...this.idsIn(room)]);
   }
 
   sizeOf(room: string): number {

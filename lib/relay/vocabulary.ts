@@ -182,6 +182,14 @@ export type Notice =
     readonly joined: readonly string[];
   };
 
+/** An answer to a plain HTTP request. */
+export interface HttpAnswer {
+  readonly status: number;
+  /** The media type. */
+  readonly type: string;
+  readonly body: string;
+}
+
 /** Translates between the wire of one kind of client and the relay. Its functions are pure. */
 export interface Dialect {
   /** Null for the core protocol. */
@@ -190,6 +198,11 @@ export interface Dialect {
   readonly anonymousRoom?: string;
   /** Reads what an upgrade request on this URL registers; null if the request is not of this dialect. */
   readonly decodeRequest?: (url: URL) => Command | null;
+  /** Answers a plain GET of its clients; null if it has no answer for the path. */
+  readonly answerHttp?: (
+    pathname: string,
+    listIds: (room: string) => Promise<readonly string[]>,
+  ) => Promise<HttpAnswer> | null;
   /** Tells whether a client that has registered by its URL speaks another dialect, by its first message. */
   readonly yieldsTo?: (firstMessage: string) => boolean;
   /** Tells whether a client whose first message this is speaks it. */
