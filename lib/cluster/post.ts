@@ -187,7 +187,7 @@ export class Post {
   /** Tells a client something that is not connected here, if it may be, or come to be, elsewhere. */
   notify(session: Session, notice: Notice): void {
     if (!this.#registry.mayBeElsewhere(session)) return;
-    this.#tellById(session.roomName, session.id, JSON.stringify(notice));
+    this.#tellById(session.room.name, session.id, JSON.stringify(notice));
   }
 
   #tellById(room: string, id: string, frame: string, returnedClaim: number | null = null): void {

@@ -210,12 +210,13 @@ export class Connection implements SessionConnection {
     const { dialects } = this.#deps;
     try {
       for (const dialect of dialects) {
+        this.#dialect = dialect; // it also writes the error if the URL is malformed
         const command = dialect.decodeRequest?.(new URL(this.#request.url)) ?? null;
         if (command === null) continue;
-        this.#dialect = dialect;
         this.#isTentative = dialect.yieldsTo !== undefined;
         return this.#executeFirst(command);
       }
+      this.#dialect = null;
     } catch (error) {
       this.#answerError(error);
     }
@@ -365,9 +366,9 @@ export class Connection implements SessionConnection {
   }
 
   #registerAgain(session: Session, registration: Registration): void {
-    const { id, roomName } = session;
-    if (registration.clientId !== id || registration.room !== roomName) {
-      const place = roomName === "" ? "" : ` in room ${describe(roomName)}`;
+    const { id, room: { name } } = session;
+    if (registration.clientId !== id || registration.room !== name) {
+      const place = name === "" ? "" : ` in room ${describe(name)}`;
       const message = `This connection is registered as ${describe(id)}${place}.`;
       throw new ProtocolError("already_registered", message);
     }

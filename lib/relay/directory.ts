@@ -175,7 +175,7 @@ export class LocalDirectory implements Directory {
   }
 
   #deliverStored(session: Session): void {
-    for (const message of this.#mailbox.take(session.roomName, session.id)) {
+    for (const message of this.#mailbox.take(session.room.name, session.id)) {
       if (!session.connection?.send(message.text)) this.#expire(message);
       else this.#emit({ kind: "stored_delivered", client: session });
     }
@@ -184,8 +184,8 @@ export class LocalDirectory implements Directory {
 
   detached(): void {}
 
-  left({ roomName, id }: Session): void {
-    this.#router.announce(roomName, "left", id);
+  left({ room, id }: Session): void {
+    this.#router.announce(room.name, "left", id);
   }
 
   idsIn(room: string): Iterable<string> {
@@ -205,7 +205,7 @@ export class LocalDirectory implements Directory {
     const isStorable = !this.#isOff && isClientId(targetId);
     if (!isStorable) return this.#router.fail(from, undelivered("target_not_found", targetId));
     const { text, storage } = message;
-    if (this.#mailbox.store(from.roomName, { sender: from, targetId, text, storage })) {
+    if (this.#mailbox.store(from.room.name, { sender: from, targetId, text, storage })) {
       this.#emit({ kind: "stored", from, targetId, message });
     } else {
       this.#router.fail(from, undelivered("mailbox_full", targetId));
@@ -221,7 +221,7 @@ export class LocalDirectory implements Directory {
   publish(): void {}
 
   notify(session: Session, notice: Notice): void {
-    const isDetached = this.#router.find(session.roomName, session.id) === session;
+    const isDetached = this.#router.find(session.room.name, session.id) === session;
     if (isDetached) session.pendingNotices.push(notice);
   }
 

@@ -106,15 +106,15 @@ export class Presence {
 
   /** Notifies a session of every change from now on. */
   watch(session: Session, isBatched: boolean): void {
-    const room = this.#rooms.get(session.roomName) ?? new WatchedRoom();
-    this.#rooms.set(session.roomName, room);
+    const room = this.#rooms.get(session.room.name) ?? new WatchedRoom();
+    this.#rooms.set(session.room.name, room);
     room.watchers.set(session, { session, isBatched, position: room.end });
   }
 
   unwatch(session: Session): void {
-    const room = this.#rooms.get(session.roomName);
+    const room = this.#rooms.get(session.room.name);
     if (!room?.watchers.delete(session) || room.watchers.size > 0) return;
-    this.#rooms.delete(session.roomName);
+    this.#rooms.delete(session.room.name);
     this.#pending.single.delete(room);
     this.#pending.batched.delete(room);
   }

@@ -48,8 +48,9 @@ export class Session implements ClientInfo {
 
   constructor(readonly id: string, readonly room: Room) {}
 
+  /** `""` for the default room, and for a dialect's namespace. */
   get roomName(): string {
-    return this.room.name;
+    return this.dialect === null ? this.room.name : "";
   }
 }
 

@@ -20,8 +20,8 @@ export class Topics {
   }
 
   /** Returns the key of a topic of a session's dialect. */
-  keyOf({ roomName }: Session, topic: string): string {
-    return clientKey(roomName, topic);
+  keyOf({ room }: Session, topic: string): string {
+    return clientKey(room.name, topic);
   }
 
   /** Subscribes, unless the topic or one more of them is too much for a session. */
@@ -56,6 +56,11 @@ export class Topics {
     if (subscribers.size > 0) return;
     this.#subscribers.delete(key);
     this.#onWatched(key, false);
+  }
+
+  /** The number of topics. */
+  get size(): number {
+    return this.#subscribers.size;
   }
 
   /** Returns the number of subscribers on this node. */
