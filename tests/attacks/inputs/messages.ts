@@ -85,7 +85,7 @@ export const BAD_MESSAGES: readonly Kind[] = [
     return json({ target_id: random.pick(BAD_IDS) });
   }),
   registered("strange messages", "open", (random) => text(strangeMessage(random))),
-  registered("binary frames", "1003", (random) => {
+  registered("binary frames that are no JSON", "invalid_message", (random) => {
     return frameBytes({ opcode: OPCODE.BINARY, payload: random.bytes(random.integer(0, 1000)) });
   }),
   registered("messages that are too large", "1009", (random) => {
