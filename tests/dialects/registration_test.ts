@@ -102,6 +102,15 @@ for (const [members, code, message] of REFUSED) {
   });
 }
 
+testPure("readRegistration() refuses presence and resume of any other type", () => {
+  const presences = [0, 1, "Batch", "", [], {}].map((presence) => ({ presence }));
+  const resumes = [0, 1, [], {}].map((resume) => ({ resume }));
+  for (const members of [...presences, ...resumes]) {
+    assert.throws(() => read({ ...ALICE, ...members }), { code: "invalid_message" });
+    assert.throws(() => read({ ...ALICE, ...members }, false), { code: "already_registered" });
+  }
+});
+
 testPure("readRegistration() refuses a first message that is no register", () => {
   for (
     const [members, type] of [
