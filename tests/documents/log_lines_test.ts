@@ -43,6 +43,10 @@ const EVENTS: { readonly [Kind in Event["kind"]]: Extract<Event, { readonly kind
   closing: { kind: "closing", reason: "replaced", subject: client },
   cluster_joined: { kind: "cluster_joined" },
   cluster_lost: { kind: "cluster_lost", reason: "why" },
+  warning: {
+    kind: "warning",
+    message: 'A proxy sent an address that is none, "x", in X-Forwarded-For or X-Real-IP. Why.',
+  },
   listener_failed: { kind: "listener_failed", error: new Error("why") },
   internal_error: { kind: "internal_error", where: "test", error: new Error("why") },
 };

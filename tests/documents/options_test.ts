@@ -1,30 +1,30 @@
 /** The tables of options say what the program does. */
 
 import assert from "node:assert/strict";
+import { readCommandLine, TOPICS } from "../../lib/config/command_line.ts";
 import { type Setting, SETTINGS } from "../../lib/config/options.ts";
 import { codeIn, readDocument, tableUnder } from "../helpers/documents.ts";
 
 const settings = Object.values<Setting>(SETTINGS);
 const operating = readDocument("operating");
 
-/** Defaults that are computed or that are no value, in the words of the table. */
+/** Defaults that the option itself does not have, in the words of the table. */
 const DEFAULTS_IN_WORDS: Readonly<Record<string, string>> = {
-  "--admin": "`127.0.0.1:8766`",
+  "--admin": "127.0.0.1:8766",
   "--allow-origin": "any",
-  "--max-buffered-total": "an eighth of `--max-memory`",
-  "--max-memory": "three quarters of the machine's",
 };
 
 function nameOf(flag: string): string {
   return flag.split(" ", 1)[0]!;
 }
 
-function defaultOf({ flag, default: byDefault }: Setting): string {
-  return DEFAULTS_IN_WORDS[nameOf(flag)] ?? (byDefault === undefined ? "" : `\`${byDefault}\``);
+function defaultOf({ flag, default: byDefault, computedDefault }: Setting): string {
+  return byDefault ?? computedDefault ?? DEFAULTS_IN_WORDS[nameOf(flag)] ?? "";
 }
 
 Deno.test("operating.md has every option with its value and its default, in the order of the help", () => {
-  const documented = tableUnder(operating, "Options").map(([flag, byDefault]) => [flag, byDefault]);
+  const documented = tableUnder(operating, "Options")
+    .map(([flag, byDefault]) => [flag, byDefault!.replaceAll("`", "")]);
   assert.deepEqual(
     documented,
     settings.map((setting) => [`\`${setting.flag}\``, defaultOf(setting)]),
@@ -43,7 +43,7 @@ Deno.test("README shows options as they are", () => {
     for (const flag of codeIn(flags!)) {
       const setting = settings.find((setting) => nameOf(setting.flag) === nameOf(flag));
       assert.ok(setting, flag);
-      assert.equal(byDefault, defaultOf(setting), flag);
+      assert.equal(byDefault!.replaceAll("`", ""), defaultOf(setting), flag);
       if (flag.includes(" ")) assert.equal(flag, setting.flag);
     }
   }
@@ -60,4 +60,17 @@ Deno.test("no document names an option that does not exist", () => {
       }
     }
   }
+});
+
+Deno.test("operating.md has every command, and help for documents of every topic", () => {
+  const help = readCommandLine(["help"], {}, "1.2.3", { memoryBytes: 0, readTextFile: String });
+  assert.ok(help.kind === "print");
+  const commands = [.../^Commands:\n(.*?)\n\n/ms.exec(help.text)![1]!.matchAll(/^ {2}(\w+)/gm)]
+    .map(([, command]) => command!);
+  const table = tableUnder(operating, "Commands");
+  const documented = table.map(([usage]) => /^`signalbox \[?(\w+)/.exec(usage!)?.[1])
+    .filter((command) => command !== undefined);
+  assert.deepEqual(new Set(documented), new Set(commands));
+  const [, topics] = table.find(([usage]) => usage === "`signalbox help TOPIC`")!;
+  assert.deepEqual(codeIn(topics!).toSorted(), TOPICS.toSorted());
 });
