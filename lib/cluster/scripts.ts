@@ -4,7 +4,8 @@
  * published on the node's own channel, where the messages for its clients come, too.
  *
  * A record is what is known of a client ID, as JSON: `n` its node, or "" where Redis itself holds it for a resume; `c`
- * the number of its claim; `t` when it was claimed (ms); `s` the hash of its resume secret, or ""; `h` 1 while it is held.
+ * the number of its claim; `t` when it was claimed (ms); `s` the hash of its secret, or ""; `h` 1 while it is held. A `=`
+ * before the hash marks a secret that takes the ID over, but does not hold it.
  */
 
 import {
@@ -110,9 +111,14 @@ local function remove(ids, room, id, record)
 end
 `,
   `
+local function isHoldable(record)
+  return record.s ~= '' and string.sub(record.s, 1, 1) ~= '='
+end
+`,
+  `
 -- Ends a registration; where it may be resumed, Redis holds the ID for \`ttl\` ms.
 local function retire(ids, room, id, record, ttl)
-  if record.s == '' or tonumber(ttl) == 0 then return remove(ids, room, id, record) end
+  if not isHoldable(record) or tonumber(ttl) == 0 then return remove(ids, room, id, record) end
   disown(room, id, record)
   record.n, record.h = '', 1
   redis.call('HSET', ids, id, cjson.encode(record))
@@ -236,7 +242,8 @@ local old = read(KEYS[1], id)
 local resumed = old and old.s ~= '' and old.s == given
 local taken = false
 if old and not resumed then
-  if old.s ~= '' then taken = owns == '0' else taken = rule == 'reject' and isAlive(old.n) end
+  if old.s ~= '' then taken = owns == '0' else taken = rule == 'reject' end
+  if taken and not isHoldable(old) then taken = isAlive(old.n) end
 end
 if taken then
   local isHeld = old.h == 1 or not isAlive(old.n)
@@ -363,7 +370,7 @@ toNode(node, { k = 'answer', q = tonumber(question), s = 'ok', e = members })
   send: script(
     3,
     `
-local room, id, text, messageId, bytes, node, sender, ttl, maxMessages, maxBytes, returnedBy, claim, notAfter = unpack(ARGV)
+local room, id, text, messageId, bytes, node, sender, ttl, maxMessages, maxBytes, returnedBy, claim, notAfter, together = unpack(ARGV)
 local time = now()
 if time > tonumber(notAfter) then return 'late' end
 local isReport, isReturned = node == '', returnedBy ~= ''
@@ -388,7 +395,9 @@ local lifetime = math.max(ttl + ${MAIL_GRACE_MS}, redis.call('PTTL', KEYS[2]))
 redis.call('PEXPIRE', KEYS[2], lifetime)
 redis.call('PEXPIRE', KEYS[3], lifetime)
 if isReturned and not isReport then
-  toNode(node, { k = 'returned', m = messageId, r = room, id = id, f = sender, b = tonumber(bytes) })
+  toNode(node, {
+    k = 'returned', m = messageId, r = room, id = id, f = sender, b = tonumber(bytes), t = tonumber(ttl), e = together == '1',
+  })
 end
 return 'kept'
 `,
@@ -405,12 +414,13 @@ return 'sent'
 `,
   ),
 
-  /** Takes back a kept message for which nobody came. */
+  /** Takes back messages for which no client came: for each its ID and its bytes. */
   expire: script(
     2,
     `
-local messageId, bytes = unpack(ARGV)
-if redis.call('HDEL', KEYS[1], messageId) == 1 then redis.call('DECRBY', KEYS[2], bytes) end
+for i = 1, #ARGV, 2 do
+  if redis.call('HDEL', KEYS[1], ARGV[i]) == 1 then redis.call('DECRBY', KEYS[2], ARGV[i + 1]) end
+end
 `,
   ),
 } as const satisfies Record<string, Script>;
