@@ -1,10 +1,10 @@
-/** What browsers get of the public port: the page at `/` with its files, and the browser client. */
+/** Files of the public port: the page at `/`, and the clients that the server hands out. */
 
-// So that it is fetched, and embedded in the executable; it is browsers that run it.
+// Embeds it in the executable; only browsers run it.
 import "lean-qr";
 import { PAGE_POLICY, StaticFiles } from "./static_files.ts";
 
-/** Under `/page/`. */
+/** Files of the page, served under `/page/`. */
 const PAGE_FILES = [
   "icon.svg",
   "invite.js",
@@ -18,14 +18,17 @@ const PAGE_FILES = [
 ];
 
 /**
- * Reads the files, once.
+ * Reads the files.
  *
- * @param withPage whether there is a page; the client is always there
+ * @param withPage whether to serve the page; the clients are always served
  */
 export function readPages(withPage: boolean): StaticFiles {
   const files = new StaticFiles();
   const client = new URL("../web/clients/client.js", import.meta.url);
-  files.add("/client.js", client, { "access-control-allow-origin": "*" });
+  const anyOrigin = { "access-control-allow-origin": "*" };
+  // Deno finds the types of a remote module by this header.
+  files.add("/client.js", client, { ...anyOrigin, "x-typescript-types": "./client.d.ts" });
+  files.add("/client.d.ts", new URL("../web/clients/client.d.ts", import.meta.url), anyOrigin);
   if (!withPage) return files;
   // The address from which the page's own modules import it: the same as in the folder, which `deno compile` reads.
   files.add("/clients/client.js", client);
