@@ -12,6 +12,7 @@ const PAGE_FILES = [
   "page.css",
   "page.js",
   "panel.js",
+  "text.js",
   "trouble.js",
   "video.js",
   "wire.js",
