@@ -182,6 +182,7 @@ export class Connection implements SessionConnection {
       this.#deps.emit({ kind: "internal_error", where: "message", error });
       return this.close("internal_error");
     }
+    if (this.#session === null && !this.isOpen) return; // the client has left meanwhile
     const { code, message, retryAfterMs } = error;
     const isFatal = this.#session === null || code === "message_too_large";
     if (isFatal && isFatalCode(code)) this.reject(code, message, undefined, retryAfterMs);
@@ -189,7 +190,6 @@ export class Connection implements SessionConnection {
   }
 
   #handleFirst(text: string): void {
-    if (!this.isOpen) return; // the client left before this message had its turn
     const { dialects, registrar } = this.#deps;
     this.#dialect = dialects.find((dialect) => dialect.accepts(text)) ?? dialects.at(-1)!;
     const command = this.#dialect.decode(text, null);
