@@ -307,13 +307,7 @@ export class Connection implements SessionConnection {
       case "broadcast":
         return limit(cost * broadcastFactor(router.recipients(session)));
       case "register":
-        return limit(
-          Math.max(
-            REGISTER_COST,
-            SUBSCRIBERS_PER_TOKEN,
-            broadcastFactor(router.recipients(session)),
-          ),
-        );
+        return limit(Math.max(REGISTER_COST, broadcastFactor(router.recipients(session))));
       case "publish": {
         const subscribers = router.topics.count(router.topics.keyOf(session, command.topic));
         return limit(cost * broadcastFactor(subscribers, SUBSCRIBERS_PER_TOKEN));
