@@ -1,7 +1,7 @@
 /** Nodes as Redis sees them: connections that run the cluster's scripts, and hear what is published for them. */
 
 import { nodeChannel } from "../../../lib/cluster/keys.ts";
-import { type ScriptName, SCRIPTS } from "../../../lib/cluster/scripts.ts";
+import { readScripts, type ScriptName } from "../../../lib/cluster/scripts.ts";
 import { Sockets } from "../sockets.ts";
 import type { Call } from "./calls.ts";
 import { isPublished, type Published, RespReader, type Value, writeCommand } from "./resp.ts";
@@ -37,7 +37,7 @@ export class SimulatedNode {
   }
 
   run([script, ...args]: Call, onReply: OnReply): void {
-    const { keys } = SCRIPTS[script];
+    const { keys } = readScripts()[script];
     this.send(["EVALSHA", this.#digests.get(script)!, keys, ...args], onReply);
   }
 
@@ -80,8 +80,11 @@ export class SimulatedNodes {
       return node;
     });
     for (const node of nodes) this.ask(node, ["HELLO", 3]);
-    for (const name of Object.keys(SCRIPTS) as ScriptName[]) {
-      this.#digests.set(name, String(this.ask(nodes[0]!, ["SCRIPT", "LOAD", SCRIPTS[name].text])));
+    for (const name of Object.keys(readScripts()) as ScriptName[]) {
+      this.#digests.set(
+        name,
+        String(this.ask(nodes[0]!, ["SCRIPT", "LOAD", readScripts()[name].text])),
+      );
     }
     for (const node of nodes) this.ask(node, ["SUBSCRIBE", nodeChannel(node.id)]);
     this.heartbeat(nodes);
