@@ -67,7 +67,7 @@ export interface ConnectionDeps {
   onRegistered(connection: Connection): void;
 }
 
-/** Upper bound of the rate limit's refusals in a row; the next one closes the connection. */
+/** The number of messages that are refused in a row until the connection is closed. */
 const MAX_REFUSALS_IN_A_ROW = 500;
 /** Upper bounds of what waits while a registration is pending. */
 const MAX_PENDING_MESSAGES = 64;
@@ -189,6 +189,7 @@ export class Connection implements SessionConnection {
   }
 
   #handleFirst(text: string): void {
+    if (!this.isOpen) return; // the client left before this message had its turn
     const { dialects, registrar } = this.#deps;
     this.#dialect = dialects.find((dialect) => dialect.accepts(text)) ?? dialects.at(-1)!;
     const command = this.#dialect.decode(text, null);
@@ -291,8 +292,9 @@ export class Connection implements SessionConnection {
   }
 
   #refuse(message: string, targetId?: string): void {
-    this.#fail("rate_limited", message, targetId);
-    if (++this.#refusalsInARow >= MAX_REFUSALS_IN_A_ROW) this.close("rate_limited");
+    const isLast = ++this.#refusalsInARow >= MAX_REFUSALS_IN_A_ROW;
+    if (isLast) this.reject("rate_limited", message, targetId);
+    else this.#fail("rate_limited", message, targetId);
   }
 
   #fail(code: ErrorCode, message: string, targetId?: string, retryAfterMs?: number): void {

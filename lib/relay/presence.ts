@@ -26,6 +26,12 @@ interface Watcher {
   position: number;
 }
 
+interface LoggedChange {
+  readonly number: number;
+  readonly kind: Change;
+  readonly id: string;
+}
+
 /** The net effect of some changes. An ID in both lists has left and joined again. */
 interface Net {
   readonly ids: ReadonlySet<string>;
@@ -35,13 +41,15 @@ interface Net {
 
 class WatchedRoom {
   readonly watchers = new Map<Session, Watcher>();
-  readonly #changes: { readonly change: Change; readonly id: string }[] = [];
+  /** Null for a change that was announced ahead of its turn. */
+  readonly #changes: (LoggedChange | null)[] = [];
   /** The number of the first change that is still in the log. */
   #start = 0;
   /** The number of the last join of each ID in the log. */
-  readonly joins = new Map<string, number>();
-  /** Net effects from a position to the end: most watchers are at the same one. */
+  readonly #joins = new Map<string, number>();
+  /** Net effects from a position to {@link WatchedRoom.#netsEnd}: most watchers are at the same one. */
   readonly #nets = new Map<number, Net>();
+  #netsEnd = 0;
 
   get end(): number {
     return this.#start + this.#changes.length;
@@ -51,43 +59,65 @@ class WatchedRoom {
     return this.#changes.length;
   }
 
-  add(change: Change, id: string): void {
-    if (change === "joined") this.joins.set(id, this.end);
-    this.#changes.push({ change, id });
+  add(kind: Change, id: string): void {
+    const number = this.end;
+    if (kind === "joined") this.#joins.set(id, number);
+    this.#changes.push({ number, kind, id });
+  }
+
+  lastJoin(id: string): number | undefined {
+    return this.#joins.get(id);
+  }
+
+  changesOf(id: string): LoggedChange[] {
+    return this.#changes.filter((change) => change?.id === id) as LoggedChange[];
+  }
+
+  /** Takes changes out of the log that every watcher has been notified of, ahead of their turn. */
+  take(changes: readonly LoggedChange[]): void {
     this.#nets.clear();
+    for (const { number, id } of changes) {
+      this.#changes[number - this.#start] = null;
+      if (this.#joins.get(id) === number) this.#joins.delete(id);
+    }
   }
 
   /** Forgets the changes that every watcher has been notified of. */
   trim(): void {
     let first = this.end;
     for (const { position } of this.watchers.values()) first = Math.min(first, position);
-    for (const { id } of this.#changes.splice(0, first - this.#start)) {
-      if (this.joins.get(id)! < first) this.joins.delete(id);
+    for (const change of this.#changes.splice(0, first - this.#start)) {
+      if (change !== null && this.#joins.get(change.id)! < first) this.#joins.delete(change.id);
     }
     this.#start = first;
   }
 
   net(from: number, to: number): Net {
-    if (to < this.end) return this.#netOf(from, to);
-    const net = this.#nets.get(from) ?? this.#netOf(from, to);
-    this.#nets.set(from, net);
+    if (to !== this.#netsEnd) this.#nets.clear();
+    this.#netsEnd = to;
+    let net = this.#nets.get(from);
+    if (net === undefined) {
+      const changes = this.#changes.slice(from - this.#start, to - this.#start);
+      this.#nets.set(from, net = netOf(changes));
+    }
     return net;
   }
+}
 
-  #netOf(from: number, to: number): Net {
-    const first = new Map<string, Change>();
-    const last = new Map<string, Change>();
-    for (const { change, id } of this.#changes.slice(from - this.#start, to - this.#start)) {
-      if (!first.has(id)) first.set(id, change);
-      last.set(id, change);
-    }
-    const ids = new Set(first.keys());
-    return {
-      ids,
-      left: [...ids].filter((id) => first.get(id) === "left"),
-      joined: [...ids].filter((id) => last.get(id) === "joined"),
-    };
+function netOf(changes: readonly (LoggedChange | null)[]): Net {
+  const first = new Map<string, Change>();
+  const last = new Map<string, Change>();
+  for (const change of changes) {
+    if (change === null) continue;
+    if (!first.has(change.id)) first.set(change.id, change.kind);
+    last.set(change.id, change.kind);
   }
+  const ids = new Set(first.keys());
+  return {
+    ids,
+    left: [...ids].filter((id) => first.get(id) === "left"),
+    joined: [...ids].filter((id) => last.get(id) === "joined"),
+  };
 }
 
 export class Presence {
@@ -96,7 +126,7 @@ export class Presence {
   /** Rooms with changes that a watcher of single changes, or of batches, has not been notified of. */
   readonly #pending = { single: new Set<WatchedRoom>(), batched: new Set<WatchedRoom>() };
   #budget = NOTICES_PER_TURN;
-  #isFlushing = false;
+  #isNotifying = false;
   #cancelTurn: (() => void) | null = null;
   #cancelBatch: (() => void) | null = null;
 
@@ -120,13 +150,13 @@ export class Presence {
   }
 
   /** Logs a change, and notifies the watchers of single changes as far as this turn allows. */
-  announce(roomName: string, change: Change, id: string): void {
+  announce(roomName: string, kind: Change, id: string): void {
     const room = this.#rooms.get(roomName);
     if (room === undefined) return;
-    room.add(change, id);
+    room.add(kind, id);
     this.#pending.single.add(room);
     this.#pending.batched.add(room);
-    if (!this.#isFlushing) { // otherwise a client was dropped while it was notified
+    if (!this.#isNotifying) { // otherwise a client was dropped while it was notified
       if (room.size > MAX_LOGGED_CHANGES) this.#flushRoom(room, "all", Infinity);
       else this.#flushRoom(room, "single", this.#budget);
     }
@@ -137,12 +167,27 @@ export class Presence {
   flushBefore(roomName: string, senderId: string, receiver?: Session): void {
     if (this.#pending.single.size + this.#pending.batched.size === 0) return;
     const room = this.#rooms.get(roomName);
-    const join = room?.joins.get(senderId);
+    const join = room?.lastJoin(senderId);
     if (room === undefined || join === undefined) return;
-    const only = receiver && room.watchers.get(receiver);
-    for (const watcher of receiver === undefined ? room.watchers.values() : only ? [only] : []) {
-      if (watcher.position <= join) this.#flush(room, watcher, Infinity);
+    if (receiver === undefined) return this.#announceToAll(room, senderId, join);
+    const watcher = room.watchers.get(receiver);
+    if (watcher !== undefined && watcher.position <= join) this.#flush(room, watcher, room.end);
+  }
+
+  /**
+   * Announces one ID to all watchers. Those of single changes are not notified of the others before it: that may be
+   * as many notices as there are pairs in the room.
+   */
+  #announceToAll(room: WatchedRoom, id: string, join: number): void {
+    const { end } = room;
+    const changes = room.changesOf(id);
+    for (const watcher of room.watchers.values()) {
+      if (watcher.position > join) continue;
+      if (watcher.isBatched) this.#flush(room, watcher, end);
+      else this.#notify(watcher, netOf(changes.filter(({ number }) => number >= watcher.position)));
     }
+    room.take(changes);
+    this.#schedule();
   }
 
   /** Ends all notifications. */
@@ -159,7 +204,7 @@ export class Presence {
       this.#cancelTurn ??= this.#clock.after(0, () => {
         this.#cancelTurn = null;
         this.#budget = NOTICES_PER_TURN;
-        for (const room of single) this.#flushRoom(room, "single", this.#budget);
+        for (const room of [...single]) this.#flushRoom(room, "single", this.#budget);
         this.#schedule();
       });
     }
@@ -173,32 +218,46 @@ export class Presence {
 
   /** Notifies the watchers of a kind, with `limit` notices at the most. */
   #flushRoom(room: WatchedRoom, kind: "single" | "batched" | "all", limit: number): void {
+    if (limit <= 0) return;
+    const { single, batched } = this.#pending;
+    const { end } = room;
     let left = limit;
+    let isDone = true;
     for (const watcher of room.watchers.values()) {
-      if (left <= 0) break;
-      if (kind === "all" || watcher.isBatched === (kind === "batched")) {
-        left -= this.#flush(room, watcher, left);
-      }
+      if (kind !== "all" && watcher.isBatched !== (kind === "batched")) continue;
+      if (left > 0) left -= this.#flush(room, watcher, end, left);
+      isDone = watcher.position >= end;
+      if (!isDone) break;
     }
     room.trim();
-    if (left <= 0) return;
-    if (kind !== "batched") this.#pending.single.delete(room);
-    if (kind !== "single" || room.size === 0) this.#pending.batched.delete(room);
+    isDone &&= room.end === end; // a client that is dropped over a notice logs a change
+    if (!isDone && single.delete(room)) single.add(room); // the next turn begins with another room
+    if (!isDone) return;
+    if (kind !== "batched") single.delete(room);
+    if (kind !== "single" || room.size === 0) batched.delete(room);
   }
 
-  /** Notifies a watcher of its next changes, `limit` at the most. Returns the number of notices. */
-  #flush(room: WatchedRoom, watcher: Watcher, limit: number): number {
-    const { position, session, isBatched } = watcher;
-    const end = Math.min(room.end, position + limit);
-    if (position === end) return 0;
-    watcher.position = end;
-    const wasFlushing = this.#isFlushing;
-    this.#isFlushing = true;
-    const notices = noticesOf(room.net(position, end), session.id, isBatched);
-    for (const notice of notices) session.connection?.notify(notice);
-    this.#isFlushing = wasFlushing;
-    this.#budget -= notices.length;
-    return notices.length;
+  /** Notifies a watcher of its changes before `end`, `limit` at the most. Returns the number of notices. */
+  #flush(room: WatchedRoom, watcher: Watcher, end: number, limit = Infinity): number {
+    const { position } = watcher;
+    const to = Math.min(end, position + limit);
+    if (position >= to) return 0;
+    watcher.position = to;
+    return this.#notify(watcher, room.net(position, to));
+  }
+
+  /** Notifies a watcher, until it is dropped over that. Returns the number of notices. */
+  #notify({ session, isBatched }: Watcher, net: Net): number {
+    const wasNotifying = this.#isNotifying;
+    this.#isNotifying = true;
+    let count = 0;
+    for (const notice of noticesOf(net, session.id, isBatched)) {
+      count++;
+      if (!session.connection?.notify(notice)) break;
+    }
+    this.#isNotifying = wasNotifying;
+    this.#budget -= count;
+    return count;
   }
 }
 

@@ -150,6 +150,8 @@ export class SendBuffer {
 
   /** Ends the timer. What waits stays in memory, and in the total, until the client leaves. */
   stop(): void {
+    const { readyState, bufferedAmount } = this.#socket;
+    if (readyState === WebSocket.OPEN) this.#count(bufferedAmount);
     this.#cancelTimer?.();
     this.#cancelTimer = null;
   }

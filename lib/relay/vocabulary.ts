@@ -98,7 +98,7 @@ export interface Registration {
   readonly presence: PresenceMode;
   /** Whether the ID is held when the connection is lost; a string is the secret of an earlier session. */
   readonly resume: boolean | string;
-  /** The `token` member, of any type; undefined if there is none. */
+  /** The `token` member, of any type, {@link Unread} if it is an object; undefined if there is none. */
   readonly token: unknown;
 }
 
@@ -201,8 +201,15 @@ export function clientKey(room: string, id: string): string {
   return `${room}\0${id}`;
 }
 
+/** Stands for a value of a message that is not read: an object, an array, or one that is too long. */
+export class Unread {
+  /** @param kind what the value is, such as `an object` or `a string of 70000 characters` */
+  constructor(readonly kind: string) {}
+}
+
 /** Quotes a value in an error message: shortened, and objects and arrays by their kind alone. */
 export function describe(value: unknown): string {
+  if (value instanceof Unread) return value.kind;
   if (value === undefined) return "nothing";
   if (typeof value === "number") return String(value); // JSON.stringify has no text for 1e400
   if (Array.isArray(value)) return "an array";
