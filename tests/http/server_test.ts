@@ -9,6 +9,9 @@ import { OPCODE } from "../helpers/frames.ts";
 import { RawPeer, UPGRADE_HEADERS, upgradeRequest } from "../helpers/raw_peer.ts";
 import { startServer } from "../helpers/server.ts";
 
+/** Time between an error and the close, as PROTOCOL.md has it. */
+const LINGER_MS = 300;
+
 // Registering.
 
 Deno.test("a client registers and is answered with two members and no others", async () => {
@@ -34,6 +37,7 @@ Deno.test("a client that does not register in time is told, and closed", async (
   clock.advance(10_000);
   const { type, code } = await silent.next();
   assert.deepEqual([type, code], ["error", "register_timeout"]);
+  clock.advance(LINGER_MS);
   const close = await silent.closed;
   assert.deepEqual([close.code, close.reason], [1008, "register_timeout"]);
   registered.send({ target_id: "alice" });
@@ -45,7 +49,7 @@ const BAD_STARTS = [
   ["nonsense", 1008, "invalid_message"],
   ['{"type":"offer"}', 1008, "not_registered"],
   ['{"type":"register","client_id":""}', 1008, "invalid_client_id"],
-  [Uint8Array.of(1, 2, 3), 1003, "unsupported_data"],
+  [Uint8Array.of(1, 2, 3), 1008, "invalid_message"],
   [`"${"x".repeat(262_144)}"`, 1009, "message_too_large"],
 ] as const;
 
