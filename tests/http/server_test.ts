@@ -9,9 +9,6 @@ import { OPCODE } from "../helpers/frames.ts";
 import { RawPeer, UPGRADE_HEADERS, upgradeRequest } from "../helpers/raw_peer.ts";
 import { startServer } from "../helpers/server.ts";
 
-/** Time between an error and the close, as PROTOCOL.md has it. */
-const LINGER_MS = 300;
-
 // Registering.
 
 Deno.test("a client registers and is answered with two members and no others", async () => {
@@ -37,7 +34,7 @@ Deno.test("a client that does not register in time is told, and closed", async (
   clock.advance(10_000);
   const { type, code } = await silent.next();
   assert.deepEqual([type, code], ["error", "register_timeout"]);
-  clock.advance(LINGER_MS);
+  clock.advance(300);
   const close = await silent.closed;
   assert.deepEqual([close.code, close.reason], [1008, "register_timeout"]);
   registered.send({ target_id: "alice" });
