@@ -195,7 +195,7 @@ testScripts(
       { kind: "leave", id: "x" },
       { kind: "join", id: "x" },
     ]);
-    assert.deepEqual(await b.news(), []);
+    assert.deepEqual(await b.news(), [{ kind: "leave", id: "x" }, { kind: "join", id: "x" }]);
     assert.deepEqual([await a.owned(), await b.owned()], [[], ["x"]]);
   },
 );
