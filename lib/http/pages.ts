@@ -17,6 +17,9 @@ const PAGE_FILES = [
   "wire.js",
 ];
 
+/** Clients, always of the server's own version. */
+const CLIENT_FILES = ["client.js", "client.py"];
+
 /**
  * Reads the files, once.
  *
@@ -24,8 +27,10 @@ const PAGE_FILES = [
  */
 export function readPages(withPage: boolean): StaticFiles {
   const files = new StaticFiles();
-  const client = new URL("../web/clients/client.js", import.meta.url);
-  files.add("/client.js", client, { "access-control-allow-origin": "*" });
+  for (const name of CLIENT_FILES) {
+    const client = new URL(`../web/clients/${name}`, import.meta.url);
+    files.add(`/${name}`, client, { "access-control-allow-origin": "*" });
+  }
   if (!withPage) return files;
   files.add("/", new URL("../web/page/index.html", import.meta.url), PAGE_POLICY);
   files.add("/page/lean_qr.js", new URL(import.meta.resolve("lean-qr")));

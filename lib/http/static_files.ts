@@ -6,6 +6,7 @@ const TYPES: Readonly<Record<string, string>> = {
   css: "text/css; charset=utf-8",
   html: "text/html; charset=utf-8",
   js: "text/javascript; charset=utf-8",
+  py: "text/x-python; charset=utf-8",
   svg: "image/svg+xml",
 };
 
