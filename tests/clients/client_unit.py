@@ -91,7 +91,9 @@ class Registration(TestCase):
         signaling = await self.enter(token=token)
         self.world.socket.end(1006)
         await self.world.advance(1)
-        self.assertEqual((signaling.state, self.errors), ("waiting", ["connect_failed"]))
+        self.assertEqual(
+            (signaling.state, self.errors), ("waiting", ["connect_failed"])
+        )
         await self.come_back()
         self.assertEqual(signaling.state, "registered")
 
@@ -103,7 +105,9 @@ class Registration(TestCase):
         await self.world.advance(14.9)
         self.assertEqual(signaling.state, "connecting")
         await self.world.advance(0.2)
-        self.assertEqual((signaling.state, self.errors), ("waiting", ["connect_failed"]))
+        self.assertEqual(
+            (signaling.state, self.errors), ("waiting", ["connect_failed"])
+        )
         self.assertEqual(silent.closed_with, 4000)  # 1000 would give the ID up
 
 
@@ -125,7 +129,9 @@ class Reconnection(TestCase):
     async def test_delays_are_spread(self) -> None:
         self.assertEqual(await self.delays([1006, 1006], 0.5), [0.375, 0.75])
 
-    async def test_after_a_restart_of_the_server_it_is_back_within_a_second(self) -> None:
+    async def test_after_a_restart_of_the_server_it_is_back_within_a_second(
+        self,
+    ) -> None:
         self.assertEqual(await self.delays([1012, 1012], 0.9), [0.9, 0.9])
 
     async def test_final_codes(self) -> None:
@@ -171,7 +177,9 @@ class Reconnection(TestCase):
         self.world.refusal = OSError("no route")
         self.world.socket.end(1006)
         await self.world.advance(1)
-        self.assertEqual((signaling.state, self.errors), ("waiting", ["connect_failed"]))
+        self.assertEqual(
+            (signaling.state, self.errors), ("waiting", ["connect_failed"])
+        )
         self.world.refusal = None
         await self.come_back()
         self.assertEqual(signaling.state, "registered")
@@ -264,7 +272,11 @@ class Receiving(TestCase):
         signaling = await entered(self.world)
         self.addAsyncCleanup(signaling.close)
         with self.assertLogs("signalbox", "WARNING") as logs:
-            error = {"code": "target_not_found", "message": "No client.", "target_id": "b"}
+            error = {
+                "code": "target_not_found",
+                "message": "No client.",
+                "target_id": "b",
+            }
             self.world.socket.push({"type": "error", **error})
             await settle()
         self.assertIn("target_not_found: No client.", logs.output[0])
@@ -278,7 +290,13 @@ class Presence(TestCase):
         signaling.on("left", lambda peer: events.append(f"-{peer.client_id}"))
         self.assertEqual(signaling.peers, {"bob", "carol"})
         push = self.world.socket.push
-        push({"type": "peers_changed", "left": ["bob", "carol"], "joined": ["dan", "bob"]})
+        push(
+            {
+                "type": "peers_changed",
+                "left": ["bob", "carol"],
+                "joined": ["dan", "bob"],
+            }
+        )
         push({"type": "peer_left", "client_id": "dan"})
         push({"type": "peer_joined", "client_id": "eve"})
         await settle()
@@ -297,7 +315,11 @@ class Presence(TestCase):
 
 class Resume(TestCase):
     async def test_the_secret_takes_the_id_back(self) -> None:
-        answer = {"resume": "secret", "resumed": False, "ice_servers": [{"urls": "stun:a"}]}
+        answer = {
+            "resume": "secret",
+            "resumed": False,
+            "ice_servers": [{"urls": "stun:a"}],
+        }
         signaling = await self.enter(answer, resume=True)
         self.assertEqual(signaling.ice_servers, [{"urls": "stun:a"}])
         self.world.socket.end(1006)

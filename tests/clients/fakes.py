@@ -103,9 +103,11 @@ async def settle() -> None:
         await asyncio.sleep(0)
 
 
-def client(environment: FakeEnvironment, **options: Any) -> signalbox.Signaling:
+def client(
+    environment: FakeEnvironment, client_id: str = "alice", **options: Any
+) -> signalbox.Signaling:
     """A client in a fake world."""
-    signaling = signalbox.connect("ws://fake", client_id="alice", **options)
+    signaling = signalbox.connect("ws://fake", client_id=client_id, **options)
     signaling._environment = environment
     signaling._backoff._environment = environment
     signaling._calls._environment = environment
@@ -120,3 +122,55 @@ async def entered(
     signaling = await client(environment, **options).__aenter__()
     environment.on_open = lambda socket: None
     return signaling
+
+
+class Switchboard(FakeEnvironment):
+    """A world whose server forwards, and whose peer connections are aiortc's own."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        import aioice.ice
+
+        aioice.ice.get_host_addresses = lambda use_ipv4, use_ipv6: ["127.0.0.1"]
+        self.on_open = self._attach
+        self.clients: dict[str, FakeSocket] = {}
+        #: All that was forwarded.
+        self.messages: list[dict[str, Any]] = []
+        self._held: list[tuple[str, dict[str, Any]]] | None = None
+
+    def hold(self) -> None:
+        """From now on messages stay on the way."""
+        self._held = []
+
+    def release(self) -> None:
+        held, self._held = self._held or [], None
+        for target_id, message in held:
+            self._deliver(target_id, message)
+
+    def inject(self, target_id: str, message: dict[str, Any]) -> None:
+        """Delivers a message that no client has sent."""
+        self.clients[target_id].push(message)
+
+    def name_of(self, socket: FakeSocket) -> str | None:
+        names = [name for name in self.clients if self.clients[name] is socket]
+        return names[0] if names else None
+
+    def _attach(self, socket: FakeSocket) -> None:
+        socket.on_send = lambda message: self._forward(socket, message)
+
+    def _forward(self, socket: FakeSocket, message: dict[str, Any]) -> None:
+        if message["type"] == "register":
+            self.clients[message["client_id"]] = socket
+            return socket.register()
+        sender = self.name_of(socket)
+        if sender is None:
+            return  # it was replaced
+        rest = {key: message[key] for key in message if key != "target_id"}
+        self._deliver(message["target_id"], {**rest, "from": sender})
+
+    def _deliver(self, target_id: str, message: dict[str, Any]) -> None:
+        if self._held is not None:
+            return self._held.append((target_id, message))
+        self.messages.append(message)
+        if target_id in self.clients:
+            self.clients[target_id].push(message)

@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import { DEBIAN_PYTHON, hasCommand, isFile, isMissing, succeeds } from "../helpers/tools.ts";
-import { isWebsocketsMissing, PythonPath, succeed } from "./python.ts";
+import { isAiortcMissing, isWebsocketsMissing, PythonPath, succeed } from "./python.ts";
 
 const HERE = new URL(".", import.meta.url).pathname;
 const CLIENTS = new URL("../../lib/web/clients/", import.meta.url).pathname;
@@ -15,6 +15,17 @@ Deno.test({
     await using path = await PythonPath.make();
     const tests = [DEBIAN_PYTHON, "-W", "error", "-m", "unittest", "client_unit"] as const;
     assert.match(await succeed(tests, { cwd: HERE, env: path.env }), /Ran \d\d tests/);
+  },
+});
+
+Deno.test({
+  name: "client.py negotiates with aiortc",
+  ignore: isAiortcMissing(),
+  async fn() {
+    await using path = await PythonPath.make();
+    const tests = [DEBIAN_PYTHON, "-m", "unittest", "peers_unit"] as const;
+    const printed = await succeed(tests, { cwd: HERE, env: path.env });
+    assert.doesNotMatch(printed, /^Traceback/m);
   },
 });
 
@@ -33,8 +44,8 @@ Deno.test({
   name: "client.py satisfies ruff",
   ignore: isRuffMissing(),
   async fn() {
-    await succeed(["ruff", "check", "client.py"], { cwd: CLIENTS });
-    await succeed(["ruff", "format", "--check", "client.py"], { cwd: CLIENTS });
+    await succeed(["ruff", "check", "client.py", HERE], { cwd: CLIENTS });
+    await succeed(["ruff", "format", "--check", "client.py", HERE], { cwd: CLIENTS });
   },
 });
 

@@ -149,7 +149,7 @@ class Call:
     """
     The event ``call``: another client wants to connect; accept at once or later.
 
-    ``replaces`` is the closed former connection to the same client, if there was one.
+    ``replaces`` is the former connection to the same client, which is closed.
     """
 
     peer_id: str
@@ -891,6 +891,7 @@ class _Calls:
         self._environment = environment
         self._connected: dict[str, _Negotiation] = {}
         self._ringing: dict[str, _Ringing] = {}
+        self._closing: set[asyncio.Future[None]] = set()
 
     def open(
         self,
@@ -969,8 +970,7 @@ class _Calls:
         ringing.session = _text(message.get("session"))
         replaces = None
         if former is not None:
-            del self._connected[peer_id]
-            former.close()
+            self._close(self._connected.pop(peer_id))
             replaces = former.connection
         self._signaling._tell("call", Call(peer_id, replaces, self))
 
@@ -1014,7 +1014,12 @@ class _Calls:
         negotiation = self._connected.pop(peer_id, None)
         self._ringing.pop(peer_id, None)
         if negotiation is not None:
-            negotiation.close()
+            self._close(negotiation)
+
+    def _close(self, negotiation: _Negotiation) -> None:
+        task = asyncio.ensure_future(negotiation.close())
+        self._closing.add(task)
+        task.add_done_callback(self._closing.discard)
 
     def _find(self, peer_id: str) -> _Negotiation | None:
         negotiation = self._connected.get(peer_id)
@@ -1033,9 +1038,10 @@ class _Calls:
             negotiation.repeat_offer()
 
     async def close(self) -> None:
-        """Closes the connections that are left, after a final error."""
+        """Closes the connections that are left, and waits until all are closed."""
         for peer_id in list(self._connected):
             self._forget(peer_id)
+        await asyncio.gather(*self._closing, return_exceptions=True)
 
 
 class _Negotiation:
@@ -1072,7 +1078,7 @@ class _Negotiation:
         #: The last offer that was answered.
         self._answered: str | None = None
         self._remote_ufrag: str | None = None
-        self._directions: dict[str, str] = {}
+        self._directions: dict[Any, str] = {}
         self._early: list[Message] = []
         self._is_ignoring = False
         self._work: asyncio.Queue[Callable[[], Awaitable[None]]] = asyncio.Queue()
@@ -1112,10 +1118,9 @@ class _Negotiation:
         """Signaling or the partner has come back, and may not know of an offer."""
         self._do(self._repeat_offer)
 
-    def close(self) -> None:
-        """Closes the connection, in the background."""
+    async def close(self) -> None:
         self._task.cancel()
-        asyncio.ensure_future(self.connection.close())
+        await self.connection.close()
 
     def _do(self, work: Callable[[], Awaitable[None]]) -> None:
         self._work.put_nowait(work)
@@ -1153,6 +1158,7 @@ class _Negotiation:
         if connection.sctp is not None:
             transports.add(connection.sctp.transport)
         await asyncio.gather(*(t.transport.iceGatherer.gather() for t in transports))
+        self._note_directions()
         self._offered = await connection.createOffer()
         await self._send_description(self._offered)
 
@@ -1162,13 +1168,14 @@ class _Negotiation:
             return True
         transceivers = [t for t in connection.getTransceivers() if not t.stopped]
         return any(
-            t.mid is None or self._directions.get(t.mid) != t.direction
+            t.mid is None or self._directions.get(t) != t.direction
             for t in transceivers
         )
 
     def _note_directions(self) -> None:
+        """To be called before a description is made: later changes are news."""
         transceivers = self.connection.getTransceivers()
-        self._directions = {t.mid: t.direction for t in transceivers if t.mid}
+        self._directions = {t: t.direction for t in transceivers}
 
     async def _repeat_offer(self) -> None:
         if self._offered is not None:
@@ -1187,23 +1194,24 @@ class _Negotiation:
         ufrag = _first(r"^a=ice-ufrag:(\S+)", sdp)
         if self._remote_ufrag not in (None, ufrag):
             return self._calls.on_lost(self)  # an ICE restart
-        if self._offered is not None:
-            self._take_back()
+        self._offered = None
         await connection.setRemoteDescription(_description("offer", sdp))
+        self._set_new_aside()
+        self._note_directions()
         await connection.setLocalDescription(await connection.createAnswer())
         self._answered = sdp
         self._remote_ufrag = ufrag
-        self._note_directions()
         await self._send_description(connection.localDescription)
         await self._add_early_candidates()
         await self._offer()
 
-    def _take_back(self) -> None:
-        self._offered = None
+    def _set_new_aside(self) -> None:
+        """Works around aiortc, which would put new transceivers into the answer."""
         for transceiver in self.connection.getTransceivers():
             if transceiver.mid is None:
-                # createOffer has given it a place, which may be another's now.
+                # An offer that was taken back has given it the place of another one.
                 transceiver._set_mline_index(None)
+                transceiver._offerDirection = "inactive"
 
     async def _receive_answer(self, sdp: str) -> None:
         if self._offered is None:
@@ -1211,7 +1219,7 @@ class _Negotiation:
         offer, self._offered = self._offered, None
         self._is_ignoring = False
         await self.connection.setLocalDescription(offer)
-        self._note_directions()
+        await asyncio.sleep(0)  # what that started must not see half of the answer
         await self.connection.setRemoteDescription(_description("answer", sdp))
         self._remote_ufrag = _first(r"^a=ice-ufrag:(\S+)", sdp)
         await self._add_early_candidates()
