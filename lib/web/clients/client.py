@@ -413,6 +413,7 @@ class Signaling:
         self._background: set[asyncio.Future[Any]] = set()
         self._owner: asyncio.Task[Any] | None = None
         self._owner_listens = False
+        self._is_entered = False
         self._was_read = False
         self._cancelled_owner = False
         self._sigterm = _Sigterm(self._on_sigterm)
@@ -544,6 +545,7 @@ class Signaling:
             if self._cancelled_owner:
                 signal.raise_signal(signal.SIGTERM)  # it is the default handler's again
             raise
+        self._is_entered = True
         return self
 
     async def __aexit__(self, *details: object) -> bool:
@@ -665,7 +667,8 @@ class Signaling:
         self._sigterm.release()
         if lost is None:
             return self._set_state(StateChange("closed", NORMAL_CLOSURE))
-        logger.error("The connection has ended for good: %s", failure)
+        if self._is_entered and not self._owner_listens:  # else it is raised
+            logger.error("The connection has ended for good: %s", failure)
         self._set_state(StateChange("closed", lost.code, lost.reason))
 
     async def _close(self) -> None:
@@ -790,7 +793,8 @@ class Signaling:
         self._tell_error(SignalingError(code, problem, target_id))
 
     def _tell_error(self, error: SignalingError) -> None:
-        if not self._listeners.get("error"):
+        is_final = error.code in FINAL_ERROR_CODES  # and will be raised
+        if not is_final and not self._has_listener("error"):
             logger.warning("%s: %s", error.code, error)
         self._tell("error", error)
 
