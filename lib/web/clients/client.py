@@ -408,6 +408,7 @@ class Signaling:
         self._retry_after: float | None = None
         self._failure: SignalingError | None = None
         self._calls = _Calls(self, environment)
+        self._say_goodbye: Callable[[], Awaitable[None]] = self._calls.hang_up_all
         self._task: asyncio.Task[None] | None = None
         self._closing: asyncio.Task[None] | None = None
         self._background: set[asyncio.Future[Any]] = set()
@@ -674,7 +675,7 @@ class Signaling:
     async def _close(self) -> None:
         if self._state != "closed":
             try:
-                await asyncio.wait_for(self._calls.hang_up_all(), CLOSE_TIMEOUT_S)
+                await asyncio.wait_for(self._say_goodbye(), CLOSE_TIMEOUT_S)
             except asyncio.TimeoutError:
                 pass  # the connection is stuck
             socket, self._socket = self._socket, None
@@ -1280,6 +1281,7 @@ class AiortcSignaling:
             url, client_id=client_id, room=room, token=token, resume=True
         )
         self._signaling.on("error", self._on_error)
+        self._signaling._say_goodbye = self._send_bye
         self._last: Message | None = None
         self._is_answered = False
 
@@ -1292,9 +1294,7 @@ class AiortcSignaling:
         await self._signaling.__aenter__()
 
     async def close(self) -> None:
-        """Sends BYE, if it was connected, and closes."""
-        if self._signaling.state != "closed":
-            await self._signaling.send({"type": "bye"}, to=self._target_id)
+        """Sends BYE, if it is connected, and closes; SIGTERM does it, too."""
         await self._signaling.close()
 
     async def send(self, obj: Any) -> None:
@@ -1336,6 +1336,9 @@ class AiortcSignaling:
             if candidate:
                 return candidate
         return bye
+
+    async def _send_bye(self) -> None:
+        await self._signaling.send({"type": "bye"}, to=self._target_id)
 
     async def _on_error(self, error: SignalingError) -> None:
         """Repeats what was sent to a target that is not there yet."""
