@@ -6,13 +6,14 @@ import { Admin, type AdminParts } from "./lib/admin/admin.ts";
 import { type Authenticator, createAuthenticator, signToken } from "./lib/auth/tokens.ts";
 import { systemClock } from "./lib/clock.ts";
 import { readCommandLine, type Task } from "./lib/config/command_line.ts";
-import { type Events, tellBoth } from "./lib/events.ts";
+import type { Emit } from "./lib/events.ts";
 import { findFileLimit } from "./lib/file_limit.ts";
 import { createLog, LineWriter, type Log } from "./lib/log.ts";
-import { logEvents } from "./lib/log_events.ts";
+import { createEventLog } from "./lib/log_events.ts";
 import { MemoryWatch } from "./lib/memory.ts";
 import { Metrics } from "./lib/admin/metrics.ts";
 import { type Options, UsageError } from "./lib/config/options.ts";
+import { readDocument } from "./lib/http/documents.ts";
 import { Server } from "./lib/http/server.ts";
 
 /** Exit statuses. `TEMPORARY_FAILURE` is EX_TEMPFAIL of sysexits.h: a supervisor shall start the program again. */
@@ -41,6 +42,8 @@ async function run(task: Task): Promise<void> {
   switch (task.kind) {
     case "print":
       return print(Deno.stdout, task.text);
+    case "document":
+      return print(Deno.stdout, readDocument(task.topic));
     case "token":
       return print(Deno.stdout, `${await signToken(task)}\n`);
     case "serve":
@@ -54,9 +57,12 @@ async function serve(options: Options): Promise<void> {
   });
   const log = createLog(options.logLevel, options.logFormat, (line) => lines.put(line));
   const metrics = options.admin === null ? null : new Metrics(systemClock);
-  const logged = logEvents(log);
-  const events = metrics === null ? logged : tellBoth(metrics, logged);
-  surviveMistakes(events);
+  const logEvent = createEventLog(log, systemClock);
+  const emit: Emit = (event) => {
+    metrics?.observe(event);
+    logEvent(event);
+  };
+  surviveInternalErrors(emit);
 
   let server: Server | null = null;
   const shutdown = async (status: number, drainTimeoutMs?: number) => {
@@ -74,8 +80,8 @@ async function serve(options: Options): Promise<void> {
     shutdown(STATUS.TEMPORARY_FAILURE, Math.min(options.drainTimeoutMs, MEMORY_DRAIN_TIMEOUT_MS));
   });
   const authenticator = await findAuthenticator(options, log);
-  server = startServer(options, events, authenticator, () => memory?.isTight ?? false);
-  const admin = metrics && startAdmin(options, { metrics, events, server }, log);
+  server = startServer(options, emit, authenticator, () => memory?.isTight ?? false);
+  const admin = metrics && startAdmin(options, { metrics, emit, server }, log);
   await server.join();
   const page = options.noPage ? "" : ` (see it work: ${pageUrl(server)})`;
   const line = `signalbox ${config.version} listens on ${webSocketUrl(server)}${page}\n`;
@@ -99,7 +105,7 @@ function findAuthenticator({ authSecret, authJwks }: Options, log: Log) {
 
 function startServer(
   options: Options,
-  events: Events,
+  emit: Emit,
   authenticator: Authenticator | null,
   isMemoryTight: () => boolean,
 ): Server {
@@ -108,7 +114,7 @@ function startServer(
   const parts = {
     version: config.version,
     clock: systemClock,
-    events,
+    emit,
     authenticator,
     tls,
     isMemoryTight,
@@ -123,7 +129,7 @@ function startServer(
   }
 }
 
-type AdminRest = Pick<AdminParts, "metrics" | "events" | "server">;
+type AdminRest = Pick<AdminParts, "metrics" | "emit" | "server">;
 
 /** Starts the admin listener. Where nobody asked for it, the server does without rather than not start: then null. */
 function startAdmin(options: Options, rest: AdminRest, log: Log): Admin | null {
@@ -172,15 +178,15 @@ function watchMemory(limitBytes: number | undefined, log: Log, shutdown: () => v
   });
 }
 
-/** The last net: a mistake is logged, and the process goes on. */
-function surviveMistakes(events: Events): void {
+/** Logs what no other code has caught, and lets the process go on. */
+function surviveInternalErrors(emit: Emit): void {
   addEventListener("error", (event) => {
     event.preventDefault();
-    events.crashed("callback", event.error);
+    emit({ kind: "internal_error", where: "callback", error: event.error });
   });
   addEventListener("unhandledrejection", (event) => {
     event.preventDefault();
-    events.crashed("promise", event.reason);
+    emit({ kind: "internal_error", where: "promise", error: event.reason });
   });
 }
 
@@ -215,7 +221,10 @@ function messageOf(error: unknown): string {
 /** Writes at once; where nobody reads, that is no reason to end. */
 function print(stream: { writeSync(bytes: Uint8Array): number }, text: string): void {
   try {
-    stream.writeSync(new TextEncoder().encode(text));
+    const bytes = new TextEncoder().encode(text);
+    for (let written = 0; written < bytes.length;) {
+      written += stream.writeSync(bytes.subarray(written));
+    }
   } catch {
     // closed
   }

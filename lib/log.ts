@@ -12,8 +12,12 @@ export type Fields = Readonly<Record<string, string | number | undefined>>;
 export interface Log {
   /** Whether a line of this level is written: where not, build nothing for it. */
   enabled(level: Level): boolean;
-  /** `fields` are for JSON alone, and are asked for only there. */
-  write(level: Level, message: string, fields: () => Fields): void;
+  /**
+   * Writes a line. `fields` are for JSON alone, and are asked for only there.
+   *
+   * @param stack of an error; in text, its frames stay on lines of their own
+   */
+  write(level: Level, message: string, fields: () => Fields, stack?: string): void;
 }
 
 // LogTape calls "warning" what everybody else calls "warn".
@@ -33,10 +37,11 @@ export function createLog(level: Level, format: Format, put: (line: string) => v
   const logger = getLogger("signalbox");
   return {
     enabled: (level) => logger.isEnabledFor(LOGTAPE_LEVELS[level]),
-    write(level, message, fields) {
+    write(level, message, fields, stack) {
       // Only JSON shows the fields, and a record with properties costs LogTape four times as much.
-      if (format === "json") logger[level](message, fields());
-      else logger[level](message);
+      if (format === "json") logger[level](message, { ...fields(), stack });
+      else if (stack === undefined) logger[level](message);
+      else logger[level](message, { stack });
     },
   };
 }
@@ -44,7 +49,9 @@ export function createLog(level: Level, format: Format, put: (line: string) => v
 // Both use `rawMessage`: in the other one LogTape has replaced what stands between braces, which a client may have sent.
 
 function toTextLine(record: LogRecord): string {
-  return `${levelName(record.level).toUpperCase()} - ${escapeControls(rawMessage(record))}`;
+  const { stack } = record.properties;
+  const line = `${levelName(record.level).toUpperCase()} - ${escapeControls(rawMessage(record))}`;
+  return typeof stack === "string" ? `${line}${escapeStack(stack)}` : line;
 }
 
 function toJsonLine(record: LogRecord): string {
@@ -65,15 +72,21 @@ function levelName(level: LogLevel): string {
   return level === "warning" ? "warn" : level;
 }
 
-/** C0, DEL and C1, and the two line separators of Unicode. */
-const CONTROLS = /[\p{Cc}\u2028\u2029]/gu;
+/** Control characters, format characters (bidirectional and invisible ones), and Unicode's line separators. */
+const CONTROLS = /[\p{Cc}\p{Cf}\u2028\u2029]/gu;
 
-/** Writes control characters as JSON's escapes, so that what a client sent can never begin a line or move a cursor. */
+/** Writes control and format characters as JSON's escapes, so that a client's text cannot start a line or move a cursor. */
 export function escapeControls(text: string): string {
-  return text.replace(
-    CONTROLS,
-    (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, "0")}`,
-  );
+  return text.replace(CONTROLS, (character) => character.split("").map(escapeUnit).join(""));
+}
+
+function escapeUnit(unit: string): string {
+  return `\\u${unit.charCodeAt(0).toString(16).padStart(4, "0")}`;
+}
+
+/** Keeps the line breaks before stack frames; those of the error's message are escaped. */
+function escapeStack(stack: string): string {
+  return stack.split(/\n(?= {4}at )/).map(escapeControls).join("\n");
 }
 
 /** Somewhere to write bytes, like Deno.stderr. */

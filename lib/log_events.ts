@@ -1,12 +1,15 @@
-/** Turns what happens into log lines: the one place that knows their wording. */
+/** Log lines of events: the one place that knows their wording. */
 
-import type { ClientInfo, Events, Message, Subject } from "./events.ts";
+import type { Clock } from "./clock.ts";
+import type { ClientInfo, Emit, Event, Message, Subject } from "./events.ts";
 import type { Fields, Level, Log } from "./log.ts";
 import type { CloseReason } from "./relay/vocabulary.ts";
 
 const MAX_TYPE_CHARS = 64;
+/** Lines about refused connections and clients, in each second. */
+const MAX_REFUSALS_PER_SECOND = 10;
 
-/** Drops that an operator wants to know of; all others are the client's own affair. */
+/** Reasons that an operator wants to know of; the others are the client's own affair. */
 const NOTEWORTHY: readonly CloseReason[] = [
   "disconnected",
   "overloaded",
@@ -14,87 +17,59 @@ const NOTEWORTHY: readonly CloseReason[] = [
   "internal_error",
 ];
 
-/** Events that write to `log`. Nothing is built for a level that is off. */
-export function logEvents(log: Log): Events {
+/** Writes each event to `log`. Builds nothing for a level that is off. */
+export function createEventLog(log: Log, clock: Clock): Emit {
   const info = log.enabled("info");
   const debug = log.enabled("debug");
-  return {
-    connected(address) {
-      if (debug) log.write("debug", `Connection opened: ${address}`, () => ({ address }));
-    },
-    disconnected(address, code) {
-      if (!debug) return;
-      log.write("debug", `Connection closed: ${address} (${code})`, () => ({ address, code }));
-    },
-    registered(client) {
-      if (info) log.write("info", `✅ Client registered: ${client.id}`, () => clientFields(client));
-    },
-    held(client) {
-      if (!info) return;
-      log.write("info", `⏳ Client lost, ID held: ${client.id}`, () => clientFields(client));
-    },
-    unregistered(client) {
-      if (info) {
-        log.write("info", `❌ Client unregistered: ${client.id}`, () => clientFields(client));
-      }
-    },
-    sent(from, targetId, message) {
-      if (info) writeMessage(log, "📤 Message sent to", from, targetId, message);
-    },
-    kept(from, targetId, message) {
-      if (info) writeMessage(log, "📥 Message kept for", from, targetId, message);
-    },
-    keptDelivered(client) {
-      if (!debug) return;
-      log.write("debug", `Kept message delivered to ${client.id}`, () => clientFields(client));
-    },
-    broadcast(from, recipients, message) {
-      if (!info) return;
-      const type = typeName(message);
-      log.write("info", `📢 Message broadcast to ${recipients} clients: ${type}`, () => ({
-        ...clientFields(from),
-        type,
-        bytes: message.bytes,
-      }));
-    },
-    failed(code, subject) {
-      if (!debug) return;
-      const message = `Error sent to ${nameOf(subject)}: ${code}`;
-      log.write("debug", message, () => ({ ...subjectFields(subject), code }));
-    },
-    closing(reason, subject) {
-      const level: Level = NOTEWORTHY.includes(reason) ? "warn" : "debug";
-      if (!log.enabled(level)) return;
-      const message = `Closing ${nameOf(subject)}: ${reason}`;
-      log.write(level, message, () => ({ ...subjectFields(subject), code: reason }));
-    },
-    clusterJoined() {
-      log.write("info", "Joined the cluster", () => ({}));
-    },
-    clusterLost(reason) {
-      log.write("warn", `Serving alone, trying again: ${reason}`, () => ({}));
-    },
-    listenerFailed(error) {
-      log.write("error", `Listening failed, trying again: ${messageOf(error)}`, () => ({}));
-    },
-    crashed(where, error) {
-      const stack = error instanceof Error ? error.stack ?? error.message : String(error);
-      log.write(
-        "error",
-        `A mistake in signalbox (${where}), please report it: ${stack}`,
-        () => ({}),
-      );
-    },
+  const refusals = new Refusals(log, clock);
+  return (event) => {
+    switch (event.kind) {
+      case "registered":
+      case "detached":
+      case "unregistered":
+        if (info) log.write("info", clientLine(event), () => clientFields(event.client));
+        return;
+      case "sent":
+        if (info) writeMessage(log, "📤 Message sent to", event);
+        return;
+      case "stored":
+        if (info) writeMessage(log, "📥 Message kept for", event);
+        return;
+      case "broadcast":
+        if (info) writeBroadcast(log, event);
+        return;
+      case "connection_refused":
+      case "client_refused":
+        if (info) refusals.write(event);
+        return;
+      case "connection_opened":
+      case "connection_closed":
+      case "stored_delivered":
+      case "error_sent":
+        if (debug) writeDetail(log, event);
+        return;
+      default:
+        writeTrouble(log, event);
+    }
   };
 }
 
-function writeMessage(
-  log: Log,
-  what: string,
-  from: ClientInfo,
-  targetId: string,
-  message: Message,
-): void {
+type Of<Kind extends Event["kind"]> = Extract<Event, { readonly kind: Kind }>;
+
+function clientLine(event: Of<"registered" | "detached" | "unregistered">): string {
+  const { id } = event.client;
+  switch (event.kind) {
+    case "registered":
+      return `✅ Client registered: ${id}`;
+    case "detached":
+      return `⏳ Client lost, ID held: ${id}`;
+    case "unregistered":
+      return `❌ Client unregistered: ${id}${event.reason === null ? "" : ` (${event.reason})`}`;
+  }
+}
+
+function writeMessage(log: Log, what: string, event: Of<"sent" | "stored">): void {
+  const { from, targetId, message } = event;
   const type = typeName(message);
   log.write("info", `${what} ${targetId}: ${type}`, () => ({
     ...clientFields(from),
@@ -102,6 +77,105 @@ function writeMessage(
     type,
     bytes: message.bytes,
   }));
+}
+
+function writeBroadcast(log: Log, { from, recipients, message }: Of<"broadcast">): void {
+  const type = typeName(message);
+  log.write("info", `📢 Message broadcast to ${recipients} clients: ${type}`, () => ({
+    ...clientFields(from),
+    type,
+    bytes: message.bytes,
+  }));
+}
+
+type Detail = Of<"connection_opened" | "connection_closed" | "stored_delivered" | "error_sent">;
+
+function writeDetail(log: Log, event: Detail): void {
+  switch (event.kind) {
+    case "connection_opened": {
+      const { address } = event;
+      return log.write("debug", `Connection opened: ${address}`, () => ({ address }));
+    }
+    case "connection_closed": {
+      const { address, code } = event;
+      const message = `Connection closed: ${address} (${code})`;
+      return log.write("debug", message, () => ({ address, code }));
+    }
+    case "stored_delivered": {
+      const message = `Kept message delivered to ${event.client.id}`;
+      return log.write("debug", message, () => clientFields(event.client));
+    }
+    case "error_sent": {
+      const { code, subject } = event;
+      const message = `Error sent to ${nameOf(subject)}: ${code}`;
+      return log.write("debug", message, () => ({ ...subjectFields(subject), code }));
+    }
+  }
+}
+
+type Trouble = Of<
+  "closing" | "cluster_joined" | "cluster_lost" | "listener_failed" | "internal_error"
+>;
+
+function writeTrouble(log: Log, event: Trouble): void {
+  switch (event.kind) {
+    case "closing": {
+      const { reason, subject } = event;
+      const level: Level = NOTEWORTHY.includes(reason) ? "warn" : "debug";
+      if (!log.enabled(level)) return;
+      const message = `Closing ${nameOf(subject)}: ${reason}`;
+      return log.write(level, message, () => ({ ...subjectFields(subject), code: reason }));
+    }
+    case "cluster_joined":
+      return log.write("info", "Joined the cluster", noFields);
+    case "cluster_lost":
+      return log.write("warn", `Serving alone, trying again: ${event.reason}`, noFields);
+    case "listener_failed": {
+      const message = `Listening failed, trying again: ${messageOf(event.error)}`;
+      return log.write("error", message, noFields);
+    }
+    case "internal_error": {
+      const message = `Internal error in signalbox (${event.where}), please report it: `;
+      return log.write("error", message, noFields, stackOf(event.error));
+    }
+  }
+}
+
+/** Writes refusals, a bounded number in a second: a flood of them must not fill a disk. */
+class Refusals {
+  readonly #log: Log;
+  readonly #clock: Clock;
+  #written = 0;
+  #omitted = 0;
+
+  constructor(log: Log, clock: Clock) {
+    this.#log = log;
+    this.#clock = clock;
+  }
+
+  write(event: Of<"connection_refused" | "client_refused">): void {
+    if (this.#written === 0) this.#clock.after(1000, () => this.#startAnew());
+    if (this.#written === MAX_REFUSALS_PER_SECOND) return void this.#omitted++;
+    this.#written++;
+    const { address, message } = event;
+    const [what, code] = event.kind === "client_refused"
+      ? ["Client", event.code] as const
+      : ["Connection", event.status] as const;
+    const line = `🚫 ${what} refused: ${address} (${code}): ${message}`;
+    this.#log.write("info", line, () => ({ address, code }));
+  }
+
+  #startAnew(): void {
+    const omitted = this.#omitted;
+    this.#written = 0;
+    this.#omitted = 0;
+    if (omitted === 0) return;
+    this.#log.write("info", `🚫 ${omitted} more refused within a second.`, () => ({ omitted }));
+  }
+}
+
+function noFields(): Fields {
+  return {};
 }
 
 function clientFields({ id, roomName, address }: ClientInfo): Fields {
@@ -118,6 +192,10 @@ function nameOf(subject: Subject): string {
 
 function messageOf(error: unknown): string {
   return error instanceof Error ? error.message : String(error);
+}
+
+function stackOf(error: unknown): string {
+  return error instanceof Error ? error.stack ?? error.message : String(error);
 }
 
 function typeName({ type }: Message): string {

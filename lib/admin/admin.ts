@@ -1,7 +1,7 @@
 /** The admin listener: metrics, the list of clients and the way to disconnect one, and a page of it all. */
 
 import type { Clock } from "../clock.ts";
-import type { Events } from "../events.ts";
+import type { Emit } from "../events.ts";
 import { Listener } from "../http/listener.ts";
 import type { Metrics } from "./metrics.ts";
 import type { CloseReason } from "../relay/vocabulary.ts";
@@ -19,14 +19,14 @@ export interface WatchedServer {
   /** How many clients are registered and connected. */
   readonly clients: number;
   /** How many messages wait in the mailbox. */
-  readonly keptMessages: number;
+  readonly storedMessages: number;
 }
 
 /** What the admin listener works with. */
 export interface AdminParts {
   readonly version: string;
   readonly clock: Clock;
-  readonly events: Events;
+  readonly emit: Emit;
   readonly metrics: Metrics;
   readonly server: WatchedServer;
   /** Undefined: none is needed. */
@@ -59,10 +59,10 @@ export class Admin {
    * @throws {Deno.errors.AddrInUse} and what else listening can throw
    */
   constructor({ hostname, port }: AdminAddress, parts: AdminParts) {
-    const { clock, events } = parts;
+    const { clock, emit } = parts;
     this.#hostname = hostname;
     this.#parts = parts;
-    this.#listener = new Listener({ hostname, port }, clock, events, async (request) => {
+    this.#listener = new Listener({ hostname, port }, clock, emit, async (request) => {
       const response = await this.#answer(request);
       for (const [name, value] of Object.entries(HEADERS)) {
         if (!response.headers.has(name)) response.headers.set(name, value);
@@ -141,12 +141,12 @@ export class Admin {
   #sample(): Sample {
     const { metrics, server } = this.#parts;
     let waitingBytes = 0;
-    for (const connection of server.connections) waitingBytes += connection.waitingBytes;
+    for (const connection of server.connections) waitingBytes += connection.bufferedBytes;
     return {
       time_ms: Date.now(),
       connections: server.connections.size,
       clients: server.clients,
-      kept_messages: server.keptMessages,
+      kept_messages: server.storedMessages,
       waiting_bytes: waitingBytes,
       memory_bytes: Deno.memoryUsage().rss,
       cpu_seconds: cpuSeconds(),
@@ -163,8 +163,8 @@ export class Admin {
     if (id === null) return text(404, "DELETE is for /api/clients/{id}.");
     const roomName = searchParams.get("room") ?? "";
     for (const connection of this.#parts.server.connections) {
-      const { client } = connection;
-      if (client === null || client.id !== id || client.roomName !== roomName) continue;
+      const { session } = connection;
+      if (session === null || session.id !== id || session.roomName !== roomName) continue;
       connection.close("disconnected");
       return new Response(null, { status: 204 });
     }

@@ -11,7 +11,7 @@ export interface Sources {
   readonly server: {
     readonly connections: { readonly size: number };
     readonly clients: number;
-    readonly keptMessages: number;
+    readonly storedMessages: number;
   };
 }
 
@@ -39,7 +39,7 @@ function collectServer(collector: Collector, { server, version }: Sources): void
   collector.gauge(
     "signalbox_mailbox_messages",
     "Messages that wait for clients that are not connected.",
-    () => server.keptMessages,
+    () => server.storedMessages,
   );
 }
 
@@ -66,6 +66,12 @@ function collectMessages(collector: Collector, metrics: Metrics): void {
     "Connections that ended, by the close code of whoever closed first; 1006: nobody did.",
     "code",
     () => metrics.closes,
+  );
+  collector.counters(
+    "signalbox_refused_total",
+    "Upgrades to WebSocket that were refused, by HTTP status.",
+    "status",
+    () => metrics.refused,
   );
   collector.histogram(
     "signalbox_message_bytes",

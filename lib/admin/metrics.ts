@@ -1,9 +1,9 @@
 /** Counts what happens. Every message passes here, so all that is done is to add up. */
 
 import type { Clock } from "../clock.ts";
-import type { ClientInfo, Events, Message } from "../events.ts";
+import type { Event, Message } from "../events.ts";
 import { Histogram } from "./histogram.ts";
-import { CLOSE_CODES, type CloseReason, ERROR_CODES, type ErrorCode } from "../relay/vocabulary.ts";
+import { CLOSE_CODES, ERROR_CODES, type ErrorCode } from "../relay/vocabulary.ts";
 
 const KIB = 1024;
 const MESSAGE_BYTES_BOUNDS = [
@@ -24,7 +24,7 @@ const COUNTED_CLOSE_CODES = new Set<number>(
   [1000, 1001, 1002, 1005, ABNORMAL_CLOSURE, 1007, ...Object.values(CLOSE_CODES)],
 );
 
-export class Metrics implements Events {
+export class Metrics {
   readonly #clock: Clock;
   #opened = 0;
   #direct = 0;
@@ -35,6 +35,7 @@ export class Metrics implements Events {
   readonly #closes = new Map<number | "other", number>(
     [...COUNTED_CLOSE_CODES, "other" as const].map((code) => [code, 0]),
   );
+  readonly #refused = new Map<number, number>();
   /** Sizes of messages as they came, in UTF-8. */
   readonly messageBytes = new Histogram(MESSAGE_BYTES_BOUNDS);
   /** From the frame in to the last send. Kept messages are not in it: what they wait for is their target. */
@@ -82,58 +83,52 @@ export class Metrics implements Events {
     return this.#closes;
   }
 
-  connected(): void {
-    this.#opened++;
+  /** HTTP statuses of refused upgrades, with how many were refused. */
+  get refused(): ReadonlyMap<number, number> {
+    return this.#refused;
   }
 
-  sent(_from: ClientInfo, _targetId: string, message: Message): void {
-    this.#direct++;
-    this.#deliveries++;
-    this.#observe(message);
+  observe(event: Event): void {
+    switch (event.kind) {
+      case "sent":
+        this.#direct++;
+        this.#deliveries++;
+        return this.#observeMessage(event.message);
+      case "broadcast":
+        this.#broadcasts++;
+        this.#deliveries += event.recipients;
+        return this.#observeMessage(event.message);
+      case "stored":
+        this.#direct++;
+        return this.messageBytes.observe(event.message.bytes);
+      case "stored_delivered":
+        this.#deliveries++;
+        return;
+      case "error_sent":
+        this.#failures++;
+        return increment(this.#errors, event.code);
+      case "connection_opened":
+        this.#opened++;
+        return;
+      case "connection_refused":
+        return increment(this.#refused, event.status);
+      case "closing":
+        return increment(this.#closes, CLOSE_CODES[event.reason]);
+      case "connection_closed":
+        if (event.reason === null) this.#countClose(event.code); // else it was counted when the server closed it
+        return;
+    }
   }
 
-  broadcast(_from: ClientInfo, recipients: number, message: Message): void {
-    this.#broadcasts++;
-    this.#deliveries += recipients;
-    this.#observe(message);
-  }
-
-  kept(_from: ClientInfo, _targetId: string, message: Message): void {
-    this.#direct++;
-    this.messageBytes.observe(message.bytes);
-  }
-
-  keptDelivered(): void {
-    this.#deliveries++;
-  }
-
-  #observe({ bytes, receivedAtMs }: Message): void {
+  #observeMessage({ bytes, receivedAtMs }: Message): void {
     this.messageBytes.observe(bytes);
     this.relaySeconds.observe((this.#clock.now() - receivedAtMs) / 1000);
   }
 
-  failed(code: ErrorCode): void {
-    this.#failures++;
-    increment(this.#errors, code);
-  }
-
-  closing(reason: CloseReason): void {
-    increment(this.#closes, CLOSE_CODES[reason]);
-  }
-
-  disconnected(_address: string, code: number, reason: CloseReason | null): void {
-    if (reason !== null) return; // it was counted when the server closed it
+  #countClose(code: number): void {
     const counted = code === NO_CLOSE_FRAME ? ABNORMAL_CLOSURE : code;
     increment(this.#closes, COUNTED_CLOSE_CODES.has(counted) ? counted : "other");
   }
-
-  registered(): void {}
-  held(): void {}
-  unregistered(): void {}
-  clusterJoined(): void {}
-  clusterLost(): void {}
-  listenerFailed(): void {}
-  crashed(): void {}
 }
 
 function increment<Key>(counts: Map<Key, number>, key: Key): void {

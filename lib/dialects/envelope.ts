@@ -1,7 +1,13 @@
 /** Reads where a frame is to go, and readdresses it without touching any other of its characters. */
 
 import { JsonMembers } from "./json_members.ts";
-import { describe, ProtocolError } from "../relay/vocabulary.ts";
+import {
+  describe,
+  isClientId,
+  type PresenceMode,
+  ProtocolError,
+  type Registration,
+} from "../relay/vocabulary.ts";
 
 /** A client's frame: valid JSON, an object. */
 export interface Envelope {
@@ -107,4 +113,68 @@ function prepend(text: string, from: string): string {
   const rest = text.slice(inside);
   const comma = /^[ \t\n\r]*\}/.test(rest) ? "" : ",";
   return text.slice(0, inside) + from + comma + rest;
+}
+
+/**
+ * Reads a `register` message.
+ *
+ * @param isFirst whether the connection has not registered yet
+ * @throws {ProtocolError} if it is malformed
+ */
+export function readRegistration(text: string, isFirst: boolean): Registration {
+  const members = readMembers(text);
+  if (members.type !== "register") {
+    throw new ProtocolError("not_registered", 'The first message must be {"type":"register",…}.');
+  }
+  try {
+    const { presence, resume, token } = members;
+    return {
+      clientId: readId("client_id", members.client_id),
+      room: members.room ? readId("room", members.room) : "",
+      presence: readPresence(presence),
+      resume: readResume(resume),
+      token,
+    };
+  } catch (error) {
+    if (isFirst) throw error;
+    throw new ProtocolError("already_registered", (error as Error).message);
+  }
+}
+
+function readId(name: string, value: unknown): string {
+  if (isClientId(value)) return value;
+  throw new ProtocolError(
+    "invalid_client_id",
+    `${name} must be a string of 1 to 128 characters without control characters, not ${
+      describe(value)
+    }.`,
+  );
+}
+
+function readPresence(value: unknown = null): PresenceMode {
+  if (value === null || value === false) return false;
+  if (value === true || value === "batch") return value;
+  throw new ProtocolError(
+    "invalid_message",
+    `presence must be true, false or "batch", not ${describe(value)}.`,
+  );
+}
+
+function readResume(value: unknown = null): boolean | string {
+  if (value === null) return false;
+  if (typeof value === "boolean" || typeof value === "string") return value;
+  throw new ProtocolError(
+    "invalid_message",
+    `resume must be true, false or the secret, not ${describe(value)}.`,
+  );
+}
+
+/** Returns the target of a message that is refused. */
+export function targetOf(text: string): string | undefined {
+  try {
+    const { target_id: targetId } = readMembers(text);
+    return typeof targetId === "string" && targetId !== "" ? targetId : undefined;
+  } catch {
+    return undefined;
+  }
 }

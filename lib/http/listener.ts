@@ -1,7 +1,7 @@
 /** Listens for HTTP requests, and goes on when the runtime gives up. */
 
 import type { Clock } from "../clock.ts";
-import type { Events } from "../events.ts";
+import type { Emit } from "../events.ts";
 
 /** How often it is looked whether anybody listens. */
 const CHECK_EVERY_MS = 500;
@@ -22,7 +22,7 @@ export class Listener {
   readonly #options: ListenOptions;
   readonly #handler: Handler;
   readonly #clock: Clock;
-  readonly #events: Events;
+  readonly #emit: Emit;
   #server: Deno.HttpServer<Deno.NetAddr>;
   /** Why the runtime ended it, where it has said so. */
   #error: unknown = null;
@@ -33,11 +33,11 @@ export class Listener {
    *
    * @throws {Deno.errors.AddrInUse} and what else listening can throw
    */
-  constructor(options: ListenOptions, clock: Clock, events: Events, handler: Handler) {
+  constructor(options: ListenOptions, clock: Clock, emit: Emit, handler: Handler) {
     this.#options = options;
     this.#handler = handler;
     this.#clock = clock;
-    this.#events = events;
+    this.#emit = emit;
     this.#server = this.#listen(options.port);
     this.#keepListening();
   }
@@ -82,22 +82,23 @@ export class Listener {
       return false;
     } catch (error) {
       // Anything else, such as too many open files, does not tell: the next time it may.
-      if (!(error instanceof Deno.errors.AddrInUse)) this.#events.listenerFailed(error);
+      if (!(error instanceof Deno.errors.AddrInUse)) this.#emit({ kind: "listener_failed", error });
       return true;
     }
   }
 
   #listenAgain(): void {
-    this.#events.listenerFailed(this.#error ?? new Error("the runtime has ended it"));
+    const error = this.#error ?? new Error("the runtime has ended it");
+    this.#emit({ kind: "listener_failed", error });
     try {
       this.#server = this.#listen(this.address.port);
     } catch (error) {
-      this.#events.listenerFailed(error);
+      this.#emit({ kind: "listener_failed", error });
     }
   }
 
   #crashed(error: unknown): Response {
-    this.#events.crashed("request", error);
+    this.#emit({ kind: "internal_error", where: "request", error });
     return new Response("Internal error.\n", { status: 500 });
   }
 

@@ -161,7 +161,7 @@ Deno.test("DELETE takes the ID away from a client that could resume it", async (
   assert.equal(await status(url, { method: "DELETE", headers: CHANGE }), 204);
   await alice.closed;
   assert.ok(server.events.lines.includes("unregistered alice"));
-  assert.ok(!server.events.lines.includes("held alice"));
+  assert.ok(!server.events.lines.includes("detached alice"));
 });
 
 Deno.test("DELETE finds every ID that a client can have", async () => {

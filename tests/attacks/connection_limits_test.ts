@@ -3,6 +3,7 @@
 import assert from "node:assert/strict";
 import { TestClient } from "../helpers/client.ts";
 import { FakeClock } from "../helpers/clock.ts";
+import type { Emit } from "../../lib/events.ts";
 import { RecordedEvents } from "../helpers/events.ts";
 import { clientsAt } from "../helpers/health.ts";
 import { answerToUpgrade, RawPeer } from "../helpers/raw_peer.ts";
@@ -14,35 +15,35 @@ const TOO_MANY = /^HTTP\/1\.1 429 /;
 
 Deno.test("--max-connections: who is too many gets 503, and comes in when another has left", async () => {
   const events = new RecordedEvents();
-  await using server = startServer({ maxConnections: "2" }, { events });
+  await using server = startServer({ maxConnections: "2" }, { emit: events.emit });
   const alice = await TestClient.register(server.url, "alice");
   using _silent = await RawPeer.open(server.url); // one that has not registered counts as well
   assert.match(await answerToUpgrade(server.url), FULL);
   await alice.close();
-  await events.happened("disconnected");
+  await events.happened("connection_closed");
   assert.match(await answerToUpgrade(server.url), OPEN);
 });
 
 Deno.test("a client that never answers its close counts until its socket is gone", async () => {
   const events = new RecordedEvents();
-  await using server = startServer({ maxConnections: "1" }, { events });
+  await using server = startServer({ maxConnections: "1" }, { emit: events.emit });
   using zombie = await RawPeer.register(server.url, "zombie");
   await zombie.send({ opcode: 2 });
   assert.equal((await zombie.readClose())?.code, 1003);
   assert.equal(await clientsAt(server.httpUrl), 0);
   assert.match(await answerToUpgrade(server.url), FULL);
   zombie.close();
-  await events.happened("disconnected");
+  await events.happened("connection_closed");
   assert.match(await answerToUpgrade(server.url), OPEN);
 });
 
 Deno.test("an ID that is held for a resume counts until it is given up", async () => {
   const clock = new FakeClock();
   const events = new RecordedEvents();
-  await using server = startServer({ maxConnections: "1" }, { events, clock });
+  await using server = startServer({ maxConnections: "1" }, { emit: events.emit, clock });
   using lost = await RawPeer.register(server.url, "lost", { resume: true });
   lost.close();
-  await events.happened("held lost");
+  await events.happened("detached lost");
   assert.match(await answerToUpgrade(server.url), FULL);
   clock.advance(30_000);
   assert.match(await answerToUpgrade(server.url), OPEN);
@@ -51,7 +52,7 @@ Deno.test("an ID that is held for a resume counts until it is given up", async (
 Deno.test("--max-connections-per-ip: the one too many of an address gets 429", async () => {
   const events = new RecordedEvents();
   const options = { maxConnectionsPerIp: "2", trustProxy: "true" };
-  await using server = startServer(options, { events });
+  await using server = startServer(options, { emit: events.emit });
   const from = (address: string) => answerToUpgrade(server.url, { "x-forwarded-for": address });
   const open = (address: string) => RawPeer.open(server.url, { "x-forwarded-for": address });
   using first = await open("192.0.2.1");
@@ -64,7 +65,7 @@ Deno.test("--max-connections-per-ip: the one too many of an address gets 429", a
   assert.match(await from("2001:db8:0:1::1"), OPEN);
   using _other = await open("192.0.2.2");
   first.close();
-  await events.happened("disconnected");
+  await events.happened("connection_closed");
   assert.match(await from("192.0.2.1"), OPEN);
 });
 
@@ -85,8 +86,10 @@ for (const { trustProxy, header, address } of PROXIES) {
   const option = trustProxy === undefined ? "without --trust-proxy" : `--trust-proxy=${trustProxy}`;
   Deno.test(`${option} takes ${JSON.stringify(header)} as ${address}`, async () => {
     const connected = Promise.withResolvers<string>();
-    const events = Object.assign(new RecordedEvents(), { connected: connected.resolve });
-    await using server = startServer(trustProxy === undefined ? {} : { trustProxy }, { events });
+    const emit: Emit = (event) => {
+      if (event.kind === "connection_opened") connected.resolve(event.address);
+    };
+    await using server = startServer(trustProxy === undefined ? {} : { trustProxy }, { emit });
     await answerToUpgrade(server.url, { "x-forwarded-for": header });
     assert.equal(await connected.promise, address);
   });
@@ -120,7 +123,7 @@ Deno.test("--register-timeout: half a message does not save", async () => {
 Deno.test("--register-timeout: who was refused before, and never went, is not refused again", async () => {
   const clock = new FakeClock();
   const events = new RecordedEvents();
-  await using server = startServer({}, { clock, events });
+  await using server = startServer({}, { clock, emit: events.emit });
   using zombie = await RawPeer.open(server.url);
   await zombie.sendText('{"type":"offer"}');
   assert.equal((await zombie.readClose())?.reason, "not_registered");

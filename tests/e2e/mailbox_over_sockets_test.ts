@@ -155,11 +155,11 @@ Deno.test("each message to clients that come at the last moment is delivered or 
 
 Deno.test("what is sent to a client that was lost waits for its return", async () => {
   const events = new RecordedEvents();
-  await using server = startServer({}, { events });
+  await using server = startServer({}, { emit: events.emit });
   using bob = await BareClient.register(server.url, "bob", { resume: true });
   const alice = await TestClient.register(server.url, "alice");
   bob.cut();
-  await events.happened("held bob");
+  await events.happened("detached bob");
   for (let n = 0; n < 3; n++) alice.send({ n, target_id: "bob" });
   await assertNothing(alice, "alice");
   const { resume } = bob.registered;

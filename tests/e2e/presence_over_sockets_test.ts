@@ -80,13 +80,13 @@ Deno.test("a replaced watcher hears nothing more, and its successor what it aske
 
 Deno.test("a resumed connection is neither a leave nor a join, lost or alive", async () => {
   const events = new RecordedEvents();
-  await using server = startServer({}, { events });
+  await using server = startServer({}, { emit: events.emit });
   const watcher = await TestClient.register(server.url, "watcher", { presence: true });
   const lost = await BareClient.register(server.url, "alice", { resume: true });
   assert.deepEqual(await watcher.next(), joined("alice"));
   const { resume } = lost.registered;
   lost.cut();
-  await events.happened("held alice");
+  await events.happened("detached alice");
   const second = await TestClient.register(server.url, "alice", { resume });
   assert.equal(second.registered.resumed, true);
   const third = await TestClient.register(server.url, "alice", { resume });
@@ -97,10 +97,10 @@ Deno.test("a resumed connection is neither a leave nor a join, lost or alive", a
 
 Deno.test("a held ID is listed, and leaves when its time is up", async () => {
   const events = new RecordedEvents();
-  await using server = startServer({ resumeTtlMs: "200ms" }, { events });
+  await using server = startServer({ resumeTtlMs: "200ms" }, { emit: events.emit });
   const lost = await BareClient.register(server.url, "alice", { resume: true });
   lost.cut();
-  await events.happened("held alice");
+  await events.happened("detached alice");
   const bob = await TestClient.register(server.url, "bob", { presence: true });
   assert.deepEqual(bob.registered.peers, ["alice"]);
   assert.deepEqual(await bob.next(), left("alice"));
@@ -110,10 +110,10 @@ Deno.test("a held ID is listed, and leaves when its time is up", async () => {
 
 Deno.test("a watcher that resumes gets a list, which is as good as what it missed", async () => {
   const events = new RecordedEvents();
-  await using server = startServer({}, { events });
+  await using server = startServer({}, { emit: events.emit });
   const lost = await BareClient.register(server.url, "alice", { resume: true, presence: true });
   lost.cut();
-  await events.happened("held alice");
+  await events.happened("detached alice");
   await TestClient.register(server.url, "bob");
   const { resume } = lost.registered;
   const back = await TestClient.register(server.url, "alice", { resume, presence: true });

@@ -13,13 +13,13 @@ const SECRET_FORM = /^[A-Za-z0-9_-]{32}$/;
 
 function setUp(given: Parameters<typeof startServer>[0] = {}) {
   const events = new RecordedEvents();
-  const server = startServer(given, { events });
+  const server = startServer(given, { emit: events.emit });
 
   /** A client that has registered with `resume`, and has lost its connection. */
   async function lose(clientId: string, more: Frame = {}) {
     using client = await BareClient.register(server.url, clientId, { resume: true, ...more });
     client.cut();
-    await events.happened(`held ${clientId}`);
+    await events.happened(`detached ${clientId}`);
     return client.registered.resume as string;
   }
 
@@ -54,7 +54,7 @@ Deno.test("with the resume time 0 registered has neither member, and nothing is 
   assert.deepEqual(alice.registered, { type: "registered", client_id: "alice" });
   alice.cut();
   await events.happened("unregistered alice");
-  assert.ok(!events.lines.includes("held alice"));
+  assert.ok(!events.lines.includes("detached alice"));
 });
 
 Deno.test("a lost ID is taken back with its secret, any number of times", async () => {
@@ -71,7 +71,7 @@ Deno.test("a lost ID is taken back with its secret, any number of times", async 
     });
     events.lines.length = 0;
     back.cut();
-    await events.happened("held alice");
+    await events.happened("detached alice");
   }
 });
 
@@ -158,8 +158,8 @@ for (const [end, isHeld, bring] of ENDS) {
     await using _ = server;
     using alice = await BareClient.register(server.url, "alice", { resume: true });
     await bring(alice);
-    await events.happened(isHeld ? "held alice" : "unregistered alice");
-    assert.equal(events.lines.includes("held alice"), isHeld);
+    await events.happened(isHeld ? "detached alice" : "unregistered alice");
+    assert.equal(events.lines.includes("detached alice"), isHeld);
     if (isHeld) {
       assert.deepEqual(await refusal(server.url, "alice"), ID_TAKEN);
     } else {
@@ -175,7 +175,7 @@ Deno.test("the ID of a client that is dropped because it does not read is held",
   using alice = await BareClient.register(server.url, "alice", { resume: true });
   const bob = await TestClient.register(server.url, "bob");
   const text = "x".repeat(60_000);
-  while (!events.lines.includes("held alice")) {
+  while (!events.lines.includes("detached alice")) {
     for (let n = 0; n < 50; n++) bob.send({ target_id: "alice", text });
     bob.send({ type: "last", target_id: "bob" });
     while ((await bob.next()).type !== "last");
@@ -189,8 +189,8 @@ Deno.test("the ID of a client that answers no pings is held", async () => {
   const { server, events } = setUp({ idleTimeoutMs: "500ms" });
   await using _ = server;
   using alice = await BareClient.register(server.url, "alice", { resume: true });
-  await events.happened("disconnected");
-  assert.ok(events.lines.includes("held alice"));
+  await events.happened("connection_closed");
+  assert.ok(events.lines.includes("detached alice"));
   assert.ok(!events.lines.includes("unregistered alice"));
   assert.equal(alice.registered.resumed, false);
 });
@@ -230,10 +230,10 @@ Deno.test("a sender that is away when its message fails hears of it when it come
   await using _ = server;
   using alice = await BareClient.register(server.url, "alice", { resume: true });
   await alice.send({ type: "offer", target_id: "bob" });
-  await events.happened("kept alice bob");
+  await events.happened("stored alice bob");
   alice.cut();
-  await events.happened("failed target_not_found");
-  assert.ok(events.lines.includes("held alice"));
+  await events.happened("error_sent target_not_found");
+  assert.ok(events.lines.includes("detached alice"));
   const { resume } = alice.registered;
   const back = await TestClient.register(server.url, "alice", { resume });
   const { code, target_id } = await back.next();
@@ -246,12 +246,12 @@ Deno.test("a token of that very ID takes it without the secret, which is void fr
   const tokenOfAnybody = await sign({});
   for (const onDuplicate of ["replace", "reject"]) {
     const events = new RecordedEvents();
-    await using server = startServer({ onDuplicate }, { events, authenticator });
+    await using server = startServer({ onDuplicate }, { emit: events.emit, authenticator });
     const refused = (more: Frame) => refusal(server.url, "alice", more);
     using alice = await BareClient.register(server.url, "alice", { resume: true, token });
     const { resume } = alice.registered;
     alice.cut();
-    await events.happened("held alice");
+    await events.happened("detached alice");
     assert.deepEqual(await refused({ token: tokenOfAnybody }), ID_TAKEN);
     const forbidden = await refused({ token: await sign({ sub: "bob" }), resume });
     assert.deepEqual(forbidden, ["forbidden", 1008]);

@@ -113,10 +113,10 @@ Deno.test("a room's name and an ID do not run into each other", async () => {
 
 Deno.test("a resume secret is good for one room only", async () => {
   const events = new RecordedEvents();
-  await using server = startServer({}, { events });
+  await using server = startServer({}, { emit: events.emit });
   const alice = await BareClient.register(server.url, "alice", { room: "lobby", resume: true });
   alice.cut();
-  await events.happened("held alice");
+  await events.happened("detached alice");
   const { resume } = alice.registered;
   for (const room of [undefined, "attic"]) {
     const other = await TestClient.register(server.url, "alice", { room, resume });

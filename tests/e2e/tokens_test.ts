@@ -132,7 +132,11 @@ const ANYTHING: Grant = { clientId: null, rooms: null };
 function startSlowServer(given: Parameters<typeof startServer>[0] = {}) {
   const authenticator = new SlowAuthenticator();
   const events = new RecordedEvents();
-  return { authenticator, events, server: startServer(given, { authenticator, events }) };
+  return {
+    authenticator,
+    events,
+    server: startServer(given, { authenticator, emit: events.emit }),
+  };
 }
 
 Deno.test("frames that come while the token is being checked wait, in order", async () => {
@@ -217,11 +221,16 @@ Deno.test("who leaves while the token is being checked is neither registered nor
     client.send({ type: "offer", target_id: "bob" });
     await authenticator.asked;
     await client.close(1000);
-    await events.happened("disconnected");
+    await events.happened("connection_closed");
     authenticator[answer]();
     const bob = await TestClient.register(server.url, "bob", { token: "quick", presence: true });
     assert.deepEqual(bob.registered.peers, []);
-    assert.deepEqual(events.lines, ["connected", "disconnected", "connected", "registered bob"]);
+    assert.deepEqual(events.lines, [
+      "connection_opened",
+      "connection_closed",
+      "connection_opened",
+      "registered bob",
+    ]);
   }
 });
 

@@ -2,10 +2,10 @@
 
 import { Admin } from "../../lib/admin/admin.ts";
 import { systemClock } from "../../lib/clock.ts";
-import { tellBoth } from "../../lib/events.ts";
+import type { Emit } from "../../lib/events.ts";
 import { Metrics } from "../../lib/admin/metrics.ts";
 import type { GivenOptions } from "../../lib/config/options.ts";
-import { noEvents, RecordedEvents } from "./events.ts";
+import { ignoreEvents, RecordedEvents } from "./events.ts";
 import { startServer } from "./server.ts";
 
 export interface ServerWithAdmin extends AsyncDisposable {
@@ -20,9 +20,13 @@ export interface ServerWithAdmin extends AsyncDisposable {
 export function startServerWithAdmin(given: GivenOptions = {}): ServerWithAdmin {
   const metrics = new Metrics(systemClock);
   const events = new RecordedEvents();
-  const { server, url, ...test } = startServer(given, { events: tellBoth(metrics, events) });
+  const emit: Emit = (event) => {
+    metrics.observe(event);
+    events.emit(event);
+  };
+  const { server, url, ...test } = startServer(given, { emit });
   const address = { hostname: "127.0.0.1", port: 0 };
-  const parts = { version: "test", clock: systemClock, events: noEvents, metrics, server };
+  const parts = { version: "test", clock: systemClock, emit: ignoreEvents, metrics, server };
   const admin = new Admin(address, { ...parts, password: given.adminPassword });
   return {
     url,

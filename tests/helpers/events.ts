@@ -1,36 +1,32 @@
-/** Events for tests: none, or a record of them. */
+/** Events for tests: ignored, or recorded. */
 
-import type { Events } from "../../lib/events.ts";
+import type { Emit, Event } from "../../lib/events.ts";
 
-export const noEvents: Events = {
-  connected() {},
-  disconnected() {},
-  registered() {},
-  held() {},
-  unregistered() {},
-  sent() {},
-  kept() {},
-  keptDelivered() {},
-  broadcast() {},
-  failed() {},
-  closing() {},
-  clusterJoined() {},
-  clusterLost() {},
-  listenerFailed() {},
-  crashed(where, error) {
-    throw new Error(`crashed: ${where}`, { cause: error });
-  },
+/** Ignores all events but internal errors, which fail the test. */
+export const ignoreEvents: Emit = (event) => {
+  if (event.kind !== "internal_error") return;
+  throw new Error(`internal error: ${event.where}`, { cause: event.error });
 };
 
-/** Events that are written down as `name detail`, and awaited by that. */
-export class RecordedEvents implements Events {
+/** Records events as lines, `kind detail`, and awaits them by those. */
+export class RecordedEvents {
   readonly lines: string[] = [];
+  readonly #events: Event[] = [];
   readonly #waiting = new Map<string, () => void>();
 
-  #put(line: string): void {
+  readonly emit: Emit = (event) => {
+    const line = [event.kind, ...detailsOf(event)].join(" ");
     this.lines.push(line);
+    this.#events.push(event);
     this.#waiting.get(line)?.();
     this.#waiting.delete(line);
+  };
+
+  /** Returns all events of a kind, in order. */
+  of<Kind extends Event["kind"]>(kind: Kind): Extract<Event, { kind: Kind }>[] {
+    return this.#events.filter((event): event is Extract<Event, { kind: Kind }> =>
+      event.kind === kind
+    );
   }
 
   /** Resolves once `line` has been recorded. */
@@ -38,20 +34,30 @@ export class RecordedEvents implements Events {
     if (this.lines.includes(line)) return;
     await new Promise<void>((resolve) => this.#waiting.set(line, resolve));
   }
+}
 
-  connected = () => this.#put("connected");
-  disconnected = () => this.#put("disconnected");
-  registered: Events["registered"] = ({ id }) => this.#put(`registered ${id}`);
-  held: Events["held"] = ({ id }) => this.#put(`held ${id}`);
-  unregistered: Events["unregistered"] = ({ id }) => this.#put(`unregistered ${id}`);
-  sent: Events["sent"] = ({ id }, targetId) => this.#put(`sent ${id} ${targetId}`);
-  kept: Events["kept"] = ({ id }, targetId) => this.#put(`kept ${id} ${targetId}`);
-  keptDelivered: Events["keptDelivered"] = ({ id }) => this.#put(`keptDelivered ${id}`);
-  broadcast: Events["broadcast"] = ({ id }, count) => this.#put(`broadcast ${id} ${count}`);
-  failed: Events["failed"] = (code) => this.#put(`failed ${code}`);
-  closing: Events["closing"] = (reason) => this.#put(`closing ${reason}`);
-  clusterJoined = () => this.#put("clusterJoined");
-  clusterLost = () => this.#put("clusterLost");
-  listenerFailed = () => this.#put("listenerFailed");
-  crashed: Events["crashed"] = (where, error) => this.#put(`crashed ${where} ${error}`);
+function detailsOf(event: Event): readonly (string | number)[] {
+  switch (event.kind) {
+    case "registered":
+    case "detached":
+    case "unregistered":
+    case "stored_delivered":
+      return [event.client.id];
+    case "sent":
+    case "stored":
+      return [event.from.id, event.targetId];
+    case "broadcast":
+      return [event.from.id, event.recipients];
+    case "connection_refused":
+      return [event.status];
+    case "client_refused":
+    case "error_sent":
+      return [event.code];
+    case "closing":
+      return [event.reason];
+    case "internal_error":
+      return [event.where, String(event.error)];
+    default:
+      return [];
+  }
 }

@@ -1,10 +1,9 @@
 /** A server in the test's own process, on a free port of loopback. */
 
 import { systemClock } from "../../lib/clock.ts";
-import type { Events } from "../../lib/events.ts";
 import { type GivenOptions, readOptions } from "../../lib/config/options.ts";
 import { type Parts, Server } from "../../lib/http/server.ts";
-import { noEvents } from "./events.ts";
+import { ignoreEvents } from "./events.ts";
 
 export interface TestServer extends AsyncDisposable {
   readonly server: Server;
@@ -17,13 +16,13 @@ export interface TestServer extends AsyncDisposable {
 /** Starts a server. Options are written as on the command line; it is drained when the test leaves the block. */
 export function startServer(
   given: GivenOptions = {},
-  parts: Partial<Parts> & { readonly events?: Events } = {},
+  parts: Partial<Parts> = {},
 ): TestServer {
   const options = readOptions({ host: "127.0.0.1", port: "0", ...given }, {});
   const server = new Server(options, {
     version: "test",
     clock: systemClock,
-    events: noEvents,
+    emit: ignoreEvents,
     authenticator: null,
     tls: null,
     isMemoryTight: () => false,

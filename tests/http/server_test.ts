@@ -74,7 +74,7 @@ Deno.test("a newer connection takes the ID; the older one is told, and closed", 
 
 Deno.test("with reject, a newer connection is refused as long as the older one lasts", async () => {
   const events = new RecordedEvents();
-  await using server = startServer({ onDuplicate: "reject" }, { events });
+  await using server = startServer({ onDuplicate: "reject" }, { emit: events.emit });
   const older = await TestClient.register(server.url, "alice");
   const newer = await TestClient.connect(server.url);
   newer.send({ type: "register", client_id: "alice" });
@@ -196,7 +196,7 @@ Deno.test("fragments count together against the message size", async () => {
 
 Deno.test("a client that has left is not found any more", async () => {
   const events = new RecordedEvents();
-  await using server = startServer({ mailboxTtlMs: "0" }, { events });
+  await using server = startServer({ mailboxTtlMs: "0" }, { emit: events.emit });
   const alice = await TestClient.register(server.url, "alice");
   const bob = await TestClient.register(server.url, "bob");
   await bob.close(1000);
@@ -212,7 +212,7 @@ Deno.test("a client that has left is not found any more", async () => {
 
 Deno.test("a client that is lost without a close is unregistered as well", async () => {
   const events = new RecordedEvents();
-  await using server = startServer({}, { events });
+  await using server = startServer({}, { emit: events.emit });
   using alice = await RawPeer.register(server.url, "alice");
   alice.close();
   await events.happened("unregistered alice");
@@ -224,14 +224,14 @@ Deno.test("a client that is lost without a close is unregistered as well", async
 
 Deno.test("a client that answers no ping is dropped after the idle timeout, and counted out once", async () => {
   const events = new RecordedEvents();
-  const server = startServer({ idleTimeoutMs: "200ms" }, { events });
+  const server = startServer({ idleTimeoutMs: "200ms" }, { emit: events.emit });
   using silent = await RawPeer.register(server.url, "silent");
   assert.equal((await silent.readClose())?.code, 1001);
   silent.close();
-  await events.happened("disconnected");
+  await events.happened("connection_closed");
   await server[Symbol.asyncDispose]();
-  const ends = events.lines.filter((line) => /^(disconnected|unregistered)/.test(line));
-  assert.deepEqual(ends.sort(), ["disconnected", "unregistered silent"]);
+  const ends = events.lines.filter((line) => /^(connection_closed|unregistered)/.test(line));
+  assert.deepEqual(ends.sort(), ["connection_closed", "unregistered silent"]);
 });
 
 // Plain HTTP.
@@ -305,7 +305,7 @@ for (const [what, request, status] of BROKEN_UPGRADES) {
 
 Deno.test("an upgrade at the connection limit is refused with 503 and Retry-After", async () => {
   const events = new RecordedEvents();
-  await using server = startServer({ maxConnections: "1" }, { events });
+  await using server = startServer({ maxConnections: "1" }, { emit: events.emit });
   const only = await TestClient.register(server.url, "alice");
   assert.match(
     await answerTo(server.url, upgradeRequest()),
@@ -318,11 +318,11 @@ Deno.test("an upgrade at the connection limit is refused with 503 and Retry-Afte
 
 Deno.test("an upgrade over the limit of its address is refused with 429, until one has left", async () => {
   const events = new RecordedEvents();
-  await using server = startServer({ maxConnectionsPerIp: "1" }, { events });
+  await using server = startServer({ maxConnectionsPerIp: "1" }, { emit: events.emit });
   const only = await TestClient.register(server.url, "alice");
   assert.match(await answerTo(server.url, upgradeRequest()), /^HTTP\/1\.1 429 /);
   await only.close(1000);
-  await events.happened("disconnected");
+  await events.happened("connection_closed");
   assert.equal((await TestClient.register(server.url, "bob")).registered.client_id, "bob");
 });
 

@@ -95,7 +95,7 @@ test("video goes from peer to peer, drawn where there is no camera", async (brow
 
 test("another device joins by the link, reloads in mid-call, and is back", async (browser) => {
   const events = new RecordedEvents();
-  await using server = startServer({}, { events });
+  await using server = startServer({}, { emit: events.emit });
   const host = await browser.open(server.httpUrl);
   await host.getByLabel("Room").fill("lobby");
   await host.getByLabel("another device").check();
@@ -115,7 +115,7 @@ test("another device joins by the link, reloads in mid-call, and is back", async
   await isTalking(bob);
   await chat(bob, alice);
   const bobId = await bob.getByLabel("ID of the second peer").inputValue();
-  assert.ok(events.lines.includes(`held ${bobId}`));
+  assert.ok(events.lines.includes(`detached ${bobId}`));
   assert.equal(events.lines.includes(`unregistered ${bobId}`), false);
 
   for (const page of [guest, host]) {

@@ -203,7 +203,9 @@ test("a call goes on while the server restarts, and signaling comes back", async
   await heard(page, "data hello meanwhile");
   await page.evaluate(() => void (lab.heard.length = 0));
   const events = new RecordedEvents();
-  await using _second = startServer({ port: String(first.server.address.port) }, { events });
+  await using _second = startServer({ port: String(first.server.address.port) }, {
+    emit: events.emit,
+  });
   await heard(page, "alice registered", "alice in answer");
   const after = await page.waitForFunction(() => {
     const { currentRemoteDescription, connectionState } = lab.connection!;
@@ -220,7 +222,7 @@ test("a call goes on while the server restarts, and signaling comes back", async
 
 test("a page that is loaded again resumes its ID, and takes the call up anew", async (browser) => {
   const events = new RecordedEvents();
-  await using server = startServer({}, { events });
+  await using server = startServer({}, { emit: events.emit });
   const alice = await openLab(browser, server.httpUrl);
   const bob = await openLab(browser, server.httpUrl);
   const join = () =>
@@ -234,7 +236,7 @@ test("a page that is loaded again resumes its ID, and takes the call up anew", a
   await heard(bob, "bob registered", "data welcome bob");
 
   await bob.reload();
-  await events.happened("held bob");
+  await events.happened("detached bob");
   await alice.evaluate(() => void (lab.heard.length = 0));
   await installLab(bob);
   await join();
