@@ -25,6 +25,10 @@ const CHROMIUM_ARGS = [
 export interface Peer extends AsyncDisposable {
   /** Resolves once it has said this line for the `times`th time; rejects if it ends before. */
   said(line: string, times?: number): Promise<void>;
+  /** The lines that it has said, as far as they were awaited. */
+  lines(): Promise<readonly string[]>;
+  /** Leaves, and tells the others. */
+  leave(): Promise<void>;
 }
 
 /** A peer that is a program: it says its lines on stdout. */
@@ -67,6 +71,15 @@ export class ProgramPeer implements Peer {
     } finally {
       clearTimeout(giveUp);
     }
+  }
+
+  lines(): Promise<readonly string[]> {
+    return Promise.resolve(this.#printed.split("\n"));
+  }
+
+  leave(): Promise<void> {
+    this.kill("SIGTERM");
+    return Promise.resolve();
   }
 
   async #all(): Promise<string> {
@@ -121,6 +134,15 @@ export class PagePeer implements Peer {
       const lines = await this.#page.locator("#log > li").allTextContents();
       throw new Error(`it never said "${line}", but:\n${lines.join("\n")}`, { cause });
     }
+  }
+
+  async lines(): Promise<readonly string[]> {
+    return await this.#page.locator("#log > li").allTextContents();
+  }
+
+  async leave(): Promise<void> {
+    const target = new URL(this.#page.url()).searchParams.get("target_id");
+    await this.#page.evaluate(`signaling.hangUp("${target}"); signaling.close()`);
   }
 
   /** Loads the page again, as its user would. */

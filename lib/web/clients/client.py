@@ -1158,14 +1158,22 @@ class _Negotiation:
         if self._offered is not None or not is_up or not self._has_news():
             return
         connection = self.connection
-        # Else the offer would have no candidates: it is not a local description yet.
-        transports = {sender.transport for sender in connection.getSenders()}
-        if connection.sctp is not None:
-            transports.add(connection.sctp.transport)
-        await asyncio.gather(*(t.transport.iceGatherer.gather() for t in transports))
+        await self._prepare_transports()
         self._note_directions()
         self._offered = await connection.createOffer()
         await self._send_description(self._offered)
+
+    async def _prepare_transports(self) -> None:
+        """Does what aiortc leaves until the offer is the local description."""
+        transports = {sender.transport for sender in self.connection.getSenders()}
+        if self.connection.sctp is not None:
+            transports.add(self.connection.sctp.transport)
+        ice_transports = [transport.transport for transport in transports]
+        for transport in ice_transports:
+            if not transport._role_set:
+                # The partner's first checks may come before its answer.
+                transport._connection.ice_controlling = True
+        await asyncio.gather(*(t.iceGatherer.gather() for t in ice_transports))
 
     def _has_news(self) -> bool:
         connection = self.connection
