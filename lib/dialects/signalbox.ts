@@ -1,7 +1,8 @@
 /** The core protocol: what signalbox's own clients speak. */
 
 import type { Dialect, Notice } from "../relay/vocabulary.ts";
-import { fromMember, readEnvelope, readRegistration, targetOf } from "./envelope.ts";
+import { fromMember, readEnvelope, targetOf } from "./envelope.ts";
+import { readRegistration } from "./registration.ts";
 
 export const signalbox: Dialect = {
   name: null,
@@ -12,14 +13,13 @@ export const signalbox: Dialect = {
 
   decode(text, sender) {
     if (sender === null) return { kind: "register", registration: readRegistration(text, true) };
-    const { type, targetId, bytes, frame } = readEnvelope(text, sender);
+    const { type, targetId, bytes, text: readdressed } = readEnvelope(text, sender);
     if (type === "register") {
       return { kind: "register", registration: readRegistration(text, false) };
     }
-    const content = { type, bytes, text: frame };
     return targetId === ""
-      ? { kind: "broadcast", ...content }
-      : { kind: "send", targetId, ...content };
+      ? { kind: "broadcast", type, bytes, text: readdressed }
+      : { kind: "send", targetId, type, bytes, text: readdressed };
   },
 
   encode: (notice) => JSON.stringify(membersOf(notice)),

@@ -12,7 +12,7 @@ import { KeyHost, newKey, signWith } from "../helpers/key_host.ts";
 import { startServer } from "../helpers/server.ts";
 import { SECRET, sign } from "../helpers/tokens.ts";
 
-const withSecret = async () => ({ authenticator: await createAuthenticator(SECRET, undefined) });
+const withSecret = async () => ({ authenticator: await createAuthenticator([SECRET], undefined) });
 
 Deno.test("without a good token nobody registers", async () => {
   await using server = startServer({}, await withSecret());
@@ -190,7 +190,7 @@ Deno.test("a message that is wrong in itself closes while the token is being che
   const { server } = startSlowServer({ maxMessageSizeBytes: "1KiB" });
   await using _ = server;
   const cases = [
-    [new Uint8Array(1), 1003, "unsupported_data"],
+    [Uint8Array.of(0xff), 1008, "invalid_message"],
     ["x".repeat(1025), 1009, "message_too_large"],
   ] as const;
   for (const [message, closeCode, why] of cases) {
@@ -252,7 +252,11 @@ Deno.test("a key set whose host does not answer refuses those who need it, and h
   const [known, unknown] = [await newKey("ES256", "known"), await newKey("ES256", "unknown")];
   await using host = new KeyHost([known]);
   const clock = new FakeClock();
-  const authenticator = await createAuthenticator(SECRET, { url: host.url, clock, onFailed() {} });
+  const authenticator = await createAuthenticator([SECRET], {
+    url: host.url,
+    clock,
+    onFailed() {},
+  });
   await using server = startServer({}, { authenticator });
   const first = await TestClient.register(server.url, "1", { token: await signWith(known) });
   const release = host.hold();

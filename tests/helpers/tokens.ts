@@ -23,7 +23,7 @@ export function sign(claims: Claims, key = bytesOf(SECRET), header: JWTHeaderPar
 }
 
 /** An authenticator for the keys of `host`, and for `secret`, where that is given. */
-export async function withKeys(host: KeyHost, secret?: string) {
+export async function withKeys(host: KeyHost, secret?: string, timeoutMs = 60_000) {
   const clock = new FakeClock();
   const failures: string[] = [];
   const failed = Promise.withResolvers<void>();
@@ -31,7 +31,12 @@ export async function withKeys(host: KeyHost, secret?: string) {
     failures.push(message);
     failed.resolve();
   };
-  const authenticator = await createAuthenticator(secret, { url: host.url, clock, onFailed });
+  const authenticator = await createAuthenticator(secret === undefined ? [] : [secret], {
+    url: host.url,
+    clock,
+    onFailed,
+    timeoutMs,
+  });
   return { authenticator, clock, failures, hasFailed: failed.promise };
 }
 
