@@ -131,6 +131,8 @@ export class Connection implements SessionConnection {
       options.rateBurst,
       this.connectedAtMs,
     );
+    this.#dialect = deps.dialects.find(({ acceptsUrl }) => acceptsUrl?.(request.url)) ?? null;
+    this.#isTentative = this.#dialect?.yieldsTo !== undefined;
     const onOverloaded = () => this.close("overloaded");
     this.#sendBuffer = new SendBuffer(socket, options, bufferedTotal, clock, onOverloaded);
   }
@@ -195,6 +197,7 @@ export class Connection implements SessionConnection {
       this.#deps.emit({ kind: "internal_error", where: "message", error });
       return this.close("internal_error");
     }
+    if (this.#session === null && !this.isOpen) return; // the client has left meanwhile
     if (this.#isTentative && this.#session === null) {
       this.#deferredError = error; // the client may still register otherwise
       return this.#handlePending();
@@ -205,18 +208,16 @@ export class Connection implements SessionConnection {
     else this.#fail(code, message);
   }
 
-  /** Takes note that the upgrade is done: the client of some dialects has registered by its URL. Never throws. */
+  /** Whether the client registers by its URL, once {@link opened} is called. */
+  get registersByUrl(): boolean {
+    return this.#dialect !== null;
+  }
+
+  /** Takes note that the upgrade is done. Never throws. */
   opened(): void {
-    const { dialects } = this.#deps;
     try {
-      for (const dialect of dialects) {
-        this.#dialect = dialect; // it also writes the error if the URL is malformed
-        const command = dialect.decodeRequest?.(new URL(this.#request.url)) ?? null;
-        if (command === null) continue;
-        this.#isTentative = dialect.yieldsTo !== undefined;
-        return this.#executeFirst(command);
-      }
-      this.#dialect = null;
+      const command = this.#dialect?.decodeUrl?.(new URL(this.#request.url));
+      if (command !== undefined) this.#executeFirst(command);
     } catch (error) {
       this.#answerError(error);
     }
@@ -306,13 +307,7 @@ export class Connection implements SessionConnection {
       case "broadcast":
         return limit(cost * broadcastFactor(router.recipients(session)));
       case "register":
-        return limit(
-          Math.max(
-            REGISTER_COST,
-            SUBSCRIBERS_PER_TOKEN,
-            broadcastFactor(router.recipients(session)),
-          ),
-        );
+        return limit(Math.max(REGISTER_COST, broadcastFactor(router.recipients(session))));
       case "publish": {
         const subscribers = router.topics.count(router.topics.keyOf(session, command.topic));
         return limit(cost * broadcastFactor(subscribers, SUBSCRIBERS_PER_TOKEN));
