@@ -17,6 +17,9 @@ const PAGE_FILES = [
   "wire.js",
 ];
 
+/** Clients, always of the server's own version. */
+const CLIENT_FILES = ["client.js", "client.py"];
+
 /**
  * Reads the files, once.
  *
@@ -24,11 +27,13 @@ const PAGE_FILES = [
  */
 export function readPages(withPage: boolean): StaticFiles {
   const files = new StaticFiles();
-  const client = new URL("../web/clients/client.js", import.meta.url);
-  files.add("/client.js", client, { "access-control-allow-origin": "*" });
+  for (const name of CLIENT_FILES) {
+    const client = new URL(`../web/clients/${name}`, import.meta.url);
+    files.add(`/${name}`, client, { "access-control-allow-origin": "*" });
+  }
   if (!withPage) return files;
   // The address from which the page's own modules import it: the same as in the folder, which `deno compile` reads.
-  files.add("/clients/client.js", client);
+  files.add("/clients/client.js", new URL("../web/clients/client.js", import.meta.url));
   files.add("/", new URL("../web/page/index.html", import.meta.url), PAGE_POLICY);
   files.add("/page/base.css", new URL("../web/base.css", import.meta.url));
   files.add("/page/lean_qr.js", new URL(import.meta.resolve("lean-qr")));
