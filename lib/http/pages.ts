@@ -18,6 +18,9 @@ const PAGE_FILES = [
   "wire.js",
 ];
 
+/** Clients, always of the server's own version. */
+const CLIENT_FILES = ["client.js", "client.d.ts", "client.py"];
+
 /**
  * Reads the files.
  *
@@ -25,14 +28,16 @@ const PAGE_FILES = [
  */
 export function readPages(withPage: boolean): StaticFiles {
   const files = new StaticFiles();
-  const client = new URL("../web/clients/client.js", import.meta.url);
-  const anyOrigin = { "access-control-allow-origin": "*" };
-  // Deno finds the types of a remote module by this header.
-  files.add("/client.js", client, { ...anyOrigin, "x-typescript-types": "./client.d.ts" });
-  files.add("/client.d.ts", new URL("../web/clients/client.d.ts", import.meta.url), anyOrigin);
+  for (const name of CLIENT_FILES) {
+    files.add(`/${name}`, new URL(`../web/clients/${name}`, import.meta.url), {
+      "access-control-allow-origin": "*",
+      // Deno finds the types of a remote module by this header.
+      ...(name === "client.js" && { "x-typescript-types": "./client.d.ts" }),
+    });
+  }
   if (!withPage) return files;
   // The address from which the page's own modules import it: the same as in the folder, which `deno compile` reads.
-  files.add("/clients/client.js", client);
+  files.add("/clients/client.js", new URL("../web/clients/client.js", import.meta.url));
   files.add("/", new URL("../web/page/index.html", import.meta.url), PAGE_POLICY);
   files.add("/page/base.css", new URL("../web/base.css", import.meta.url));
   files.add("/page/lean_qr.js", new URL(import.meta.resolve("lean-qr")));
