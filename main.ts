@@ -7,10 +7,9 @@ import { type Authenticator, createAuthenticator, signToken } from "./lib/auth/t
 import { systemClock } from "./lib/clock.ts";
 import { readCommandLine, type Task } from "./lib/config/command_line.ts";
 import type { Emit } from "./lib/events.ts";
-import { findFileLimit } from "./lib/file_limit.ts";
 import { createLog, type Fields, LineWriter, type Log } from "./lib/log.ts";
 import { createEventLog } from "./lib/log_events.ts";
-import { MemoryWatch } from "./lib/memory.ts";
+import { findFileLimit, MemoryWatch } from "./lib/process.ts";
 import { Metrics } from "./lib/admin/metrics.ts";
 import { type Options, UsageError } from "./lib/config/options.ts";
 import { readDocument } from "./lib/http/documents.ts";

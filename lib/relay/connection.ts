@@ -194,6 +194,7 @@ export class Connection implements SessionConnection {
 
   #answerError(error: unknown): void {
     if (!(error instanceof ProtocolError)) return this.#failInternally(error);
+    if (this.#session === null && !this.isOpen) return; // the client has left meanwhile
     const { code, message } = error;
     // A registration by URL is decided without the messages that come meanwhile.
     const isRegistering = this.#session === null && this.#dialect?.decodeUrl === undefined;
@@ -212,6 +213,7 @@ export class Connection implements SessionConnection {
 
   #answerFailedRegistration(error: unknown): void {
     if (!(error instanceof ProtocolError)) return this.#failInternally(error);
+    if (!this.isOpen) return; // the client has left meanwhile
     if (!this.#isTentative) return this.#rejectFor(error);
     this.#deferredError = error; // the client may still register otherwise
     this.#handlePending();
@@ -325,13 +327,7 @@ export class Connection implements SessionConnection {
       case "broadcast":
         return limit(cost * broadcastFactor(router.recipients(session)));
       case "register":
-        return limit(
-          Math.max(
-            REGISTER_COST,
-            SUBSCRIBERS_PER_TOKEN,
-            broadcastFactor(router.recipients(session)),
-          ),
-        );
+        return limit(Math.max(REGISTER_COST, broadcastFactor(router.recipients(session))));
       case "publish": {
         const subscribers = router.topics.count(router.topics.keyOf(session, command.topic));
         return limit(cost * broadcastFactor(subscribers, SUBSCRIBERS_PER_TOKEN));
