@@ -31,8 +31,9 @@ Deno.test({
 });
 
 Deno.test("PeerServer does the same, except where it is said", async (t) => {
-  const script = new URL("peer_server.ts", import.meta.url).pathname;
-  const command = [Deno.execPath(), "run", "--allow-all", script];
+  const apps = new URL("apps", import.meta.url).pathname;
+  const lock = `--lock=${apps}/deno.lock`;
+  const command = [Deno.execPath(), "run", "--allow-all", lock, `${apps}/peer_server.js`];
   await using program = await ServingProgram.start([], { command });
   await runAll(t, { urls: [program.url, program.url], isReference: true });
 });
