@@ -67,7 +67,6 @@ Deno.test("Guard lets whoever is no browser change things, and the listener's ow
     const origin of [
       "http://evil.example",
       "http://127.0.0.1:9999",
-      "https://127.0.0.1:8766",
       "null",
     ]
   ) {
