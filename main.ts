@@ -217,10 +217,13 @@ function printStart({ noPage, logFormat }: Options, server: Server, admin: Admin
     start.push([`other machines: ${networkUrl}`, { url: networkUrl }]);
   }
   if (admin !== null) start.push([`admin page: ${admin.url}`, { page: admin.url }]);
-  const write = (line: string) => print(Deno.stdout, `${line}\n`);
-  if (logFormat === "text") return write(start.map(([message]) => message).join("\n"));
-  const log = createLog("info", logFormat, write);
-  for (const [message, fields] of start) log.write("info", message, () => fields);
+  const lines: string[] = [];
+  const log = createLog("info", logFormat, (line) => lines.push(line));
+  for (const [message, fields] of start) {
+    if (logFormat === "text") lines.push(message);
+    else log.write("info", message, () => fields);
+  }
+  print(Deno.stdout, `${lines.join("\n")}\n`);
 }
 
 type AdminRest = Pick<AdminParts, "metrics" | "emit" | "server">;
