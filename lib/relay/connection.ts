@@ -24,7 +24,6 @@ import {
   isFatalCode,
   isGoodbye,
   MAX_UTF8_BYTES_PER_UNIT,
-  type Message,
   type Notice,
   ProtocolError,
   releasesId,
