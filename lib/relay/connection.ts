@@ -184,19 +184,36 @@ export class Connection implements SessionConnection {
   }
 
   #answerError(error: unknown): void {
-    if (!(error instanceof ProtocolError)) {
-      this.#deps.emit({ kind: "internal_error", where: "message", error });
-      return this.close("internal_error");
-    }
+    if (!(error instanceof ProtocolError)) return this.#failInternally(error);
     if (this.#session === null && !this.isOpen) return; // the client has left meanwhile
-    if (this.#isTentative && this.#session === null) {
-      this.#deferredError = error; // the client may still register otherwise
-      return this.#handlePending();
-    }
-    const { code, message, retryAfterMs } = error;
-    const isFatal = this.#session === null || code === "message_too_large";
-    if (isFatal && isFatalCode(code)) this.reject(code, message, undefined, retryAfterMs);
+    const { code, message } = error;
+    // A registration by URL is decided without the messages that come meanwhile.
+    const isRegistering = this.#session === null && this.#dialect?.decodeUrl === undefined;
+    if (isRegistering || code === "message_too_large") this.#rejectFor(error);
     else this.#fail(code, message);
+  }
+
+  #failInternally(error: unknown): void {
+    this.#deps.emit({ kind: "internal_error", where: "message", error });
+    this.close("internal_error");
+  }
+
+  #rejectFor({ code, message, retryAfterMs }: ProtocolError): void {
+    if (isFatalCode(code)) this.reject(code, message, undefined, retryAfterMs);
+  }
+
+  #answerFailedRegistration(error: unknown): void {
+    if (!(error instanceof ProtocolError)) return this.#failInternally(error);
+    if (!this.isOpen) return; // the client has left meanwhile
+    if (!this.#isTentative) return this.#rejectFor(error);
+    this.#deferredError = error; // the client may still register otherwise
+    this.#handlePending();
+  }
+
+  /** Rejects a client that has not registered in time. */
+  giveUp(): void {
+    if (this.#deferredError !== null) this.#rejectFor(this.#deferredError);
+    else this.reject("register_timeout", "No valid register message came in time.");
   }
 
   /** True if the client registers by its URL, once {@link opened} is called. */
@@ -210,7 +227,7 @@ export class Connection implements SessionConnection {
       const command = this.#dialect?.decodeUrl?.(new URL(this.#request.url));
       if (command !== undefined) this.#executeFirst(command);
     } catch (error) {
-      this.#answerError(error);
+      this.#answerFailedRegistration(error);
     }
   }
 
@@ -221,7 +238,7 @@ export class Connection implements SessionConnection {
       this.#detach(false, null);
       this.#dialect = null;
     } else if (this.#deferredError !== null) {
-      throw this.#deferredError;
+      this.#rejectFor(this.#deferredError);
     }
   }
 
@@ -244,7 +261,10 @@ export class Connection implements SessionConnection {
   /** Lets messages wait until a registration is decided. */
   #await(deciding: Promise<void>, pending: string[]): void {
     this.#pending = pending;
-    deciding.then(() => this.#handlePending(), (error) => this.#answerError(error));
+    deciding.then(
+      () => this.#handlePending(),
+      (error) => this.#answerFailedRegistration(error),
+    );
   }
 
   attached(session: Session): void {
