@@ -26,7 +26,7 @@ const URL_PATTERN = /^[^?#]*\/peerjs\?(?:[^#]*&)?(?:key|id)(?:[=&#]|$)/;
 export interface PeerJsOptions {
   /** The key that clients have to give in their URL. */
   readonly peerjsKey: string;
-  /** Whether clients may list all IDs. */
+  /** True if clients may list all IDs. */
   readonly peerjsDiscovery: boolean | undefined;
   /** A token cannot be given where the IDs are asked for, so they are not listed if clients need one. */
   readonly authSecrets?: unknown;

@@ -53,6 +53,11 @@ const RELOAD_TIMEOUT_MS = 1000;
 /** How many times within the idle timeout it is looked whether clients read. */
 const LOOKS_PER_IDLE_TIMEOUT = 8;
 
+/** Memory that the runtime takes for an idle connection, in bytes, as measured. */
+const CONNECTION_BYTES = 24 * 1024;
+/** Memory that the runtime takes for each byte that waits in a send buffer, as measured with messages of 1 KiB. */
+const MEMORY_PER_BUFFERED_BYTE = 2.8;
+
 export class Server {
   readonly #options: Options;
   readonly #parts: Parts;
@@ -148,6 +153,12 @@ export class Server {
   /** Whether Redis can be used; null without a cluster. */
   get isClusterUp(): boolean | null {
     return this.#cluster && !this.#cluster.isDegraded;
+  }
+
+  /** Memory that connections hold outside of the heap, in bytes, by estimate. */
+  get heldBytes(): number {
+    return this.#connections.size * CONNECTION_BYTES +
+      this.#deps.bufferedTotal.bytes * MEMORY_PER_BUFFERED_BYTE;
   }
 
   /** Whether it speaks wss and https. */

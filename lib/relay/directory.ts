@@ -18,7 +18,7 @@ import {
 
 /** What a registration has a right to. */
 export interface Claim {
-  /** Whether it takes back an earlier session. */
+  /** True if it takes back an earlier session. */
   readonly resumed: boolean;
   /** The resume secret from now on; null without a resume. */
   readonly secret: string | null;
@@ -51,7 +51,7 @@ export interface DirectoryOptions {
 
 /** Serves a node alone ({@link LocalDirectory}), or the nodes of a cluster. */
 export interface Directory {
-  /** Whether {@link Directory.claim} always decides before it returns. */
+  /** True if {@link Directory.claim} always decides before it returns. */
   readonly isImmediate: boolean;
   /**
    * Gives an ID to a connection, which `enter` attaches, and delivers what is stored for the ID.

@@ -77,8 +77,18 @@ export class Registrar {
     });
   }
 
-  /** Registers a client once more as the same: it may change its presence, and is answered. */
+  /**
+   * Registers a client once more as the same: it may change its presence, and is answered.
+   *
+   * @throws {ProtocolError} `already_registered` for another ID or room
+   */
   registerAgain(session: Session, registration: Registration): void {
+    const { id, room: { name } } = session;
+    if (registration.clientId !== id || registration.room !== name) {
+      const place = name === "" ? "" : ` in room ${describe(name)}`;
+      const message = `This connection is registered as ${describe(id)}${place}.`;
+      throw new ProtocolError("already_registered", message);
+    }
     this.#deps.router.setPresence(session, registration.presence);
     this.#answer(session, registration, false);
   }
