@@ -189,7 +189,7 @@ function readAnswer(header: Record<string, unknown>): AnswerMessage | null {
 
 /** The namespace of a dialect begins with a control character. */
 function isRoom(value: unknown): value is string {
-  return isString(value) && (value === "" || isClientId(value.replace(/^\u0001/, "")));
+  return isString(value) && (value === "" || isClientId(value.replace("\u0001", "")));
 }
 
 function isArrayOf<Item>(value: unknown, isItem: (item: unknown) => item is Item): value is Item[] {
