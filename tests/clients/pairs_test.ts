@@ -45,6 +45,25 @@ for (const [from, to] of pairs) {
   });
 }
 
+for (const [python, chromium] of [["alice", "bob"], ["bob", "alice"]] as const) {
+  Deno.test({
+    name: `${python} in Python and ${chromium} in Chromium call each other at the same time`,
+    ignore: lacks.Python || lacks.Chromium,
+    async fn() {
+      await using server = await ServingProgram.start(["--mailbox-ttl", "60s"]);
+      const ids = ["--client-id", python, "--target-id", chromium];
+      await using first = await startPython("sender_demo.py", server.url, ...ids);
+      await server.logged(`${chromium}: offer`); // which is kept, and crosses the page's own
+      await using second = await PagePeer.open(
+        { server: server.url, client_id: chromium, target_id: python },
+        "call_peer.html",
+      );
+      for (const peer of [first, second]) await peer.said("data channel open");
+      await server.logged(`${python}: offer`);
+    },
+  });
+}
+
 type Start = (server: string) => Promise<Peer>;
 
 async function goesOn(startCaller: Start, startCalled: Start): Promise<void> {
