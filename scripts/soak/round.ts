@@ -1,6 +1,6 @@
 /** One round of a soak: everybody comes, does what they do for a while, settles, and goes; then it is judged. */
 
-import { UNSURE_MS } from "../../lib/cluster/kept.ts";
+import { UNCONFIRMED_MS } from "../../lib/cluster/stored_messages.ts";
 import { Random } from "../../tests/helpers/random.ts";
 import { Ledger } from "./ledger.ts";
 import { Observer } from "./observer.ts";
@@ -74,7 +74,7 @@ async function settle(
   failures: readonly Failure[],
 ): Promise<void> {
   await Promise.all(people.map((person) => person.settle()));
-  const unsureMs = failures.length > 0 ? UNSURE_MS : 0;
+  const unsureMs = failures.length > 0 ? UNCONFIRMED_MS : 0;
   await pause(transitMs + 2 * mailboxTtlMs + unsureMs);
   await Promise.all(people.map((person) => person.settle()));
 }

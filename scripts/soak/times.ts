@@ -1,6 +1,6 @@
 /** By when something had happened for certain, on a server that takes its time, and takes longer where it failed. */
 
-import { UNSURE_MS } from "../../lib/cluster/kept.ts";
+import { UNCONFIRMED_MS } from "../../lib/cluster/stored_messages.ts";
 import { type Failure, hits, type Journey, overlaps } from "./failure.ts";
 import type { ConnectionRecord, MessageRecord } from "./ledger.ts";
 
@@ -50,7 +50,7 @@ export class Times {
     const arrivedByMs = this.arrivedByMs(message, targets);
     const expiredByMs = arrivedByMs + 2 * this.#terms.mailboxTtlMs;
     const failures = this.failuresOf([message.from], message.sentAtMs, expiredByMs);
-    return failures.length === 0 ? expiredByMs : expiredByMs + UNSURE_MS;
+    return failures.length === 0 ? expiredByMs : expiredByMs + UNCONFIRMED_MS;
   }
 
   /** When the server had noticed for certain that a connection had ended. */
