@@ -114,7 +114,7 @@ function writeDetail(log: Log, event: Detail): void {
 }
 
 type Trouble = Of<
-  "closing" | "cluster_joined" | "cluster_lost" | "listener_failed" | "internal_error"
+  "closing" | "cluster_joined" | "cluster_lost" | "warning" | "listener_failed" | "internal_error"
 >;
 
 function writeTrouble(log: Log, event: Trouble): void {
@@ -130,6 +130,8 @@ function writeTrouble(log: Log, event: Trouble): void {
       return log.write("info", "Joined the cluster");
     case "cluster_lost":
       return log.write("warn", `Serving alone, trying again: ${event.reason}`);
+    case "warning":
+      return log.write("warn", event.message);
     case "listener_failed": {
       const message = `Listening failed, trying again: ${messageOf(event.error)}`;
       return log.write("error", message);

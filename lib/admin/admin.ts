@@ -61,7 +61,7 @@ export class Admin {
     const { clock, emit } = parts;
     this.#hostname = hostname;
     this.#parts = parts;
-    this.#listener = new Listener({ hostname, port }, clock, emit, async (request) => {
+    this.#listener = new Listener({ hostname, port, tls: null }, clock, emit, async (request) => {
       const response = await this.#answer(request);
       for (const [name, value] of Object.entries(HEADERS)) {
         if (!response.headers.has(name)) response.headers.set(name, value);

@@ -10,7 +10,7 @@ import { bytesOf, encode, HS256, refuses, SECRET, sign, withKeys } from "../help
 
 const nowSeconds = () => Math.floor(Date.now() / 1000);
 
-const withSecret = () => createAuthenticator(SECRET, undefined);
+const withSecret = () => createAuthenticator([SECRET], undefined);
 
 Deno.test("signToken() makes a token that the secret's authenticator accepts", async () => {
   const authenticator = await withSecret();
@@ -104,6 +104,15 @@ Deno.test("check() refuses a token with a wrong signature", async () => {
   await refuses(authenticator, `${header}.${encode({ sub: "bob" })}.${signature}`, /badly signed/);
   await refuses(authenticator, `${header}.${payload}.${signature!.slice(0, -4)}`, /badly signed/);
   await refuses(authenticator, `${header}.${payload}.`, /badly signed/);
+});
+
+Deno.test("check() accepts tokens that any of several secrets has signed", async () => {
+  const other = "another secret of at least thirty-two bytes";
+  const authenticator = await createAuthenticator([other, SECRET], undefined);
+  assert.equal((await authenticator.check(await sign({ sub: "a" }))).clientId, "a");
+  assert.equal((await authenticator.check(await sign({ sub: "b" }, bytesOf(other)))).clientId, "b");
+  await refuses(authenticator, await sign({}, bytesOf(`${SECRET}.`)), /badly signed/);
+  await refuses(authenticator, await sign({ exp: nowSeconds() - 10 }), /expired/);
 });
 
 Deno.test("check() refuses other algorithms than HS256 with the secret", async () => {

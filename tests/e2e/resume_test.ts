@@ -241,7 +241,7 @@ Deno.test("a sender that is away when its message fails hears of it when it come
 });
 
 Deno.test("a token of that very ID takes it without the secret, which is void from then on", async () => {
-  const authenticator = await createAuthenticator(SECRET, undefined);
+  const authenticator = await createAuthenticator([SECRET], undefined);
   const token = await sign({ sub: "alice" });
   const tokenOfAnybody = await sign({});
   for (const onDuplicate of ["replace", "reject"]) {

@@ -31,7 +31,7 @@ export async function withKeys(host: KeyHost, secret?: string, timeoutMs = 60_00
     failures.push(message);
     failed.resolve();
   };
-  const authenticator = await createAuthenticator(secret, {
+  const authenticator = await createAuthenticator(secret === undefined ? [] : [secret], {
     url: host.url,
     clock,
     onFailed,

@@ -145,8 +145,8 @@ test("the server restarts in mid-call: the page says so, and the call goes on", 
 
 test("a wrong token is explained, and the right one can be given at once", async (browser) => {
   const secret = "0123456789abcdef0123456789abcdef";
-  await using server = startServer({ authSecret: secret, ...forgetful }, {
-    authenticator: await createAuthenticator(secret, undefined),
+  await using server = startServer({ authSecrets: secret, ...forgetful }, {
+    authenticator: await createAuthenticator([secret], undefined),
   });
   const page = await browser.open(server.httpUrl);
   const alice = panel(page, "first");
