@@ -13,7 +13,7 @@ export function usableMemoryBytes(): number {
   }
 }
 
-/** The machine's address in its network; null if it has none, or does not tell. */
+/** The machine's address in its network; null if it has none, or it cannot be found. */
 export function networkAddress(): string | null {
   try {
     const addresses = Deno.networkInterfaces().filter(({ family }) => family === "IPv4")

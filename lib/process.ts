@@ -34,7 +34,7 @@ export class MemoryWatch {
     this.#check();
   }
 
-  /** Whether too little memory is left for new connections. */
+  /** True while too little memory is left for new connections. */
   get isTight(): boolean {
     return this.#isTight;
   }
@@ -57,7 +57,7 @@ const SPARE_FILES = 64;
 const MAX_PROBED_FILES = 20_000;
 
 /**
- * Finds the limit of open files by opening one file again and again, because the runtime does not tell it. To be called
+ * Finds the limit of open files by opening one file again and again, because the runtime has no other way. To be called
  * before other files are opened.
  *
  * @returns the limit if it is below what `connections` of them need, else null

@@ -1,4 +1,4 @@
-/** Who may ask the admin listener: not the pages of others in an operator's browser, and nobody without the password. */
+/** Guards the admin listener against requests without the password, and of other pages in an operator's browser. */
 
 import { Buffer } from "node:buffer";
 import { isIP } from "node:net";

@@ -3,8 +3,8 @@
 import { isIP } from "node:net";
 
 /**
- * Who an address belongs to, as far as an address can tell: IPv4 as it is, of IPv6 the first 64 bits. That much a single
- * customer gets at the least, and may use every address in it (RFC 6177).
+ * Network that stands for the owner of an address: IPv4 as it is, of IPv6 the first 64 bits. A customer gets at least
+ * that much, and may use every address in it (RFC 6177).
  */
 export function networkOf(address: string): string {
   if (isIP(address) !== 6) return address;

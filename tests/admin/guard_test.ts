@@ -1,4 +1,4 @@
-/** Who may ask, and who may change. */
+/** Requests that the guard refuses. */
 
 import assert from "node:assert/strict";
 import { Buffer } from "node:buffer";

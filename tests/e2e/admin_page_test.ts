@@ -135,7 +135,7 @@ test("a client that leaves while the dialog is open is reported as not connected
   await page.getByText("alice was not connected any more.").waitFor();
 });
 
-/** An admin listener that shows so many clients, which exist only for it. */
+/** An admin listener with a list of clients that do not exist. */
 function startCrowded(count: number): { url: string } & AsyncDisposable {
   const connections = new Set(Array.from({ length: count }, (_, n) => ({
     address: `192.0.2.${n % 256}`,
@@ -183,7 +183,7 @@ test("of 5,000 clients the page has fifty, and finds any", async (browser) => {
   assert.equal(await page.locator("#count").textContent(), "10 of 5,000");
   assert.equal(await announcer.textContent(), "10 of 5,000 clients shown.");
   assert.ok(await page.getByRole("button", { name: "Next" }).isDisabled());
-  await page.getByRole("searchbox").fill("nobody");
+  await page.getByRole("searchbox").fill("absent");
   await page.getByText("No client matches the filter.").waitFor();
 });
 
@@ -199,7 +199,7 @@ test("a row keeps the focus while the list is in motion", async (browser) => {
   await Promise.all([alice.close(), bob.close()]);
 });
 
-test("the focus moves to the next row when its row is gone, and to the list after the last", async (browser) => {
+test("the focus moves to the next row when its row is removed, and to the list after the last", async (browser) => {
   await using server = startServerWithAdmin();
   const clients = [];
   for (const id of ["alice", "bob"]) clients.push(await TestClient.register(server.url, id));
@@ -232,7 +232,7 @@ test("clients of other servers are listed with their dialect", async (browser) =
   assert.deepEqual(await dialects.allTextContents(), ["peerjs", "–"]);
 });
 
-test("curves are there at once, and tell their values to the keyboard too", async (browser) => {
+test("curves are there at once, and show their values to the keyboard too", async (browser) => {
   await using server = startServerWithAdmin();
   const alice = await TestClient.register(server.url, "alice");
   alice.send({ type: "hello" });
@@ -269,7 +269,7 @@ for (const colorScheme of ["light", "dark"] as const) {
   });
 }
 
-test("the page says that the server is gone, and comes back with it", async (browser) => {
+test("the page says that the server does not answer, and goes on when it does", async (browser) => {
   await using admin = startCrowded(1);
   const page = await browser.open(admin.url);
   await page.getByText("live", { exact: true }).waitFor();

@@ -119,7 +119,7 @@ async function output(command: string, ...args: string[]): Promise<string> {
   return new TextDecoder().decode(stdout);
 }
 
-/** Whether GStreamer has these plugins: they are packages apart from what it compiles with. */
+/** True if GStreamer has these plugins, which are packages of their own. */
 function hasPlugins(...names: string[]): boolean {
   const args = ["--variable=pluginsdir", "gstreamer-1.0"];
   const { stdout } = new Deno.Command("pkg-config", { args }).outputSync();

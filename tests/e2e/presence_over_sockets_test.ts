@@ -1,4 +1,4 @@
-/** Presence over real sockets: who hears of whom, and when nobody hears anything (PROTOCOL.md, section 4). */
+/** Presence over real sockets: which watchers get which notices. */
 
 import assert from "node:assert/strict";
 import { BareClient } from "../helpers/bare_client.ts";
@@ -23,7 +23,7 @@ Deno.test("who asks for presence gets the list, then who joins and leaves, and n
   await assertNothing(bob, "bob");
 });
 
-Deno.test("who does not ask for presence hears of nobody", async () => {
+Deno.test("a client without presence gets no notices", async () => {
   await using server = startServer();
   for (const presence of [undefined, false, null, 1, "true", {}, []]) {
     const alice = await TestClient.register(server.url, "alice", { presence });
@@ -65,7 +65,7 @@ Deno.test("a replaced connection is neither a leave nor a join", async () => {
   assert.deepEqual(await watcher.next(), left("alice"));
 });
 
-Deno.test("a replaced watcher hears nothing more, and its successor what it asked for", async () => {
+Deno.test("a replaced watcher gets no more notices, and its successor those that it asked for", async () => {
   await using server = startServer();
   const older = await TestClient.register(server.url, "alice", { presence: true });
   const second = await TestClient.register(server.url, "alice");
@@ -121,7 +121,7 @@ Deno.test("a watcher that resumes gets a list, which is as good as what it misse
   await assertNothing(back, "alice");
 });
 
-Deno.test("whoever leaves is announced once, however the connection ends", async () => {
+Deno.test("a client that leaves is announced once, however the connection ends", async () => {
   await using server = startServer({ maxMessageSizeBytes: "1KiB" });
   const watcher = await TestClient.register(server.url, "watcher", { presence: true });
   const ends: Record<string, (client: BareClient) => void | Promise<void>> = {

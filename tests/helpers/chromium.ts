@@ -19,7 +19,7 @@ const ARGS = [
   "--allow-loopback-in-peer-connection",
 ];
 
-/** Whether tests with Chromium have to be left out. */
+/** True if tests with Chromium have to be skipped. */
 export function isChromiumMissing(): boolean {
   return isMissing(isFile(PATH), "chromium (Debian: chromium)");
 }

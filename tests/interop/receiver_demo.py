@@ -23,7 +23,7 @@ FRAMES_PER_REPORT = 30
 
 
 class Receiver:
-    """Answers whoever calls, each sender on a peer connection of its own."""
+    """Answers all callers, each on a peer connection of its own."""
 
     def __init__(self, client_id: str, signaling: Signaling) -> None:
         self._client_id = client_id
@@ -72,7 +72,7 @@ class Receiver:
 
 
 async def take(track: MediaStreamTrack) -> None:
-    """Takes what comes in, as aiortc keeps all that nobody takes, and says how many frames of video it was."""
+    """Takes what comes in, because aiortc buffers the rest, and says how many frames of video it was."""
     frames = 0
     try:
         while True:

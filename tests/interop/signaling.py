@@ -1,4 +1,4 @@
-"""The core protocol of signalbox in Python: register under an ID, send to others, hear from them."""
+"""The core protocol of signalbox in Python: register under an ID, send to others, receive from them."""
 
 from __future__ import annotations
 
