@@ -155,7 +155,7 @@ export class Admin {
     };
   }
 
-  /** `DELETE /api/clients/{id}?room=`, or `?id=` for the two IDs that no URL can have as its last part: `.` and `..`. */
+  /** `DELETE /api/clients/{id}?room=&dialect=`, or `?id=` for the two IDs that no URL can have as its last part: `.` and `..`. */
   #delete({ pathname, searchParams }: URL): Response {
     const id = pathname === CLIENTS_PATH ? searchParams.get("id") : lastPart(pathname);
     if (id === null) return text(404, "DELETE is for /api/clients/{id}.");
@@ -163,6 +163,7 @@ export class Admin {
     for (const connection of this.#parts.server.connections) {
       const { session } = connection;
       if (session === null || session.id !== id || session.roomName !== roomName) continue;
+      if (session.dialect !== searchParams.get("dialect")) continue;
       connection.close("disconnected");
       return new Response(null, { status: 204 });
     }

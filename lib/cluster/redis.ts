@@ -91,6 +91,10 @@ export class RedisSession {
     await this.#client.unsubscribe(channel, onMessage);
   }
 
+  async publish(channel: string, message: string): Promise<void> {
+    await this.#client.publish(channel, message);
+  }
+
   /** Ends the session at once; what is under way rejects. */
   end(): void {
     this.#client.destroy();

@@ -72,7 +72,7 @@ export const SETTINGS = {
     read: (value) => readInteger(value, 0, 65535),
   },
   admin: {
-    flag: "--admin <address>",
+    flag: "--admin <address:port>",
     help: "address and port of the admin listener, or off " +
       `(default: ${writeAddress(DEFAULT_ADMIN_ADDRESS)}, or none if that is taken)`,
     read: readAdminAddress,

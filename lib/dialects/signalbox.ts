@@ -13,13 +13,13 @@ export const signalbox: Dialect = {
 
   decode(text, sender) {
     if (sender === null) return { kind: "register", registration: readRegistration(text, true) };
-    const envelope = readEnvelope(text, sender);
-    if (envelope.type === "register") {
+    const { type, targetId, bytes, text: readdressed } = readEnvelope(text, sender);
+    if (type === "register") {
       return { kind: "register", registration: readRegistration(text, false) };
     }
-    return envelope.targetId === ""
-      ? { kind: "broadcast", ...envelope }
-      : { kind: "send", ...envelope };
+    return targetId === ""
+      ? { kind: "broadcast", type, bytes, text: readdressed }
+      : { kind: "send", targetId, type, bytes, text: readdressed };
   },
 
   encode: (notice) => JSON.stringify(membersOf(notice)),

@@ -4,7 +4,7 @@ import { checkOrigin, clientAddress } from "./admission.ts";
 import type { Authenticator } from "../auth/tokens.ts";
 import { type Clock, Deadlines } from "../clock.ts";
 import { Cluster } from "../cluster/cluster.ts";
-import { signalbox } from "../dialects/signalbox.ts";
+import { createDialects } from "../dialects/dialects.ts";
 import { Capacity } from "../relay/capacity.ts";
 import { Connection, type ConnectionDeps } from "../relay/connection.ts";
 import { LocalDirectory } from "../relay/directory.ts";
@@ -99,7 +99,7 @@ export class Server {
         iceServersFor: iceServersFor(options),
       }),
       router: this.#router,
-      dialects: [signalbox],
+      dialects: createDialects(options),
       bufferedTotal: new BufferedTotal(options.maxBufferedTotalBytes),
       clock,
       emit,
@@ -161,10 +161,36 @@ export class Server {
     const isRead = request.method === "GET" || request.method === "HEAD";
     const pathname = pathOf(request);
     if (isRead && pathname === "/healthz") return this.#health();
+    const answer = isRead ? this.#answerForDialect(request, pathname) : null;
+    if (answer !== null) return answer;
     const file = isRead
       ? this.#documents.answer(pathname, request) ?? this.#pages.answer(pathname, request)
       : null;
     return file ?? new Response(NOT_FOUND, { status: 404 });
+  }
+
+  /** Answers what clients of other servers ask for by HTTP; null for any other path. */
+  #answerForDialect(request: Request, pathname: string): Promise<Response> | null {
+    const { dialects, router } = this.#deps;
+    const listIds = (room: string) => router.directory.listIds(room);
+    for (const { answerHttp } of dialects) {
+      const answering = answerHttp?.(pathname, listIds) ?? null;
+      if (answering === null) continue;
+      const { headers } = request;
+      const refusal = checkOrigin(headers, this.#options.allowOrigins);
+      if (refusal !== null) return Promise.resolve(refuse(refusal));
+      return answering.then(({ status, type, body }) =>
+        new Response(body, {
+          status,
+          headers: {
+            "content-type": type,
+            "cache-control": "no-store",
+            "access-control-allow-origin": headers.get("origin") ?? "*",
+          },
+        })
+      );
+    }
+    return null;
   }
 
   #health(): Response {
@@ -208,7 +234,7 @@ export class Server {
     socket.binaryType = "arraybuffer";
     // Not by the option `protocol`: with that, the runtime answers an offer such as `a,b` with 500.
     if (protocol !== null) response.headers.set("sec-websocket-protocol", protocol);
-    this.#attend(socket, new Connection(socket, address, token, this.#deps));
+    this.#attend(socket, new Connection(socket, { address, url: request.url, token }, this.#deps));
     return response;
   }
 
@@ -246,6 +272,7 @@ export class Server {
     this.#capacity.countConnection(connection.address, 1);
     this.#unregistered.add(connection);
     this.#parts.emit({ kind: "connection_opened", address: connection.address });
+    if (this.#deps.dialects.length > 1) socket.onopen = () => connection.opened();
     socket.onmessage = ({ data }) => connection.receive(data);
     socket.onclose = ({ code }) => this.#ended(connection, code);
   }

@@ -19,16 +19,19 @@ const BATCH_INTERVAL_MS = 100;
 /** Upper bound of the changes that a room's log holds; past it, every watcher is notified at once. */
 const MAX_LOGGED_CHANGES = 10_000;
 
+/** How a watcher is notified: of each change by itself, or of several together. */
+type Kind = "single" | "batched";
+
 interface Watcher {
   readonly session: Session;
-  readonly isBatched: boolean;
+  readonly kind: Kind;
   /** The number of the first change that it has not been notified of. */
   position: number;
 }
 
 interface LoggedChange {
   readonly number: number;
-  readonly kind: Change;
+  readonly change: Change;
   readonly id: string;
 }
 
@@ -40,7 +43,10 @@ interface Net {
 }
 
 class WatchedRoom {
-  readonly watchers = new Map<Session, Watcher>();
+  readonly watchers = {
+    single: new Map<Session, Watcher>(),
+    batched: new Map<Session, Watcher>(),
+  };
   /** Null for a change that was announced ahead of its turn. */
   readonly #changes: (LoggedChange | null)[] = [];
   /** The number of the first change that is still in the log. */
@@ -59,10 +65,14 @@ class WatchedRoom {
     return this.#changes.length;
   }
 
-  add(kind: Change, id: string): void {
+  get isWatched(): boolean {
+    return this.watchers.single.size + this.watchers.batched.size > 0;
+  }
+
+  add(change: Change, id: string): void {
     const number = this.end;
-    if (kind === "joined") this.#joins.set(id, number);
-    this.#changes.push({ number, kind, id });
+    if (change === "joined") this.#joins.set(id, number);
+    this.#changes.push({ number, change, id });
   }
 
   lastJoin(id: string): number | undefined {
@@ -85,7 +95,9 @@ class WatchedRoom {
   /** Forgets the changes that every watcher has been notified of. */
   trim(): void {
     let first = this.end;
-    for (const { position } of this.watchers.values()) first = Math.min(first, position);
+    for (const watchers of Object.values(this.watchers)) {
+      for (const { position } of watchers.values()) first = Math.min(first, position);
+    }
     for (const change of this.#changes.splice(0, first - this.#start)) {
       if (change !== null && this.#joins.get(change.id)! < first) this.#joins.delete(change.id);
     }
@@ -107,10 +119,11 @@ class WatchedRoom {
 function netOf(changes: readonly (LoggedChange | null)[]): Net {
   const first = new Map<string, Change>();
   const last = new Map<string, Change>();
-  for (const change of changes) {
-    if (change === null) continue;
-    if (!first.has(change.id)) first.set(change.id, change.kind);
-    last.set(change.id, change.kind);
+  for (const logged of changes) {
+    if (logged === null) continue;
+    const { change, id } = logged;
+    if (!first.has(id)) first.set(id, change);
+    last.set(id, change);
   }
   const ids = new Set(first.keys());
   return {
@@ -136,29 +149,36 @@ export class Presence {
 
   /** Notifies a session of every change from now on. */
   watch(session: Session, isBatched: boolean): void {
-    const room = this.#rooms.get(session.roomName) ?? new WatchedRoom();
-    this.#rooms.set(session.roomName, room);
-    room.watchers.set(session, { session, isBatched, position: room.end });
+    this.unwatch(session);
+    const room = this.#rooms.get(session.room.name) ?? new WatchedRoom();
+    this.#rooms.set(session.room.name, room);
+    const kind = isBatched ? "batched" : "single";
+    room.watchers[kind].set(session, { session, kind, position: room.end });
   }
 
   unwatch(session: Session): void {
-    const room = this.#rooms.get(session.roomName);
-    if (!room?.watchers.delete(session) || room.watchers.size > 0) return;
-    this.#rooms.delete(session.roomName);
+    const room = this.#rooms.get(session.room.name);
+    if (room === undefined) return;
+    const { single, batched } = room.watchers;
+    const wasWatching = single.delete(session) || batched.delete(session);
+    if (!wasWatching || room.isWatched) return;
+    this.#rooms.delete(session.room.name);
     this.#pending.single.delete(room);
     this.#pending.batched.delete(room);
   }
 
   /** Logs a change, and notifies the watchers of single changes as far as this turn allows. */
-  announce(roomName: string, kind: Change, id: string): void {
+  announce(roomName: string, change: Change, id: string): void {
     const room = this.#rooms.get(roomName);
     if (room === undefined) return;
-    room.add(kind, id);
-    this.#pending.single.add(room);
-    this.#pending.batched.add(room);
+    room.add(change, id);
+    for (const kind of ["single", "batched"] as const) {
+      if (room.watchers[kind].size > 0) this.#pending[kind].add(room);
+    }
     if (!this.#isNotifying) { // otherwise a client was dropped while it was notified
-      if (room.size > MAX_LOGGED_CHANGES) this.#flushRoom(room, "all", Infinity);
-      else this.#flushRoom(room, "single", this.#budget);
+      const isOverfull = room.size > MAX_LOGGED_CHANGES;
+      this.#flushRoom(room, "single", isOverfull ? Infinity : this.#budget);
+      if (isOverfull) this.#flushRoom(room, "batched", Infinity);
     }
     this.#schedule();
   }
@@ -170,7 +190,8 @@ export class Presence {
     const join = room?.lastJoin(senderId);
     if (room === undefined || join === undefined) return;
     if (receiver === undefined) return this.#announceToAll(room, senderId, join);
-    const watcher = room.watchers.get(receiver);
+    const { single, batched } = room.watchers;
+    const watcher = single.get(receiver) ?? batched.get(receiver);
     if (watcher !== undefined && watcher.position <= join) this.#flush(room, watcher, room.end);
   }
 
@@ -181,10 +202,12 @@ export class Presence {
   #announceToAll(room: WatchedRoom, id: string, join: number): void {
     const { end } = room;
     const changes = room.changesOf(id);
-    for (const watcher of room.watchers.values()) {
-      if (watcher.position > join) continue;
-      if (watcher.isBatched) this.#flush(room, watcher, end);
-      else this.#notify(watcher, netOf(changes.filter(({ number }) => number >= watcher.position)));
+    for (const watcher of room.watchers.single.values()) {
+      const isDue = ({ number }: LoggedChange) => number >= watcher.position;
+      if (watcher.position <= join) this.#notify(watcher, netOf(changes.filter(isDue)));
+    }
+    for (const watcher of room.watchers.batched.values()) {
+      if (watcher.position <= join) this.#flush(room, watcher, end);
     }
     room.take(changes);
     this.#schedule();
@@ -211,30 +234,27 @@ export class Presence {
     if (batched.size === 0) return;
     this.#cancelBatch ??= this.#clock.after(BATCH_INTERVAL_MS, () => {
       this.#cancelBatch = null;
-      for (const room of batched) this.#flushRoom(room, "batched", Infinity);
+      for (const room of [...batched]) this.#flushRoom(room, "batched", Infinity);
       this.#schedule();
     });
   }
 
   /** Notifies the watchers of a kind, with `limit` notices at the most. */
-  #flushRoom(room: WatchedRoom, kind: "single" | "batched" | "all", limit: number): void {
-    if (limit <= 0) return;
-    const { single, batched } = this.#pending;
+  #flushRoom(room: WatchedRoom, kind: Kind, limit: number): void {
+    const pending = this.#pending[kind];
+    if (limit <= 0 || !pending.has(room)) return;
     const { end } = room;
     let left = limit;
     let isDone = true;
-    for (const watcher of room.watchers.values()) {
-      if (kind !== "all" && watcher.isBatched !== (kind === "batched")) continue;
+    for (const watcher of room.watchers[kind].values()) {
       if (left > 0) left -= this.#flush(room, watcher, end, left);
       isDone = watcher.position >= end;
       if (!isDone) break;
     }
     room.trim();
-    isDone &&= room.end === end; // a client that is dropped over a notice logs a change
-    if (!isDone && single.delete(room)) single.add(room); // the next turn begins with another room
-    if (!isDone) return;
-    if (kind !== "batched") single.delete(room);
-    if (kind !== "single" || room.size === 0) batched.delete(room);
+    pending.delete(room);
+    // A client that is dropped over a notice logs a change. The next turn begins with another room.
+    if (!isDone || room.end !== end) pending.add(room);
   }
 
   /** Notifies a watcher of its changes before `end`, `limit` at the most. Returns the number of notices. */
@@ -247,11 +267,11 @@ export class Presence {
   }
 
   /** Notifies a watcher, until it is dropped over that. Returns the number of notices. */
-  #notify({ session, isBatched }: Watcher, net: Net): number {
+  #notify({ session, kind }: Watcher, net: Net): number {
     const wasNotifying = this.#isNotifying;
     this.#isNotifying = true;
     let count = 0;
-    for (const notice of noticesOf(net, session.id, isBatched)) {
+    for (const notice of noticesOf(net, session.id, kind)) {
       count++;
       if (!session.connection?.notify(notice)) break;
     }
@@ -261,12 +281,12 @@ export class Presence {
   }
 }
 
-function noticesOf(net: Net, ownId: string, isBatched: boolean): Notice[] {
+function noticesOf(net: Net, ownId: string, kind: Kind): Notice[] {
   const isOther = (id: string) => id !== ownId;
   const { left, joined } = !net.ids.has(ownId)
     ? net
     : { left: net.left.filter(isOther), joined: net.joined.filter(isOther) };
-  if (isBatched) {
+  if (kind === "batched") {
     return left.length + joined.length === 0 ? [] : [{ kind: "peers_changed", left, joined }];
   }
   return [

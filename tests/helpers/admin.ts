@@ -29,7 +29,7 @@ export function startServerWithAdmin(
   const { server, url, ...test } = startServer(given, { emit });
   const address = { hostname: "127.0.0.1", port: 0 };
   const parts = { version: "test", clock: systemClock, emit: ignoreEvents, metrics, server };
-  const admin = new Admin(address, { ...parts, password: given.adminPassword });
+  const admin = new Admin(address, { ...parts, password: given.adminPassword as string });
   return {
     url,
     adminUrl: new URL(admin.url).origin,
