@@ -9,7 +9,13 @@ import { readCommandLine, type Task } from "./lib/config/command_line.ts";
 import type { Emit } from "./lib/events.ts";
 import { createLog, type Fields, LineWriter, type Log } from "./lib/log.ts";
 import { createEventLog } from "./lib/log_events.ts";
-import { findFileLimit, MemoryWatch } from "./lib/process.ts";
+import {
+  dropPermissions,
+  findFileLimit,
+  MemoryWatch,
+  networkAddress,
+  usableMemoryBytes,
+} from "./lib/process.ts";
 import { Metrics } from "./lib/admin/metrics.ts";
 import { type Options, UsageError } from "./lib/config/options.ts";
 import { readDocument } from "./lib/http/documents.ts";
@@ -17,7 +23,6 @@ import { expiryWarning, readPair, type TlsFiles, type TlsPaths } from "./lib/htt
 import { checkHealth } from "./lib/http/healthcheck.ts";
 import { explainListening, isPortFree } from "./lib/http/listen_errors.ts";
 import { Server } from "./lib/http/server.ts";
-import { dropPermissions, networkAddress, usableMemoryBytes } from "./lib/machine.ts";
 
 /** Exit statuses. `TEMPORARY_FAILURE` is EX_TEMPFAIL of sysexits.h: a supervisor shall start the program again. */
 const STATUS = { OK: 0, FAILURE: 1, USAGE: 2, TEMPORARY_FAILURE: 75 } as const;

@@ -98,7 +98,7 @@ export class Deadlines<Item> {
   }
 }
 
-/** Things that fall due after a few different times. */
+/** Items that expire after a few different times. */
 export class VariedDeadlines<Item> {
   readonly #clock: Clock;
   readonly #onDue: (item: Item) => void;
@@ -130,7 +130,7 @@ export class VariedDeadlines<Item> {
     return false;
   }
 
-  /** Lets everything fall due now. */
+  /** Lets all items expire now. */
   runAll(): void {
     for (const deadlines of this.#byDelay.values()) deadlines.runAll();
   }
