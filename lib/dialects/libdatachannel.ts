@@ -11,7 +11,8 @@ const STORAGE: Storage = { maxTtlMs: Infinity, expiresTogether: false };
 
 export const libdatachannel: Dialect = {
   name: "libdatachannel",
-  decodeRequest,
+  acceptsUrl: (url) => idIn(new URL(url)) !== null,
+  decodeUrl,
   /** A callee says nothing until it is called, so only the first message of another dialect tells. */
   yieldsTo(firstMessage) {
     try {
@@ -30,10 +31,15 @@ export const libdatachannel: Dialect = {
   targetOf: () => undefined,
 };
 
-function decodeRequest({ pathname }: URL): Command | null {
+/** Returns the ID that a URL's path is; null if it is none. */
+function idIn({ pathname }: URL): string | null {
   const [, segment] = /^\/([^/]+)$/.exec(pathname) ?? [];
   const clientId = segment === undefined ? null : decodeSegment(segment);
-  if (!isClientId(clientId)) return null;
+  return isClientId(clientId) ? clientId : null;
+}
+
+function decodeUrl(url: URL): Command {
+  const clientId = idIn(url) ?? "";
   const options = { room: ROOM, presence: false, resume: false, token: undefined } as const;
   return { kind: "register", registration: { clientId, ...options } };
 }

@@ -20,6 +20,8 @@ const STORED: Storage = { maxTtlMs: 5000, expiresTogether: true };
 const NEVER_STORED: Storage = { maxTtlMs: 0, expiresTogether: true };
 const FORWARDED_TYPES = ["OFFER", "ANSWER", "CANDIDATE", "LEAVE"];
 const MEMBERS = compileNames("type", "dst", "payload");
+/** A path that ends in /peerjs, and a query with a key or an ID. */
+const URL_PATTERN = /^[^?#]*\/peerjs\?(?:[^#]*&)?(?:key|id)=/;
 
 export interface PeerJsOptions {
   /** The key that clients have to give in their URL. */
@@ -37,7 +39,8 @@ export function peerjs(options: PeerJsOptions): Dialect {
   return {
     name: "peerjs",
     accepts: () => false, // a client is known by its URL
-    decodeRequest: (url) => decodeRequest(url, key),
+    acceptsUrl: (url) => URL_PATTERN.test(url),
+    decodeUrl: (url) => decodeUrl(url, key),
     answerHttp: (pathname, listIds) => answerHttp(pathname, listIds, options),
     sender: (clientId) => JSON.stringify(clientId),
     decode: (text, sender) => sender === null ? { kind: "ignore" } : decode(text, sender),
@@ -46,10 +49,7 @@ export function peerjs(options: PeerJsOptions): Dialect {
   };
 }
 
-function decodeRequest({ pathname, searchParams }: URL, key: string): Command | null {
-  const isPeerJs = pathname.endsWith("/peerjs") &&
-    (searchParams.has("key") || searchParams.has("id"));
-  if (!isPeerJs) return null;
+function decodeUrl({ searchParams }: URL, key: string): Command {
   const clientId = searchParams.get("id");
   const token = searchParams.get("token");
   if (!clientId || !token || !searchParams.get("key")) {

@@ -272,7 +272,7 @@ export class Server {
     this.#capacity.countConnection(connection.address, 1);
     this.#unregistered.add(connection);
     this.#parts.emit({ kind: "connection_opened", address: connection.address });
-    if (this.#deps.dialects.length > 1) socket.onopen = () => connection.opened();
+    if (connection.registersByUrl) socket.onopen = () => connection.opened();
     socket.onmessage = ({ data }) => connection.receive(data);
     socket.onclose = ({ code }) => this.#ended(connection, code);
   }

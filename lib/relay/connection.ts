@@ -131,6 +131,8 @@ export class Connection implements SessionConnection {
       options.rateBurst,
       this.connectedAtMs,
     );
+    this.#dialect = deps.dialects.find(({ acceptsUrl }) => acceptsUrl?.(request.url)) ?? null;
+    this.#isTentative = this.#dialect?.yieldsTo !== undefined;
     const onOverloaded = () => this.close("overloaded");
     this.#sendBuffer = new SendBuffer(socket, options, bufferedTotal, clock, onOverloaded);
   }
@@ -205,18 +207,16 @@ export class Connection implements SessionConnection {
     else this.#fail(code, message);
   }
 
-  /** Takes note that the upgrade is done: the client of some dialects has registered by its URL. Never throws. */
+  /** Whether the client registers by its URL, once {@link opened} is called. */
+  get registersByUrl(): boolean {
+    return this.#dialect !== null;
+  }
+
+  /** Takes note that the upgrade is done. Never throws. */
   opened(): void {
-    const { dialects } = this.#deps;
     try {
-      for (const dialect of dialects) {
-        this.#dialect = dialect; // it also writes the error if the URL is malformed
-        const command = dialect.decodeRequest?.(new URL(this.#request.url)) ?? null;
-        if (command === null) continue;
-        this.#isTentative = dialect.yieldsTo !== undefined;
-        return this.#executeFirst(command);
-      }
-      this.#dialect = null;
+      const command = this.#dialect?.decodeUrl?.(new URL(this.#request.url));
+      if (command !== undefined) this.#executeFirst(command);
     } catch (error) {
       this.#answerError(error);
     }

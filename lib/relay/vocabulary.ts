@@ -196,8 +196,14 @@ export interface Dialect {
   readonly name: string | null;
   /** The namespace of clients that never register, and get IDs of the server's making; undefined if they register. */
   readonly anonymousRoom?: string;
-  /** Reads what an upgrade request on this URL registers; null if the request is not of this dialect. */
-  readonly decodeRequest?: (url: URL) => Command | null;
+  /** Tells whether a client that opens this URL speaks it. Undefined if no URL tells. */
+  readonly acceptsUrl?: (url: string) => boolean;
+  /**
+   * Reads what an accepted URL registers.
+   *
+   * @throws {ProtocolError} if the URL lacks something
+   */
+  readonly decodeUrl?: (url: URL) => Command;
   /** Answers a plain GET of its clients; null if it has no answer for the path. */
   readonly answerHttp?: (
     pathname: string,
