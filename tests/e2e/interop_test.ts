@@ -6,7 +6,8 @@
 import assert from "node:assert/strict";
 import { ServingProgram } from "../helpers/program.ts";
 import { DEBIAN_PYTHON, isFile, isMissing, succeeds } from "../helpers/tools.ts";
-import { CHROMIUM_PATH, PagePeer, type Peer, ProgramPeer } from "../interop/peers.ts";
+import { isChromiumMissing } from "../helpers/chromium.ts";
+import { PagePeer, type Peer, ProgramPeer } from "../interop/peers.ts";
 
 const FOLDER = new URL("../interop/", import.meta.url).pathname;
 const CPP_LIBRARIES = ["gstreamer-webrtc-1.0", "gstreamer-sdp-1.0", "libsoup-3.0", "json-glib-1.0"];
@@ -18,7 +19,7 @@ const lacksPython = isMissing(
   succeeds(DEBIAN_PYTHON, "-c", "import aiortc, websockets"),
   "aiortc and websockets (Debian: python3-aiortc python3-websockets)",
 );
-const lacksChromium = isMissing(isFile(CHROMIUM_PATH), "chromium (Debian: chromium)");
+const lacksChromium = isChromiumMissing();
 const lacksCpp = isMissing(
   succeeds("g++", "--version") && succeeds("pkg-config", "--exists", ...CPP_LIBRARIES) &&
     hasPlugins("webrtc", "nice", "vpx"),

@@ -6,26 +6,12 @@ import assert from "node:assert/strict";
 import type { Locator, Page } from "playwright-core";
 import { createAuthenticator, signToken } from "../../lib/auth/tokens.ts";
 import { assertAccessible } from "../helpers/accessibility.ts";
-import { isChromiumMissing, TestBrowser } from "../helpers/chromium.ts";
+import { testInBrowser } from "../helpers/chromium.ts";
 import { RecordedEvents } from "../helpers/events.ts";
 import { startServer } from "../helpers/server.ts";
 
-const ignore = isChromiumMissing();
-
 /** For servers that shall keep nothing for clients which are gone with their browser when the test ends. */
 const forgetful = { resumeTtlMs: "0", mailboxTtlMs: "0" };
-
-function test(name: string, fn: (browser: TestBrowser) => Promise<void>): void {
-  Deno.test({
-    name,
-    ignore,
-    async fn() {
-      await using browser = await TestBrowser.launch();
-      await fn(browser);
-      assert.deepEqual(browser.complaints, []);
-    },
-  });
-}
 
 /** One peer on the page. */
 function panel(page: Page, side: "first" | "second"): Locator {
@@ -51,32 +37,35 @@ async function chat(one: Locator, other: Locator): Promise<void> {
   await one.getByRole("log").getByText("Loud and clear.").last().waitFor();
 }
 
-test("one press connects two peers, which chat, and the frames are shown", async (browser) => {
-  await using server = startServer(forgetful);
-  const page = await browser.open(server.httpUrl);
-  const [alice, bob] = [panel(page, "first"), panel(page, "second")];
-  await page.getByRole("button", { name: "Connect both" }).click();
-  await isTalking(alice, bob);
-  await chat(alice, bob);
+testInBrowser(
+  "one press connects two peers, which chat, and the frames are shown",
+  async (browser) => {
+    await using server = startServer(forgetful);
+    const page = await browser.open(server.httpUrl);
+    const [alice, bob] = [panel(page, "first"), panel(page, "second")];
+    await page.getByRole("button", { name: "Connect both" }).click();
+    await isTalking(alice, bob);
+    await chat(alice, bob);
 
-  const frames = page.locator("#frames > li");
-  const types = await frames.locator("strong").allTextContents();
-  for (const type of ["register", "registered", "offer", "answer", "candidate"]) {
-    assert.ok(types.includes(type), type);
-  }
-  assert.match(types.at(-1)!, /^register$/); // newest first
-  assert.equal((await page.locator("#frames").textContent())!.includes("Loud and clear"), false);
-  await page.getByLabel("Contains").fill('"type": "offer"');
-  const shown = await frames.filter({ visible: true }).locator("strong").allTextContents();
-  assert.deepEqual(new Set(shown), new Set(["offer"]));
-  await frames.filter({ visible: true }).first().locator("summary").click();
-  assert.match(await frames.filter({ visible: true }).first().innerText(), /\nm=application/);
+    const frames = page.locator("#frames > li");
+    const types = await frames.locator("strong").allTextContents();
+    for (const type of ["register", "registered", "offer", "answer", "candidate"]) {
+      assert.ok(types.includes(type), type);
+    }
+    assert.match(types.at(-1)!, /^register$/); // newest first
+    assert.equal((await page.locator("#frames").textContent())!.includes("Loud and clear"), false);
+    await page.getByLabel("Contains").fill('"type": "offer"');
+    const shown = await frames.filter({ visible: true }).locator("strong").allTextContents();
+    assert.deepEqual(new Set(shown), new Set(["offer"]));
+    await frames.filter({ visible: true }).first().locator("summary").click();
+    assert.match(await frames.filter({ visible: true }).first().innerText(), /\nm=application/);
 
-  await page.getByRole("button", { name: "Disconnect", exact: true }).first().click();
-  await page.getByRole("button", { name: "Connect both" }).waitFor();
-});
+    await page.getByRole("button", { name: "Disconnect", exact: true }).first().click();
+    await page.getByRole("button", { name: "Connect both" }).waitFor();
+  },
+);
 
-test("video goes from peer to peer, drawn where there is no camera", async (browser) => {
+testInBrowser("video goes from peer to peer, drawn where there is no camera", async (browser) => {
   await using server = startServer(forgetful);
   const page = await browser.open(server.httpUrl);
   const [alice, bob] = [panel(page, "first"), panel(page, "second")];
@@ -93,97 +82,109 @@ test("video goes from peer to peer, drawn where there is no camera", async (brow
   await chat(alice, bob);
 });
 
-test("another device joins by the link, reloads in mid-call, and is back", async (browser) => {
-  const events = new RecordedEvents();
-  await using server = startServer({}, { emit: events.emit });
-  const host = await browser.open(server.httpUrl);
-  await host.getByLabel("Room").fill("lobby");
-  await host.getByLabel("another device").check();
-  await host.getByRole("button", { name: "Connect", exact: true }).first().click();
-  const link = await host.getByRole("textbox", { name: "Link" }).inputValue();
-  const isDrawn = await host.getByRole("img", { name: "QR code" }).evaluate((canvas) =>
-    (canvas as HTMLCanvasElement).getContext("2d")!.getImageData(0, 0, 40, 40).data.some(Boolean)
-  );
-  assert.ok(isDrawn);
+testInBrowser(
+  "another device joins by the link, reloads in mid-call, and is back",
+  async (browser) => {
+    const events = new RecordedEvents();
+    await using server = startServer({}, { emit: events.emit });
+    const host = await browser.open(server.httpUrl);
+    await host.getByLabel("Room").fill("lobby");
+    await host.getByLabel("another device").check();
+    await host.getByRole("button", { name: "Connect", exact: true }).first().click();
+    const link = await host.getByRole("textbox", { name: "Link" }).inputValue();
+    const isDrawn = await host.getByRole("img", { name: "QR code" }).evaluate((canvas) =>
+      (canvas as HTMLCanvasElement).getContext("2d")!.getImageData(0, 0, 40, 40).data.some(Boolean)
+    );
+    assert.ok(isDrawn);
 
-  const guest = await browser.open(link);
-  const [alice, bob] = [panel(host, "first"), panel(guest, "second")];
-  await isTalking(alice, bob);
-  await chat(alice, bob);
-  await guest.reload();
-  await bob.locator("[data-state=signaling][data-value=registered]").waitFor();
-  await isTalking(bob);
-  await chat(bob, alice);
-  const bobId = await bob.getByLabel("ID of the second peer").inputValue();
-  assert.ok(events.lines.includes(`detached ${bobId}`));
-  assert.equal(events.lines.includes(`unregistered ${bobId}`), false);
+    const guest = await browser.open(link);
+    const [alice, bob] = [panel(host, "first"), panel(guest, "second")];
+    await isTalking(alice, bob);
+    await chat(alice, bob);
+    await guest.reload();
+    await bob.locator("[data-state=signaling][data-value=registered]").waitFor();
+    await isTalking(bob);
+    await chat(bob, alice);
+    const bobId = await bob.getByLabel("ID of the second peer").inputValue();
+    assert.ok(events.lines.includes(`detached ${bobId}`));
+    assert.equal(events.lines.includes(`unregistered ${bobId}`), false);
 
-  for (const page of [guest, host]) {
-    await page.getByRole("button", { name: "Disconnect", exact: true }).first().click();
-  }
-  const aliceId = await alice.getByLabel("ID of the first peer").inputValue();
-  await events.happened(`unregistered ${bobId}`);
-  await events.happened(`unregistered ${aliceId}`);
-});
+    for (const page of [guest, host]) {
+      await page.getByRole("button", { name: "Disconnect", exact: true }).first().click();
+    }
+    const aliceId = await alice.getByLabel("ID of the first peer").inputValue();
+    await events.happened(`unregistered ${bobId}`);
+    await events.happened(`unregistered ${aliceId}`);
+  },
+);
 
-test("the server restarts in mid-call: the page says so, and the call goes on", async (browser) => {
-  const first = startServer(forgetful);
-  const page = await browser.open(first.httpUrl);
-  const [alice, bob] = [panel(page, "first"), panel(page, "second")];
-  await page.getByRole("button", { name: "Connect both" }).click();
-  await isTalking(alice, bob);
-  await first.server.drain();
-  await alice.getByText("The call goes on meanwhile.").waitFor();
-  await chat(alice, bob);
-  await using _second = startServer({ port: String(first.server.address.port), ...forgetful });
-  for (const panel of [alice, bob]) {
-    await panel.locator("[data-state=signaling][data-value=registered]").waitFor();
-  }
-  await alice.getByText("The call goes on meanwhile.").waitFor({ state: "hidden" });
-  await chat(alice, bob);
-});
+testInBrowser(
+  "the server restarts in mid-call: the page says so, and the call goes on",
+  async (browser) => {
+    const first = startServer(forgetful);
+    const page = await browser.open(first.httpUrl);
+    const [alice, bob] = [panel(page, "first"), panel(page, "second")];
+    await page.getByRole("button", { name: "Connect both" }).click();
+    await isTalking(alice, bob);
+    await first.server.drain();
+    await alice.getByText("The call goes on meanwhile.").waitFor();
+    await chat(alice, bob);
+    await using _second = startServer({ port: String(first.server.address.port), ...forgetful });
+    for (const panel of [alice, bob]) {
+      await panel.locator("[data-state=signaling][data-value=registered]").waitFor();
+    }
+    await alice.getByText("The call goes on meanwhile.").waitFor({ state: "hidden" });
+    await chat(alice, bob);
+  },
+);
 
-test("a wrong token is explained, and the right one can be given at once", async (browser) => {
-  const secret = "0123456789abcdef0123456789abcdef";
-  await using server = startServer({ authSecrets: secret, ...forgetful }, {
-    authenticator: await createAuthenticator([secret], undefined),
-  });
-  const page = await browser.open(server.httpUrl);
-  const alice = panel(page, "first");
-  await alice.getByLabel("ID of the first peer").fill("alice");
-  await alice.getByRole("button", { name: "Connect", exact: true }).click();
-  await alice.getByRole("alert").getByText("signalbox token --client-id alice").waitFor();
+testInBrowser(
+  "a wrong token is explained, and the right one can be given at once",
+  async (browser) => {
+    const secret = "0123456789abcdef0123456789abcdef";
+    await using server = startServer({ authSecrets: secret, ...forgetful }, {
+      authenticator: await createAuthenticator([secret], undefined),
+    });
+    const page = await browser.open(server.httpUrl);
+    const alice = panel(page, "first");
+    await alice.getByLabel("ID of the first peer").fill("alice");
+    await alice.getByRole("button", { name: "Connect", exact: true }).click();
+    await alice.getByRole("alert").getByText("signalbox token --client-id alice").waitFor();
 
-  const field = alice.getByLabel("Token");
-  await field.fill("not.a.token");
-  await field.press("Enter");
-  await page.locator("#frames strong").getByText("error").nth(1).waitFor();
-  await alice.getByRole("alert").getByText("signalbox token --client-id alice").waitFor();
+    const field = alice.getByLabel("Token");
+    await field.fill("not.a.token");
+    await field.press("Enter");
+    await page.locator("#frames strong").getByText("error").nth(1).waitFor();
+    await alice.getByRole("alert").getByText("signalbox token --client-id alice").waitFor();
 
-  const token = await signToken({ secret, clientId: "alice", room: undefined, ttlMs: 60_000 });
-  await field.fill(token);
-  await field.press("Enter");
-  await alice.locator("[data-state=signaling][data-value=registered]").waitFor();
-  await alice.getByRole("alert").waitFor({ state: "hidden" });
-  assert.equal((await page.locator("#frames").textContent())!.includes(token), false);
-});
+    const token = await signToken({ secret, clientId: "alice", room: undefined, ttlMs: 60_000 });
+    await field.fill(token);
+    await field.press("Enter");
+    await alice.locator("[data-state=signaling][data-value=registered]").waitFor();
+    await alice.getByRole("alert").waitFor({ state: "hidden" });
+    assert.equal((await page.locator("#frames").textContent())!.includes(token), false);
+  },
+);
 
-test("the page works with the keyboard alone, and says aloud what happens", async (browser) => {
-  await using server = startServer(forgetful);
-  const page = await browser.open(server.httpUrl);
-  const button = page.getByRole("button", { name: "Connect both" });
-  for (let presses = 0; presses < 6; presses++) {
-    await page.keyboard.press("Tab");
-    if (await button.evaluate((element) => element === document.activeElement)) break;
-  }
-  await page.keyboard.press("Enter");
-  await page.getByRole("status").getByText("are connected directly").waitFor({
-    state: "attached",
-  });
-});
+testInBrowser(
+  "the page works with the keyboard alone, and says aloud what happens",
+  async (browser) => {
+    await using server = startServer(forgetful);
+    const page = await browser.open(server.httpUrl);
+    const button = page.getByRole("button", { name: "Connect both" });
+    for (let presses = 0; presses < 6; presses++) {
+      await page.keyboard.press("Tab");
+      if (await button.evaluate((element) => element === document.activeElement)) break;
+    }
+    await page.keyboard.press("Enter");
+    await page.getByRole("status").getByText("are connected directly").waitFor({
+      state: "attached",
+    });
+  },
+);
 
 for (const colorScheme of ["light", "dark"] as const) {
-  test(`the page has no barriers that axe finds, ${colorScheme}`, async (browser) => {
+  testInBrowser(`the page has no barriers that axe finds, ${colorScheme}`, async (browser) => {
     await using server = startServer(forgetful);
     const page = await browser.open(server.httpUrl, { colorScheme });
     await assertAccessible(page);
@@ -197,7 +198,7 @@ for (const colorScheme of ["light", "dark"] as const) {
   });
 }
 
-test("the page fits a narrow screen", async (browser) => {
+testInBrowser("the page fits a narrow screen", async (browser) => {
   await using server = startServer(forgetful);
   const page = await browser.open(server.httpUrl, { viewport: { width: 320, height: 700 } });
   await page.getByRole("button", { name: "Connect both" }).click();
