@@ -39,7 +39,7 @@ const PACKAGES: Readonly<Record<string, { readonly room: string; readonly isLazy
 };
 
 /** Rooms that get all that they need of the runtime passed in. */
-const WITHOUT_DENO = ["relay", "dialects", "cluster", "auth", "config"];
+const WITHOUT_DENO = ["relay", "dialects", "auth", "config"];
 
 /** Finds what breaks the rules, a line each. `top` is the URL of the repository. */
 export function checkImports(modules: readonly Module[], top: string): string[] {

@@ -197,6 +197,7 @@ export class Connection implements SessionConnection {
       this.#deps.emit({ kind: "internal_error", where: "message", error });
       return this.close("internal_error");
     }
+    if (this.#session === null && !this.isOpen) return; // the client has left meanwhile
     if (this.#isTentative && this.#session === null) {
       this.#deferredError = error; // the client may still register otherwise
       return this.#handlePending();
@@ -306,13 +307,7 @@ export class Connection implements SessionConnection {
       case "broadcast":
         return limit(cost * broadcastFactor(router.recipients(session)));
       case "register":
-        return limit(
-          Math.max(
-            REGISTER_COST,
-            SUBSCRIBERS_PER_TOKEN,
-            broadcastFactor(router.recipients(session)),
-          ),
-        );
+        return limit(Math.max(REGISTER_COST, broadcastFactor(router.recipients(session))));
       case "publish": {
         const subscribers = router.topics.count(router.topics.keyOf(session, command.topic));
         return limit(cost * broadcastFactor(subscribers, SUBSCRIBERS_PER_TOKEN));
