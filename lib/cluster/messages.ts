@@ -189,7 +189,8 @@ function readAnswer(header: Record<string, unknown>): AnswerMessage | null {
 
 /** Accepts the namespace of a dialect, too, which begins with a control character. */
 function isRoom(value: unknown): value is string {
-  return isString(value) && (value === "" || isClientId(value.replace(/^\u0001/, "")));
+  return isString(value) &&
+    (value === "" || isClientId(value.startsWith("\u0001") ? value.slice(1) : value));
 }
 
 function isArrayOf<Item>(value: unknown, isItem: (item: unknown) => item is Item): value is Item[] {
