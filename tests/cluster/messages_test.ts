@@ -171,7 +171,7 @@ function assertValid(message: BusMessage): void {
   if ("targetId" in message) assert.ok(isClientId(message.targetId));
   if ("senderId" in message) assert.ok(isClientId(message.senderId));
   if ("text" in message) assert.equal(typeof message.text, "string");
-  if ("claim" in message) assert.ok(Number.isSafeInteger(message.epoch));
+  if ("epoch" in message) assert.ok(Number.isSafeInteger(message.epoch));
   if (message.kind === "message" && message.sender !== null) {
     assert.ok(isClientId(message.sender.id));
     assert.equal(typeof message.sender.node, "string");

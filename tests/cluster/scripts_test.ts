@@ -388,7 +388,7 @@ testScripts("reclaim makes an ID known again to a Redis that has lost it", async
 
 testScripts("reclaim hands out the mail of a held ID, and it comes back", async (a, b) => {
   await a.send("x", "1");
-  const { mail, claim: number } = await b.reclaim("x", 0, 1000, { secret: "s", isHeld: true });
+  const { mail, epoch: number } = await b.reclaim("x", 0, 1000, { secret: "s", isHeld: true });
   assert.deepEqual(mail, ["1"]);
   assert.equal(await a.send("x", "2"), "stored");
   assert.equal(await b.send("x", "1", { returnedEpoch: number }), "stored");
@@ -409,7 +409,7 @@ testScripts("of two that reclaim an ID the newer has it, whoever is first", asyn
 testScripts(
   "reclaim gets back what Redis holds for a node that was taken for dead",
   async (a, b) => {
-    const { claim: number, claimedAtMs } = await claim(a, "x", { fresh: "secret" });
+    const { epoch: number, claimedAtMs } = await claim(a, "x", { fresh: "secret" });
     await a.session.run("leave", a.id);
     while (await b.session.run("reap", a.id, 60_000) !== 0);
     assert.deepEqual(await a.owned(), []);
@@ -498,10 +498,10 @@ testScripts("forget ends what a node has not registered, and nothing of others",
 });
 
 testScripts("nothing is left in Redis when all have left", async (a, b, redis) => {
-  const { claim: one } = await claim(a, "x", { fresh: "secret" });
+  const { epoch: one } = await claim(a, "x", { fresh: "secret" });
   await a.hold("x", one);
   await b.send("x", "1");
-  const { claim: two } = await claim(b, "x", { given: "secret" });
+  const { epoch: two } = await claim(b, "x", { given: "secret" });
   await b.release("x", two);
   for (const node of [a, b]) await node.session.run("leave", node.id);
   await a.session.run("reap", a.id, 0);
