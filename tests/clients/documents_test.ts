@@ -4,20 +4,15 @@ import assert from "node:assert/strict";
 import type { Page } from "playwright-core";
 import { isChromiumMissing, TestBrowser } from "../helpers/chromium.ts";
 import { TestClient } from "../helpers/client.ts";
+import { blockUnder, readDocument } from "../helpers/documents.ts";
 import { ServingProgram } from "../helpers/program.ts";
 import { DEBIAN_PYTHON } from "../helpers/tools.ts";
 import { ProgramPeer } from "../interop/peers.ts";
 import { isAiortcMissing, isWebsocketsMissing, PythonPath } from "./python.ts";
 
-const CLIENTS = await Deno.readTextFile(
-  new URL("../../lib/web/docs/clients.md", import.meta.url),
-);
-
-/** The code of a language under a heading. */
+/** The code of a language under a heading, for a server at another address. */
 function printed(heading: string, language: string, address: string): string {
-  const section = CLIENTS.split(/^##+ /m).find((text) => text.startsWith(`${heading}\n`));
-  const code = section?.split(`\`\`\`${language}\n`)[1]?.split("```")[0];
-  assert.ok(code, `clients.md has no ${language} under "${heading}"`);
+  const code = blockUnder(readDocument("clients"), heading, language);
   return code.replaceAll("localhost:8765", address);
 }
 

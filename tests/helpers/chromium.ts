@@ -34,10 +34,10 @@ export class TestBrowser implements AsyncDisposable {
     this.#browser = browser;
   }
 
-  static async launch(): Promise<TestBrowser> {
-    return new TestBrowser(
-      await chromium.launch({ executablePath: CHROMIUM_PATH, args: CHROMIUM_ARGS }),
-    );
+  /** @param more further arguments of the command line */
+  static async launch(more: readonly string[] = []): Promise<TestBrowser> {
+    const args = [...CHROMIUM_ARGS, ...more];
+    return new TestBrowser(await chromium.launch({ executablePath: CHROMIUM_PATH, args }));
   }
 
   /** Opens a page as in a browser of its own: with no storage of another's. */
