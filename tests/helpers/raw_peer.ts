@@ -1,4 +1,4 @@
-/** A peer that sends whatever bytes it is told to, and reads only when it is told to: what no WebSocket library does. */
+/** Peer that sends any bytes, and reads only when a test asks for it: no WebSocket library does that. */
 
 import {
   concat,
@@ -19,7 +19,7 @@ export const UPGRADE_HEADERS: Readonly<Record<string, string>> = {
 };
 
 export interface RawPeerOptions {
-  /** For a server with TLS: the certificate that it is to have, PEM. */
+  /** Certificate that a server with TLS must have, PEM. */
   readonly caCert?: string;
 }
 
@@ -116,7 +116,7 @@ export class RawPeer implements Disposable {
     }
   }
 
-  /** Reads on to the close frame, and tells its code and reason; null where the connection ends without one. */
+  /** Reads on to the close frame, and returns its code and reason; null if the connection ends without one. */
   async readClose(): Promise<{ readonly code: number; readonly reason: string } | null> {
     for (let frame = await this.readFrame(); frame !== null; frame = await this.readFrame()) {
       if (frame.opcode !== OPCODE.CLOSE) continue;
@@ -126,7 +126,7 @@ export class RawPeer implements Disposable {
     return null;
   }
 
-  /** Reads to the end of the connection, and tells how many bytes came. */
+  /** Reads to the end of the connection, and returns how many bytes came. */
   async readToEnd(): Promise<number> {
     let bytes = this.#unread.length;
     this.#unread = new Uint8Array();
@@ -171,7 +171,7 @@ export class RawPeer implements Disposable {
   }
 }
 
-/** The head of the answer to an upgrade, and no more: whoever was let in leaves at once. */
+/** Head of the answer to an upgrade. An accepted peer leaves at once. */
 export async function answerToUpgrade(
   url: string,
   headers: Readonly<Record<string, string>> = {},
