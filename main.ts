@@ -13,6 +13,7 @@ import { createEventLog } from "./lib/log_events.ts";
 import { MemoryWatch } from "./lib/memory.ts";
 import { Metrics } from "./lib/admin/metrics.ts";
 import { type Options, UsageError } from "./lib/config/options.ts";
+import { readDocument } from "./lib/http/documents.ts";
 import { Server } from "./lib/http/server.ts";
 
 /** Exit statuses. `TEMPORARY_FAILURE` is EX_TEMPFAIL of sysexits.h: a supervisor shall start the program again. */
@@ -41,6 +42,8 @@ async function run(task: Task): Promise<void> {
   switch (task.kind) {
     case "print":
       return print(Deno.stdout, task.text);
+    case "document":
+      return print(Deno.stdout, readDocument(task.topic));
     case "token":
       return print(Deno.stdout, `${await signToken(task)}\n`);
     case "serve":
@@ -218,7 +221,10 @@ function messageOf(error: unknown): string {
 /** Writes at once; where nobody reads, that is no reason to end. */
 function print(stream: { writeSync(bytes: Uint8Array): number }, text: string): void {
   try {
-    stream.writeSync(new TextEncoder().encode(text));
+    const bytes = new TextEncoder().encode(text);
+    for (let written = 0; written < bytes.length;) {
+      written += stream.writeSync(bytes.subarray(written));
+    }
   } catch {
     // closed
   }

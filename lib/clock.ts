@@ -50,6 +50,18 @@ export class Deadlines<Item> {
     return wasThere;
   }
 
+  /** Returns for how long `item` still has time, in milliseconds; 0 if it is not there. */
+  remainingMs(item: Item): number {
+    return Math.max(0, (this.#dueAt.get(item) ?? 0) - this.#clock.now());
+  }
+
+  /** Takes out the item that was added first; undefined if there is none. */
+  takeOldest(): Item | undefined {
+    const [oldest] = this.#dueAt.keys();
+    if (oldest !== undefined) this.delete(oldest);
+    return oldest;
+  }
+
   /** Everything falls due now. */
   runAll(): void {
     const items = [...this.#dueAt.keys()];

@@ -52,8 +52,12 @@ export type Event =
   }
   | { readonly kind: "registered"; readonly client: ClientInfo }
   /** A connection was lost, and the client's ID is held for a resume. */
-  | { readonly kind: "detached"; readonly client: ClientInfo }
-  /** A client gave up its ID. The reason is null if the server did not close its connection. */
+  | {
+    readonly kind: "detached";
+    readonly client: ClientInfo;
+    readonly reason: CloseReason | null;
+  }
+  /** A client gave up its ID, or lost it. The reason is null if the server did not close its connection. */
   | {
     readonly kind: "unregistered";
     readonly client: ClientInfo;

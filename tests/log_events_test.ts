@@ -53,7 +53,7 @@ testPure("all other lines", () => {
   const lines = textOf(
     { kind: "connection_opened", address: "192.0.2.9" },
     { kind: "connection_closed", address: "192.0.2.9", code: 1001, reason: null },
-    { kind: "detached", client: sender },
+    { kind: "detached", client: sender, reason: null },
     { kind: "stored_delivered", client: sender },
     { kind: "error_sent", code: "target_not_found", subject: sender },
     { kind: "error_sent", code: "invalid_message", subject: stranger },
@@ -218,7 +218,7 @@ testPure("nothing is built for a level that is off", () => {
     { kind: "connection_opened", address: "192.0.2.1" },
     { kind: "connection_closed", address: "192.0.2.1", code: 1000, reason: null },
     { kind: "registered", client: untouchable },
-    { kind: "detached", client: untouchable },
+    { kind: "detached", client: untouchable, reason: null },
     { kind: "unregistered", client: untouchable, reason: null },
     { kind: "sent", from: untouchable, targetId: "bob", message: untouchable },
     { kind: "stored", from: untouchable, targetId: "bob", message: untouchable },

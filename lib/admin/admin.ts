@@ -19,7 +19,7 @@ export interface WatchedServer {
   /** How many clients are registered and connected. */
   readonly clients: number;
   /** How many messages wait in the mailbox. */
-  readonly keptMessages: number;
+  readonly storedMessages: number;
 }
 
 /** What the admin listener works with. */
@@ -141,12 +141,12 @@ export class Admin {
   #sample(): Sample {
     const { metrics, server } = this.#parts;
     let waitingBytes = 0;
-    for (const connection of server.connections) waitingBytes += connection.waitingBytes;
+    for (const connection of server.connections) waitingBytes += connection.bufferedBytes;
     return {
       time_ms: Date.now(),
       connections: server.connections.size,
       clients: server.clients,
-      kept_messages: server.keptMessages,
+      kept_messages: server.storedMessages,
       waiting_bytes: waitingBytes,
       memory_bytes: Deno.memoryUsage().rss,
       cpu_seconds: cpuSeconds(),
@@ -163,8 +163,8 @@ export class Admin {
     if (id === null) return text(404, "DELETE is for /api/clients/{id}.");
     const roomName = searchParams.get("room") ?? "";
     for (const connection of this.#parts.server.connections) {
-      const { client } = connection;
-      if (client === null || client.id !== id || client.roomName !== roomName) continue;
+      const { session } = connection;
+      if (session === null || session.id !== id || session.roomName !== roomName) continue;
       connection.close("disconnected");
       return new Response(null, { status: 204 });
     }

@@ -8,21 +8,21 @@ export interface ListedConnection {
   readonly connectedAtMs: number;
   readonly messagesIn: number;
   readonly messagesOut: number;
-  readonly waitingBytes: number;
+  readonly bufferedBytes: number;
   /** Null where it has not registered, or is closing: then it is not listed. */
-  readonly client: { readonly id: string; readonly roomName: string } | null;
+  readonly session: { readonly id: string; readonly roomName: string } | null;
 }
 
-type Client = ListedConnection & { readonly client: NonNullable<ListedConnection["client"]> };
+type Client = ListedConnection & { readonly session: NonNullable<ListedConnection["session"]> };
 
 const SORT_KEYS = {
-  room: ({ client }: Client) => client.roomName,
-  id: ({ client }: Client) => client.id,
+  room: ({ session }: Client) => session.roomName,
+  id: ({ session }: Client) => session.id,
   address: ({ address }: Client) => address,
   connected_since: ({ connectedAtMs }: Client) => connectedAtMs,
   messages_in: ({ messagesIn }: Client) => messagesIn,
   messages_out: ({ messagesOut }: Client) => messagesOut,
-  waiting_bytes: ({ waitingBytes }: Client) => waitingBytes,
+  waiting_bytes: ({ bufferedBytes }: Client) => bufferedBytes,
 } as const;
 
 type SortKey = keyof typeof SORT_KEYS;
@@ -115,13 +115,13 @@ export function listClients(
 }
 
 function isClient(connection: ListedConnection): connection is Client {
-  return connection.client !== null;
+  return connection.session !== null;
 }
 
-function matches({ client, address }: Client, { filter, room }: ClientQuery): boolean {
-  if (room !== null && client.roomName !== room) return false;
-  return filter === "" || client.id.toLowerCase().includes(filter) ||
-    client.roomName.toLowerCase().includes(filter) || address.includes(filter);
+function matches({ session, address }: Client, { filter, room }: ClientQuery): boolean {
+  if (room !== null && session.roomName !== room) return false;
+  return filter === "" || session.id.toLowerCase().includes(filter) ||
+    session.roomName.toLowerCase().includes(filter) || address.includes(filter);
 }
 
 function sorted(clients: readonly Client[], { sort, isDescending }: ClientQuery): Client[] {
@@ -133,14 +133,14 @@ function sorted(clients: readonly Client[], { sort, isDescending }: ClientQuery)
 }
 
 function toRow(connection: Client, clockStartEpochMs: number): ClientRow {
-  const { client, address, connectedAtMs, messagesIn, messagesOut, waitingBytes } = connection;
+  const { session, address, connectedAtMs, messagesIn, messagesOut, bufferedBytes } = connection;
   return {
-    room: client.roomName || null,
-    id: client.id,
+    room: session.roomName || null,
+    id: session.id,
     address,
     connected_since: new Date(clockStartEpochMs + connectedAtMs).toISOString(),
     messages_in: messagesIn,
     messages_out: messagesOut,
-    waiting_bytes: waitingBytes,
+    waiting_bytes: bufferedBytes,
   };
 }

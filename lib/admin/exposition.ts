@@ -11,7 +11,7 @@ export interface Sources {
   readonly server: {
     readonly connections: { readonly size: number };
     readonly clients: number;
-    readonly keptMessages: number;
+    readonly storedMessages: number;
   };
 }
 
@@ -39,7 +39,7 @@ function collectServer(collector: Collector, { server, version }: Sources): void
   collector.gauge(
     "signalbox_mailbox_messages",
     "Messages that wait for clients that are not connected.",
-    () => server.keptMessages,
+    () => server.storedMessages,
   );
 }
 

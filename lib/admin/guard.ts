@@ -2,7 +2,7 @@
 
 import { Buffer } from "node:buffer";
 import { isIP } from "node:net";
-import { isSecret } from "../relay/resume.ts";
+import { isSecret } from "../relay/session.ts";
 
 /** The header without which nothing is changed. A form cannot send it, and a page of another origin may not. */
 export const CHANGE_HEADER = "x-signalbox-admin";

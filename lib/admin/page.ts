@@ -18,6 +18,7 @@ const FILES = [
 export function readAdminPage(): StaticFiles {
   const files = new StaticFiles();
   files.add("/", new URL("../web/admin/index.html", import.meta.url), PAGE_POLICY);
+  files.add("/base.css", new URL("../web/base.css", import.meta.url));
   for (const name of FILES) files.add(`/${name}`, new URL(`../web/admin/${name}`, import.meta.url));
   return files;
 }

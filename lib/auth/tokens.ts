@@ -2,7 +2,6 @@
 
 import type * as Jose from "jose";
 import { KeySet, type KeySetOptions, KeySetUnavailable } from "./key_set.ts";
-import { ProtocolError } from "../relay/vocabulary.ts";
 
 /** What a token allows. */
 export interface Grant {
@@ -12,11 +11,14 @@ export interface Grant {
   readonly rooms: readonly string[] | null;
 }
 
+/** A token is missing, or does not hold. Its message is a sentence for the client. */
+export class TokenError extends Error {}
+
 export interface Authenticator {
   /**
    * Checks a token.
    *
-   * @throws {ProtocolError} `unauthorized`
+   * @throws {TokenError}
    */
   check(token: string | null): Promise<Grant>;
 }
@@ -49,11 +51,11 @@ export async function createAuthenticator(
 
   return {
     async check(token) {
-      if (token === null) throw unauthorized("A token is needed to register.");
+      if (token === null) throw new TokenError("A token is needed to register.");
       try {
         return readGrant((await verify(token)).payload);
       } catch (error) {
-        throw error instanceof ProtocolError ? error : unauthorized(reason(error));
+        throw error instanceof TokenError ? error : new TokenError(reason(error));
       }
     },
   };
@@ -77,21 +79,17 @@ export async function createAuthenticator(
 
 function readGrant({ sub, room }: Jose.JWTPayload): Grant {
   if (sub !== undefined && typeof sub !== "string") {
-    throw unauthorized("The token's sub must be a string.");
+    throw new TokenError("The token's sub must be a string.");
   }
   const rooms = typeof room === "string" ? [room] : room;
   if (rooms !== undefined && !isStringArray(rooms)) {
-    throw unauthorized("The token's room must be a string or an array of strings.");
+    throw new TokenError("The token's room must be a string or an array of strings.");
   }
   return { clientId: sub ?? null, rooms: rooms ?? null };
 }
 
 function isStringArray(value: unknown): value is string[] {
   return Array.isArray(value) && value.every((item) => typeof item === "string");
-}
-
-function unauthorized(message: string): ProtocolError {
-  return new ProtocolError("unauthorized", message);
 }
 
 /** Whether a grant covers an ID and a room; one that names rooms does not cover the default room (`""`). */

@@ -2,8 +2,10 @@
 
 import type { Clock } from "../clock.ts";
 import type { Emit } from "../events.ts";
-import type { Registration } from "../relay/vocabulary.ts";
-import type { Client, Delivery, OtherNodes, Router, RouterOptions } from "../relay/router.ts";
+import type { Directory, DirectoryOptions, Enter } from "../relay/directory.ts";
+import type { Router } from "../relay/router.ts";
+import type { Session } from "../relay/session.ts";
+import type { Message, Notice, Registration } from "../relay/vocabulary.ts";
 import { nodeChannel, roomOf } from "./keys.ts";
 import { type DirectMessage, readMessage } from "./messages.ts";
 import { Node } from "./node.ts";
@@ -11,16 +13,17 @@ import { Post } from "./post.ts";
 import { Questions } from "./questions.ts";
 import type { RedisSession } from "./redis.ts";
 import { explain } from "./redis_errors.ts";
-import { type ClusterClaim, Registry } from "./registry.ts";
+import { Registry } from "./registry.ts";
 import { Rooms } from "./rooms.ts";
 import { within } from "./within.ts";
 
 /** How long a shutdown waits for Redis to say which messages nobody has fetched. */
 const GIVE_UP_TIMEOUT_MS = 1000;
 
-export class Cluster implements OtherNodes {
+export class Cluster implements Directory {
+  readonly isImmediate = false;
   readonly #url: string;
-  readonly #options: RouterOptions;
+  readonly #options: DirectoryOptions;
   readonly #clock: Clock;
   readonly #emit: Emit;
   readonly #router: Router;
@@ -35,7 +38,13 @@ export class Cluster implements OtherNodes {
   #trouble = "";
 
   /** @param router the one whose other nodes these are */
-  constructor(url: string, options: RouterOptions, router: Router, clock: Clock, emit: Emit) {
+  constructor(
+    url: string,
+    options: DirectoryOptions,
+    router: Router,
+    clock: Clock,
+    emit: Emit,
+  ) {
     this.#url = url;
     this.#options = options;
     this.#clock = clock;
@@ -73,12 +82,12 @@ export class Cluster implements OtherNodes {
   }
 
   /** Nobody will come here for what is kept: its senders are told, while they are still connected. */
-  async giveUpKept(): Promise<void> {
+  async expireStored(): Promise<void> {
     await within(GIVE_UP_TIMEOUT_MS, this.#clock, this.#post.giveUpKept(), "late").catch(() => {});
   }
 
   /** Leaves the cluster; the clients have to be gone before. */
-  end(): Promise<void> {
+  stop(): Promise<void> {
     return this.#node.end();
   }
 
@@ -88,36 +97,27 @@ export class Cluster implements OtherNodes {
   }
 
   /** See {@link Node.thawAt}. */
-  thawAt(nowMs: number): Promise<void> | null {
+  pauseAt(nowMs: number): Promise<void> | null {
     return this.#node.thawAt(nowMs);
   }
 
   /** How many messages of this node's clients wait for somebody. */
-  get kept(): number {
+  get stored(): number {
     return this.#post.kept;
   }
 
   /** See {@link Registry.claim}. Who comes before this node has tried to connect waits for that. */
-  claim(
-    registration: Registration,
-    ownsId: boolean,
-    enter: (claim: ClusterClaim | null) => void,
-  ): Promise<void> {
+  claim(registration: Registration, ownsId: boolean, enter: Enter): Promise<void> {
     const claim = () => this.#registry.claim(registration, ownsId, enter);
     return this.#starting === null ? claim() : this.#starting.promise.then(claim);
   }
 
-  /** See {@link Registry.entered}. */
-  entered(client: Client, claim: ClusterClaim | null): void {
-    this.#registry.entered(client, claim);
+  detached(session: Session): void {
+    this.#registry.held(session);
   }
 
-  held(client: Client): void {
-    this.#registry.held(client);
-  }
-
-  left(client: Client): void {
-    this.#registry.left(client);
+  left(session: Session): void {
+    this.#registry.left(session);
   }
 
   idsIn(room: string): Iterable<string> {
@@ -128,16 +128,16 @@ export class Cluster implements OtherNodes {
     return this.#rooms.get(room)?.size ?? 0;
   }
 
-  send(from: Client, targetId: string, frame: string): Promise<Delivery> {
-    return this.#post.send(from, targetId, frame);
+  store(from: Session, targetId: string, message: Message): void {
+    this.#post.send(from, targetId, message);
   }
 
-  broadcast(from: Client, frame: string): void {
-    this.#post.broadcast(from, frame);
+  broadcast(from: Session, { text }: Message): void {
+    this.#post.broadcast(from, text);
   }
 
-  tell(client: Client, frame: string): void {
-    this.#post.tell(client, frame);
+  notify(session: Session, notice: Notice): void {
+    this.#post.notify(session, notice);
   }
 
   #onNodeMessage(text: string): void {
@@ -160,9 +160,9 @@ export class Cluster implements OtherNodes {
     const message = readMessage(text);
     if (message?.kind === "join" || message?.kind === "leave") this.#rooms.apply(room, message);
     if (message?.kind !== "broadcast" || message.node === this.#node.id) return;
-    for (const client of this.#router.clientsIn(room)) {
-      const deliver = () => this.#whenSure(() => client.link?.send(message.frame));
-      this.#registry.afterKept(client, message.number, deliver);
+    for (const session of this.#router.room(room)?.sessions.values() ?? []) {
+      const deliver = () => this.#whenSure(() => session.connection?.send(message.frame));
+      this.#registry.afterKept(session, message.number, deliver);
     }
   }
 

@@ -1,7 +1,7 @@
 /** Messages that Redis keeps for somebody on behalf of this node: until one hears of their end, either way. */
 
 import { type Clock, Deadlines } from "../clock.ts";
-import { MAX_BYTES_IN_ALL, OVERHEAD_BYTES } from "../relay/mailbox.ts";
+import { type Cost, MailboxBudget } from "../relay/mailbox.ts";
 
 /** A message that was sent into the cluster and may be kept there. */
 export interface KeptMessage {
@@ -9,6 +9,7 @@ export interface KeptMessage {
   readonly room: string;
   readonly targetId: string;
   readonly bytes: number;
+  readonly cost: Cost;
   /** Tells its sender that nobody came for it. */
   report(): void;
 }
@@ -22,7 +23,7 @@ export class KeptMessages {
   readonly #unsure: Deadlines<KeptMessage>;
   readonly #isOff: boolean;
   readonly #takeBack: (message: KeptMessage) => Promise<unknown>;
-  #bytes = 0;
+  readonly #budget = new MailboxBudget();
 
   /**
    * @param ttlMs how long a message is kept, in milliseconds; 0: not at all
@@ -41,14 +42,14 @@ export class KeptMessages {
   }
 
   /** Whether this node may have one more kept. */
-  hasRoomFor(bytes: number): boolean {
-    return this.#bytes + bytes + OVERHEAD_BYTES <= MAX_BYTES_IN_ALL;
+  hasCapacityFor(cost: Cost): boolean {
+    return this.#budget.hasCapacityFor(cost);
   }
 
   add(message: KeptMessage): void {
     if (this.#isOff) return;
     this.#messages.set(message.id, message);
-    this.#bytes += message.bytes + OVERHEAD_BYTES;
+    this.#budget.count(message.cost, 1);
     this.#waiting.add(message);
   }
 
@@ -57,7 +58,7 @@ export class KeptMessages {
     const message = this.#messages.get(id);
     if (message === undefined) return false;
     this.#messages.delete(id);
-    this.#bytes -= message.bytes + OVERHEAD_BYTES;
+    this.#budget.count(message.cost, -1);
     this.#waiting.delete(message);
     this.#unsure.delete(message);
     return true;

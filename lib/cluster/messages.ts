@@ -3,7 +3,7 @@
 import { isClientId } from "../relay/vocabulary.ts";
 
 /** Nodes that speak another version are not understood, and are ignored. */
-export const VERSION = 2;
+export const VERSION = 3;
 
 /** What was kept and what goes to all has a number before it, and nothing else has: so one can tell which was sent first. */
 interface Numbered {
@@ -92,7 +92,7 @@ export type BusMessage =
   | AnswerMessage
   | MembershipMessage;
 
-const STATUSES = ["ok", "resumed", "taken", "lost"] as const;
+const STATUSES = ["ok", "resumed", "taken", "held", "lost"] as const;
 
 /** Writes a message, without a number. Those that are not here are written by scripts. */
 export function writeMessage(message: DirectMessage | BroadcastMessage): string {

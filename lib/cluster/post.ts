@@ -3,13 +3,11 @@
 import { Buffer } from "node:buffer";
 import type { Clock } from "../clock.ts";
 import type { Emit } from "../events.ts";
-import {
-  MAX_BYTES_IN_ALL,
-  MAX_BYTES_PER_TARGET,
-  MAX_MESSAGES_PER_TARGET,
-} from "../relay/mailbox.ts";
-import { errorFrame, mailboxFull, targetNotFound } from "../relay/vocabulary.ts";
-import type { Client, Delivery, Router, RouterOptions } from "../relay/router.ts";
+import { type DirectoryOptions, undelivered } from "../relay/directory.ts";
+import { costOf, MAILBOX_LIMITS } from "../relay/mailbox.ts";
+import type { Router } from "../relay/router.ts";
+import type { Session } from "../relay/session.ts";
+import { clientKey, isClientId, type Message, type Notice } from "../relay/vocabulary.ts";
 import { KeptMessages } from "./kept.ts";
 import { mailKeys, roomChannel } from "./keys.ts";
 import { type DirectMessage, type ReturnedMessage, writeMessage } from "./messages.ts";
@@ -17,7 +15,10 @@ import type { Node } from "./node.ts";
 import type { Registry } from "./registry.ts";
 
 /** So many bytes may be on their way to Redis; more would only wait in this node's memory. */
-const MAX_BYTES_UNDER_WAY = MAX_BYTES_IN_ALL;
+const MAX_BYTES_UNDER_WAY = MAILBOX_LIMITS.bytesInAll;
+
+/** What became of a message. */
+type Outcome = "sent" | "kept" | "full" | "off" | "unavailable";
 
 export class Post {
   readonly #resumeTtlMs: number;
@@ -31,7 +32,7 @@ export class Post {
   #bytesUnderWay = 0;
 
   constructor(
-    options: RouterOptions,
+    options: DirectoryOptions,
     emit: Emit,
     router: Router,
     node: Node,
@@ -55,17 +56,39 @@ export class Post {
     return this.#kept.size;
   }
 
-  /** Sends a client's frame to one that is not connected here. */
-  send(from: Client, targetId: string, frame: string): Promise<Delivery> {
-    return this.#underWay(Buffer.byteLength(frame), () => {
-      const sendAgain = () => this.#router.send(from, targetId, frame);
+  /** Sends a client's message to one that is not connected here. */
+  async send(from: Session, targetId: string, message: Message): Promise<void> {
+    const outcome = await this.#send(from, targetId, message.text)
+      .catch((error): Outcome => {
+        this.#emit({ kind: "internal_error", where: "post", error });
+        return "unavailable";
+      });
+    switch (outcome) {
+      case "sent":
+        return this.#emit({ kind: "sent", from, targetId, message });
+      case "kept":
+        return this.#emit({ kind: "stored", from, targetId, message });
+      case "full":
+        return this.#router.fail(from, undelivered("mailbox_full", targetId));
+      case "off":
+        return this.#router.fail(from, undelivered("target_not_found", targetId));
+      case "unavailable":
+        return this.#router.fail(from, undelivered("unavailable", targetId));
+    }
+  }
+
+  async #send(from: Session, targetId: string, text: string): Promise<Outcome> {
+    if (!isClientId(targetId)) return "off"; // no client can ever come for it
+    return await this.#underWay(Buffer.byteLength(text), () => {
+      const sendAgain = () =>
+        this.#router.deliver(from, targetId, text) ? "sent" : this.#send(from, targetId, text);
       return this.#registry.afterClaim(from.room.name, targetId, sendAgain) ??
-        this.#sendOrKeep(from, targetId, frame);
+        this.#sendOrKeep(from, targetId, text);
     });
   }
 
   /** Does something with so many bytes, unless too many are under way. */
-  async #underWay(bytes: number, action: () => Promise<Delivery>): Promise<Delivery> {
+  async #underWay(bytes: number, action: () => Promise<Outcome>): Promise<Outcome> {
     if (this.#bytesUnderWay + bytes > MAX_BYTES_UNDER_WAY) return "unavailable";
     this.#bytesUnderWay += bytes;
     try {
@@ -75,14 +98,16 @@ export class Post {
     }
   }
 
-  async #sendOrKeep(from: Client, targetId: string, frame: string): Promise<Delivery> {
+  async #sendOrKeep(from: Session, targetId: string, frame: string): Promise<Outcome> {
     if (!this.#node.isReady) return "unavailable";
     const room = from.room.name;
     const bytes = Buffer.byteLength(frame);
     const id = this.#newMessageId();
-    const maxMessages = this.#kept.hasRoomFor(bytes) ? MAX_MESSAGES_PER_TARGET : 0;
+    const cost = costOf(from, clientKey(room, targetId), bytes);
+    const maxMessages = this.#kept.hasCapacityFor(cost) ? MAILBOX_LIMITS.messagesPerTarget : 0;
     // Before the reply: somebody may have fetched it by then.
-    this.#kept.add({ id, room, targetId, bytes, report: () => this.#report(from, targetId) });
+    const report = () => this.#report(from, targetId);
+    this.#kept.add({ id, room, targetId, bytes, cost, report });
     const sender = { node: this.#node.id, id: from.id };
     const message = { kind: "message", room, targetId, frame, sender } as const;
     const delivery = await this.#run(message, id, bytes, { maxMessages });
@@ -91,9 +116,8 @@ export class Post {
   }
 
   /** Nobody came for a message. */
-  #report(from: Client, targetId: string): void {
-    this.#emit({ kind: "error_sent", code: "target_not_found", subject: from });
-    this.#router.tell(from, errorFrame("target_not_found", targetNotFound(targetId), targetId));
+  #report(from: Session, targetId: string): void {
+    this.#router.fail(from, undelivered("target_not_found", targetId));
   }
 
   #newMessageId(): string {
@@ -105,8 +129,11 @@ export class Post {
     message: DirectMessage,
     messageId: string,
     bytes: number,
-    { maxMessages = MAX_MESSAGES_PER_TARGET, returnedClaim = null as number | null },
-  ): Promise<Delivery> {
+    {
+      maxMessages = MAILBOX_LIMITS.messagesPerTarget as number,
+      returnedClaim = null as number | null,
+    },
+  ): Promise<Outcome> {
     const { room, targetId, sender } = message;
     // What the server itself has to say waits for as long as its client may come back, and is small.
     const isReport = sender === null;
@@ -123,16 +150,16 @@ export class Post {
       sender?.id ?? "",
       isReport && this.#mailboxTtlMs > 0 ? this.#resumeTtlMs : this.#mailboxTtlMs,
       isReport ? Number.MAX_SAFE_INTEGER : maxMessages,
-      isReport ? Number.MAX_SAFE_INTEGER : MAX_BYTES_PER_TARGET,
+      isReport ? Number.MAX_SAFE_INTEGER : MAILBOX_LIMITS.bytesPerTarget,
       returnedClaim === null ? "" : this.#node.id,
       returnedClaim ?? 0,
       this.#node.notAfterMs,
     ).catch(() => "late");
-    return reply === "late" ? "unavailable" : reply as Delivery;
+    return reply === "late" ? "unavailable" : reply as Outcome;
   }
 
   /** Sends a frame to all clients of the sender's room on other nodes. */
-  async broadcast(from: Client, frame: string): Promise<void> {
+  async broadcast(from: Session, frame: string): Promise<void> {
     const text = writeMessage({ kind: "broadcast", node: this.#node.id, frame });
     const delivery = await this.#underWay(Buffer.byteLength(frame), async () => {
       const channel = roomChannel(from.room.name);
@@ -141,15 +168,15 @@ export class Post {
       return reply === "late" ? "unavailable" : "sent";
     });
     if (delivery === "sent") return;
-    this.#emit({ kind: "error_sent", code: "unavailable", subject: from });
     const message =
       "The broadcast went to the clients of this node alone: the others cannot be reached.";
-    this.#router.tell(from, errorFrame("unavailable", message));
+    this.#router.fail(from, { kind: "error", code: "unavailable", message });
   }
 
   /** Tells a client something that is not connected here, if it may be, or come to be, elsewhere. */
-  tell(client: Client, frame: string): void {
-    if (this.#registry.mayBeElsewhere(client)) this.#tellById(client.room.name, client.id, frame);
+  notify(session: Session, notice: Notice): void {
+    if (!this.#registry.mayBeElsewhere(session)) return;
+    this.#tellById(session.roomName, session.id, JSON.stringify(notice));
   }
 
   #tellById(room: string, id: string, frame: string, returnedClaim: number | null = null): void {
@@ -167,19 +194,25 @@ export class Post {
     const report = () => {
       const from = this.#router.find(room, senderId);
       if (from !== undefined) return this.#report(from, targetId);
-      const reason = targetNotFound(targetId);
-      this.#tellById(room, senderId, errorFrame("target_not_found", reason, targetId));
+      this.#tellById(room, senderId, JSON.stringify(undelivered("target_not_found", targetId)));
     };
-    this.#kept.add({ id, room, targetId, bytes, report });
+    const sender = this.#router.find(room, senderId) ?? { address: "" };
+    const cost = costOf(sender, clientKey(room, targetId), bytes);
+    this.#kept.add({ id, room, targetId, bytes, cost, report });
   }
 
   /** A message has come from another node or, where it has a number, from the mailbox. */
   deliver(message: DirectMessage): void {
     const { sender } = message;
     const wasKept = message.number !== undefined;
-    if (sender !== null) this.#router.settle(message.room, sender.id);
     const target = this.#router.find(message.room, message.targetId);
-    if (target?.link?.send(message.frame)) {
+    if (sender !== null && target !== undefined) {
+      this.#router.flushBefore(message.room, sender.id, target);
+    }
+    const isDelivered = sender === null
+      ? target?.connection?.notify(JSON.parse(message.frame))
+      : target?.connection?.send(message.frame);
+    if (target !== undefined && isDelivered) {
       if (wasKept && sender !== null) this.#emit({ kind: "stored_delivered", client: target });
     } else {
       const claim = target === undefined ? 0 : this.#registry.claimOf(target);
@@ -195,10 +228,10 @@ export class Post {
     if (sender === null) return this.#tellById(room, targetId, frame, returnedClaim);
     const bytes = Buffer.byteLength(frame);
     const delivery = await this.#run(message, this.#newMessageId(), bytes, { returnedClaim });
-    const fail = (code: "mailbox_full" | "target_not_found", reason: string) =>
-      this.#tellById(room, sender.id, errorFrame(code, reason, targetId));
-    if (delivery === "full") fail("mailbox_full", mailboxFull(targetId));
-    else if (delivery === "off") fail("target_not_found", targetNotFound(targetId));
+    const fail = (code: "mailbox_full" | "target_not_found") =>
+      this.#tellById(room, sender.id, JSON.stringify(undelivered(code, targetId)));
+    if (delivery === "full") fail("mailbox_full");
+    else if (delivery === "off") fail("target_not_found");
   }
 
   /** This node leaves: it could not report any more that nobody came for what is kept, so it does now. */

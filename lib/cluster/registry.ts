@@ -1,9 +1,17 @@
 /** The IDs of this node's clients, as Redis knows them: claimed, held, given up, made known again. */
 
 import { createHash } from "node:crypto";
-import { clientKey, idTaken, ProtocolError, type Registration } from "../relay/vocabulary.ts";
-import { newSecret } from "../relay/resume.ts";
-import type { Claim, Client, Router, RouterOptions } from "../relay/router.ts";
+import {
+  type Claim,
+  decideClaim,
+  type DirectoryOptions,
+  type Enter,
+  idHeld,
+  idTaken,
+} from "../relay/directory.ts";
+import type { Router } from "../relay/router.ts";
+import { newSecret, type Session } from "../relay/session.ts";
+import { clientKey, type Registration } from "../relay/vocabulary.ts";
 import { idsKey, mailKeys, readEntry } from "./keys.ts";
 import {
   type AnswerMessage,
@@ -36,11 +44,6 @@ interface Waiting {
   handle(): void;
 }
 
-/** An ID that Redis has given to this node, for a connection that is about to have it. */
-export interface ClusterClaim extends Claim {
-  readonly record: Record;
-}
-
 /** The secret that a connection gives, and the one that it gets if it does not resume. */
 interface Secrets {
   readonly given: string | null;
@@ -60,20 +63,18 @@ const RECLAIMS_AT_ONCE = 1000;
 const MAX_WAITING = 1000;
 
 export class Registry {
-  readonly #options: RouterOptions;
+  readonly #options: DirectoryOptions;
   readonly #router: Router;
   readonly #node: Node;
   readonly #questions: Questions;
   readonly #rooms: Rooms;
   readonly #onKept: (message: DirectMessage) => void;
-  readonly #records = new Map<Client, Record>();
+  readonly #records = new Map<Session, Record>();
   readonly #claims = new Map<string, Claims>();
-  /** Clients that have moved to another node. */
-  readonly #moved = new WeakSet<Client>();
 
   /** @param onKept is handed each message that was kept for an ID, when this node has got it */
   constructor(
-    options: RouterOptions,
+    options: DirectoryOptions,
     router: Router,
     node: Node,
     questions: Questions,
@@ -91,15 +92,11 @@ export class Registry {
   /**
    * Claims an ID for a connection of this node.
    *
-   * @param enter is called as soon as Redis has decided, before anything that was decided later is heard; with null
-   * where Redis cannot be asked, and this node decides alone. It calls {@link entered} if the connection is still there.
-   * @throws {ProtocolError} `id_taken`, and what `enter` throws
+   * @param enter is called as soon as Redis has decided, before anything that was decided later arrives. If Redis cannot
+   * be reached, this node decides alone.
+   * @throws {ProtocolError} `id_taken`, `id_held`, and what `enter` throws
    */
-  async claim(
-    registration: Registration,
-    ownsId: boolean,
-    enter: (claim: ClusterClaim | null) => void,
-  ): Promise<void> {
+  async claim(registration: Registration, ownsId: boolean, enter: Enter): Promise<void> {
     const { clientId: id, room } = registration;
     const secrets = this.#secretsFor(registration);
     const view = this.#rooms.enter(room);
@@ -123,7 +120,7 @@ export class Registry {
     try {
       await this.#questions.ask(put, (answer) => {
         try {
-          this.#claimed(registration, secrets, answer, enter);
+          this.#claimed(registration, ownsId, secrets, answer, enter);
         } finally {
           this.#endClaim(room, id);
         }
@@ -135,19 +132,55 @@ export class Registry {
   }
 
   #claimed(
-    { clientId: id, room }: Registration,
+    registration: Registration,
+    ownsId: boolean,
     secrets: Secrets,
     answer: AnswerMessage | null,
-    enter: (claim: ClusterClaim | null) => void,
+    enter: Enter,
   ): void {
-    if (answer === null) return enter(null);
-    if (answer.status === "taken") throw new ProtocolError("id_taken", idTaken(id));
+    if (answer === null) return this.#claimAlone(registration, ownsId, enter);
+    const { clientId: id, room } = registration;
+    if (answer.status === "taken") throw idTaken(id);
+    if (answer.status === "held") throw idHeld(id, this.#options.resumeTtlMs);
     const view = this.#rooms.get(room);
     if (view?.isStale) view.reset(answer.ids, true);
-    const claim = readClaim(answer, secrets);
-    enter(claim);
-    this.#checkEntered(room, id, claim);
-    this.#deliver(answer.mail, claim.record);
+    const { claim, record } = readClaim(answer, secrets);
+    try {
+      this.#enter(claim, record, enter)?.confirm();
+    } finally {
+      this.#checkEntered(room, id, record, claim.resumed);
+    }
+    this.#deliver(answer.mail, record);
+  }
+
+  /** Decides without Redis, which learns of it later. */
+  #claimAlone(registration: Registration, ownsId: boolean, enter: Enter): void {
+    const { clientId: id, room } = registration;
+    const existing = this.#router.find(room, id);
+    const heldForMs = () => this.#router.heldForMs(existing!);
+    const claim = decideClaim(existing, registration, ownsId, this.#options, heldForMs);
+    const record = {
+      number: 0,
+      claimedAtMs: this.#node.redisTimeMs,
+      secretHash: hash(claim.secret),
+      isKnown: false,
+      waiting: [],
+    };
+    const entry = this.#enter(claim, record, enter);
+    if (entry === null) return;
+    const view = this.#rooms.enter(room);
+    if (!claim.resumed) view.remove(id);
+    view.add(id);
+    entry.confirm();
+    if (this.#node.isReady) this.catchUp(this.#node.session!).catch(() => {});
+  }
+
+  #enter(claim: Claim, record: Record, enter: Enter) {
+    const entry = enter(claim);
+    if (entry === null) return null;
+    record.waiting = this.#records.get(entry.session)?.waiting ?? [];
+    this.#records.set(entry.session, record);
+    return entry;
   }
 
   #secretsFor({ resume }: Registration): Secrets {
@@ -155,26 +188,8 @@ export class Registry {
     return { given: resume === true ? null : resume, fresh: newSecret() };
   }
 
-  /** The connection for which an ID was claimed has got it. */
-  entered(client: Client, claim: ClusterClaim | null): void {
-    const waiting = this.#records.get(client)?.waiting ?? [];
-    if (claim !== null) {
-      claim.record.waiting = waiting;
-      return void this.#records.set(client, claim.record);
-    }
-    this.#records.set(client, {
-      number: 0,
-      claimedAtMs: this.#node.redisTimeMs,
-      secretHash: hash(client.secret),
-      isKnown: false,
-      waiting,
-    });
-    this.#rooms.enter(client.room.name).add(client.id);
-    if (this.#node.isReady) this.catchUp(this.#node.session!).catch(() => {});
-  }
-
   /** The connection may have ended meanwhile. Then the ID is given up: by an older one, too, which Redis knows no more. */
-  #checkEntered(room: string, id: string, { record, resumed }: ClusterClaim): void {
+  #checkEntered(room: string, id: string, record: Record, resumed: boolean): void {
     const client = this.#router.find(room, id);
     if (client !== undefined && this.#records.get(client) === record) return;
     if (client !== undefined) this.#evict(client);
@@ -218,7 +233,7 @@ export class Registry {
    *
    * @param number of the message; undefined where all that was kept was sent earlier
    */
-  afterKept(client: Client, number: number | undefined, handle: () => void): void {
+  afterKept(client: Session, number: number | undefined, handle: () => void): void {
     const record = this.#records.get(client);
     if (record === undefined || record.isKnown) return handle();
     record.waiting.push({ number, handle });
@@ -237,16 +252,16 @@ export class Registry {
     for (const message of kept) this.#onKept(message);
   }
 
-  held(client: Client): void {
+  held(client: Session): void {
     const record = this.#records.get(client);
     if (record?.isKnown) this.#hold(client, record);
   }
 
-  #hold({ id, room }: Client, { number }: Record): void {
+  #hold({ id, room }: Session, { number }: Record): void {
     this.#node.runEarly("hold", idsKey(room.name), id, this.#node.id, number).catch(() => {});
   }
 
-  left(client: Client): void {
+  left(client: Session): void {
     const { id, room } = client;
     const record = this.#records.get(client);
     this.#records.delete(client);
@@ -270,22 +285,21 @@ export class Registry {
     if (client !== undefined && this.#records.get(client)?.number === claim) this.#evict(client);
   }
 
-  #evict(client: Client): void {
+  #evict(client: Session): void {
     const record = this.#records.get(client);
     this.#records.delete(client);
-    this.#moved.add(client);
     this.#router.evict(client);
     goOn(record);
   }
 
   /** The number of a client's claim; 0 where Redis has not numbered it. */
-  claimOf(client: Client): number {
+  claimOf(client: Session): number {
     return this.#records.get(client)?.number ?? 0;
   }
 
   /** Whether a client that is not connected here may be, or come to be, elsewhere. */
-  mayBeElsewhere(client: Client): boolean {
-    return this.#router.find(client.room.name, client.id) === client || this.#moved.has(client);
+  mayBeElsewhere(client: Session): boolean {
+    return this.#router.find(client.room.name, client.id) === client || client.hasMoved;
   }
 
   /** Redis cannot be reached: it may know nothing of this node's clients when it can. */
@@ -307,17 +321,17 @@ export class Registry {
     }
   }
 
-  #unknown(): [Client, Record][] {
-    const unknown: [Client, Record][] = [];
+  #unknown(): [Session, Record][] {
+    const unknown: [Session, Record][] = [];
     for (const entry of this.#records) {
       if (!entry[1].isKnown && unknown.push(entry) === RECLAIMS_AT_ONCE) break;
     }
     return unknown;
   }
 
-  #reclaim(session: RedisSession, client: Client, record: Record): Promise<void> {
+  #reclaim(session: RedisSession, client: Session, record: Record): Promise<void> {
     const { id, room } = client;
-    const isHeld = client.link === null;
+    const isHeld = client.connection === null;
     const put = (question: number) =>
       session.run(
         "reclaim",
@@ -338,12 +352,12 @@ export class Registry {
       record.number = answer.claim;
       record.isKnown = true;
       if (!this.#records.has(client)) this.#release(room.name, id, record, 0);
-      else if (!isHeld && client.link === null) this.held(client);
+      else if (!isHeld && client.connection === null) this.held(client);
       this.#deliver(answer.mail, record);
     });
   }
 
-  #lost(client: Client, record: Record): void {
+  #lost(client: Session, record: Record): void {
     if (this.#records.get(client) === record) this.#evict(client);
   }
 
@@ -359,19 +373,14 @@ export class Registry {
 }
 
 function readClaim(
-  { status, claim, claimedAtMs }: AnswerMessage,
+  { status, claim: number, claimedAtMs }: AnswerMessage,
   secrets: Secrets,
-): ClusterClaim {
+): { claim: Claim; record: Record } {
   const resumed = status === "resumed";
   const secret = resumed ? secrets.given : secrets.fresh;
-  const record = {
-    number: claim,
-    claimedAtMs,
-    secretHash: hash(secret),
-    isKnown: true,
-    waiting: [],
-  };
-  return { resumed, secret, record };
+  const secretHash = hash(secret);
+  const record = { number, claimedAtMs, secretHash, isKnown: true, waiting: [] };
+  return { claim: { resumed, secret }, record };
 }
 
 function goOn(record: Record | undefined): void {

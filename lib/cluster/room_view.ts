@@ -1,16 +1,17 @@
 /** Who is in a room, on whatever node, as this node has heard of it. */
 
+import type { Change } from "../relay/presence.ts";
 import type { MembershipMessage } from "./messages.ts";
 
 export class RoomView {
   readonly #members = new Set<string>();
-  readonly #onChange: (change: "peer_joined" | "peer_left", id: string) => void;
+  readonly #onChange: (change: Change, id: string) => void;
   #isStale = true;
   /** How many claims of this node for IDs of the room are under way. */
   claims = 0;
 
   /** @param onChange is told of everybody who comes or goes, but not of one who only changes the connection */
-  constructor(onChange: (change: "peer_joined" | "peer_left", id: string) => void) {
+  constructor(onChange: (change: Change, id: string) => void) {
     this.#onChange = onChange;
   }
 
@@ -55,10 +56,10 @@ export class RoomView {
   add(id: string): void {
     if (this.#members.has(id)) return;
     this.#members.add(id);
-    this.#onChange("peer_joined", id);
+    this.#onChange("joined", id);
   }
 
   remove(id: string): void {
-    if (this.#members.delete(id)) this.#onChange("peer_left", id);
+    if (this.#members.delete(id)) this.#onChange("left", id);
   }
 }

@@ -46,7 +46,7 @@ export class Rooms {
   /** A client has gone, or a claim is over: this node may not need to watch the room any more. */
   leave(room: string): void {
     const view = this.#views.get(room);
-    if (view === undefined || view.claims > 0 || this.#router.hasRoom(room)) return;
+    if (view === undefined || view.claims > 0 || this.#router.room(room) !== undefined) return;
     this.#views.delete(room);
     this.#node.session?.unsubscribe(roomChannel(room), this.#onMessage).catch(() => {});
   }

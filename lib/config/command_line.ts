@@ -19,7 +19,20 @@ import { readMoreThanZeroMs } from "./parse.ts";
 export type Task =
   | { readonly kind: "serve"; readonly options: Options }
   | ({ readonly kind: "token" } & TokenRequest)
+  | { readonly kind: "document"; readonly topic: string }
   | { readonly kind: "print"; readonly text: string };
+
+/** The documents that `help` prints. */
+export const TOPICS: readonly string[] = [
+  "protocol",
+  "clients",
+  "dialects",
+  "deploying",
+  "operating",
+  "cluster",
+  "performance",
+  "design",
+];
 
 type Environment = Readonly<Record<string, string | undefined>>;
 
@@ -34,6 +47,10 @@ export function readCommandLine(
   env: Environment,
   version: string,
 ): Task {
+  const [command, topic] = args;
+  if (command === "help" && topic !== undefined && TOPICS.includes(topic)) {
+    return { kind: "document", topic };
+  }
   let printed = "";
   let task: Task | undefined;
   const program = new Command("signalbox")
@@ -42,7 +59,10 @@ export function readCommandLine(
     )
     .version(version, "--version", "print the version")
     .helpOption("--help", "print this help")
-    .helpCommand("help [command]", "print the help of a command")
+    .helpCommand(
+      "help [command|topic]",
+      `print the help of a command, or a document: ${TOPICS.join(", ")}`,
+    )
     .configureOutput({
       writeOut: (text) => printed += text,
       writeErr: () => {},

@@ -9,7 +9,7 @@ import {
 } from "./admin_address.ts";
 import { isTurnUrl, readIceUrl } from "../auth/turn.ts";
 import { type Format, type Level, LOG_LEVELS } from "../log.ts";
-import type { DuplicateRule } from "../relay/router.ts";
+import type { DuplicateRule } from "../relay/directory.ts";
 import {
   readBytes,
   readChoice,

@@ -1,105 +1,61 @@
-/** Reads where a frame is to go, and readdresses it without touching any other of its characters. */
+/** Reads where a message goes, and readdresses it without a change to any other of its members. */
 
-import { JsonMembers } from "./json_members.ts";
-import { describe, ProtocolError } from "../relay/vocabulary.ts";
+import { type Content, describe, ProtocolError } from "../relay/vocabulary.ts";
+import {
+  compileNames,
+  type Member,
+  readLast,
+  readValue,
+  scanMembers,
+  type Value,
+} from "./members.ts";
 
-/** A client's frame: valid JSON, an object. */
-export interface Envelope {
-  /** Its `type`; undefined where that is no string. */
-  readonly type: string | undefined;
-  /** The client it is for; `""` for all others. */
+/** A message of a client. Its text is for its receivers: without `target_id`, and with `from` as the server sets it. */
+export interface Envelope extends Content {
+  /** The ID of the client it is for; `""` for all others. */
   readonly targetId: string;
-  /** Its size as it came, in UTF-8. */
-  readonly bytes: number;
-  /**
-   * The frame as its receiver gets it: every top-level `target_id` and `from` cut out, and `from` put in, where the
-   * first of them stood or else in front.
-   */
-  readonly frame: string;
 }
 
-/** The member that {@link readEnvelope} puts in: `"from":"<ID>"`. Made once for each client. */
+const NAMES = compileNames("type", "target_id", "from");
+const TARGET = compileNames("target_id");
+
+/** Returns the member that {@link readEnvelope} puts in: `"from":"<ID>"`. Called once for each client. */
 export function fromMember(clientId: string): string {
   return `"from":${JSON.stringify(clientId)}`;
 }
 
 /**
- * The members of a frame, as JSON.parse gives them.
+ * Reads a message, and readdresses it: cuts out every top-level `target_id` and `from`, and puts `from` in, at the place of
+ * the first of them or else in front. All other members stay as they are.
  *
- * @throws {ProtocolError} `invalid_message` as {@link readEnvelope} does
- */
-export function readMembers(text: string): Readonly<Record<string, unknown>> {
-  let value: unknown;
-  try {
-    value = JSON.parse(text);
-  } catch (error) {
-    throw new ProtocolError("invalid_message", `This is not JSON: ${(error as Error).message}.`);
-  }
-  if (typeof value !== "object" || value === null || Array.isArray(value)) {
-    throw new ProtocolError("invalid_message", `A message is an object, not ${describe(value)}.`);
-  }
-  const members = value as Record<string, unknown>;
-  readTarget(members.target_id);
-  return members;
-}
-
-/**
- * Reads a frame.
- *
- * @param from what {@link fromMember} made for the sender
- * @throws {ProtocolError} `invalid_message` for what is not JSON, not an object, or has a `target_id` that is neither
- * a string nor null
+ * @param from what {@link fromMember} returned for the sender
+ * @throws {ProtocolError} `invalid_message` if it is not JSON, not an object, or has a `target_id` that is neither a string
+ * nor null
  */
 export function readEnvelope(text: string, from: string): Envelope {
-  try {
-    return splice(text, from);
-  } catch (error) {
-    if (error instanceof WebAssembly.RuntimeError) readMembers(text); // says what is wrong
-    throw error;
-  }
-}
-
-/** Made once: frames are read one after the other. */
-const members = new JsonMembers();
-
-function splice(text: string, from: string): Envelope {
-  members.begin(text);
-  let type: string | undefined;
-  let target: unknown;
-  let frame = "";
-  let copied = 0; // how far `text` is in `frame`, or was left out
-  let put = false;
-  while (members.next()) {
-    const { name, comma, nameStart, valueStart, valueEnd } = members;
-    if (name === "type") {
-      type = readString(text, valueStart, valueEnd);
+  const { bytes, members } = scanMembers(text, NAMES);
+  let type: Member<string> | undefined;
+  let target: Member<string> | undefined;
+  let readdressed = "";
+  let copied = 0; // `text` up to here is in `readdressed`, or was cut out
+  for (const member of members) {
+    if (member.name === "type") {
+      type = member;
       continue;
     }
-    if (name === "target_id") {
-      target = readString(text, valueStart, valueEnd) ??
-        JSON.parse(text.slice(valueStart, valueEnd));
-    }
-    // With all but the first one goes the comma before it.
-    frame += put ? text.slice(copied, comma) : text.slice(copied, nameStart) + from;
-    put = true;
-    copied = valueEnd;
+    if (member.name === "target_id") target = member;
+    // The comma before a member is cut out with it, except for the first one, which `from` replaces.
+    readdressed += copied === 0
+      ? text.slice(0, member.nameStart) + from
+      : text.slice(copied, member.comma);
+    copied = member.valueEnd;
   }
-  frame = put ? frame + text.slice(copied) : prepend(text, from);
-  return { type, targetId: readTarget(target), bytes: members.bytes, frame };
-}
-
-/** The value between these places, where it is a string. */
-function readString(text: string, start: number, end: number): string | undefined {
-  if (text[start] !== '"') return undefined;
-  const inside = text.slice(start + 1, end - 1);
-  return inside.includes("\\") ? JSON.parse(`"${inside}"`) : inside;
-}
-
-function readTarget(target: unknown): string {
-  if (typeof target === "string") return target;
-  if (target === undefined || target === null) return "";
-  const message = `target_id must be a string or null, not ${describe(target)}.`;
-  throw new ProtocolError("invalid_message", message);
+  return {
+    type: type && readType(readValue(text, type)),
+    targetId: readTarget(target && readValue(text, target)),
+    bytes,
+    text: copied === 0 ? prepend(text, from) : readdressed + text.slice(copied),
+  };
 }
 
 function prepend(text: string, from: string): string {
@@ -107,4 +63,30 @@ function prepend(text: string, from: string): string {
   const rest = text.slice(inside);
   const comma = /^[ \t\n\r]*\}/.test(rest) ? "" : ",";
   return text.slice(0, inside) + from + comma + rest;
+}
+
+function readType(value: Value): string | undefined {
+  return typeof value === "string" ? value : undefined;
+}
+
+/**
+ * Returns the target that a `target_id` names, `""` for all.
+ *
+ * @throws {ProtocolError} `invalid_message` if it is neither a string nor null, or an escaped string longer than any ID
+ */
+export function readTarget(value: Value | undefined): string {
+  if (typeof value === "string") return value;
+  if (value === undefined || value === null) return "";
+  const message = `target_id must be the ID of a client or null, not ${describe(value)}.`;
+  throw new ProtocolError("invalid_message", message);
+}
+
+/** Returns the target of a message that is refused, at little cost; undefined if it has none. Never throws. */
+export function targetOf(text: string): string | undefined {
+  try {
+    return readTarget(readLast(text, scanMembers(text, TARGET), "target_id")) || undefined;
+  } catch (error) {
+    if (error instanceof ProtocolError) return undefined;
+    throw error;
+  }
 }

@@ -27,7 +27,10 @@ export function readPages(withPage: boolean): StaticFiles {
   const client = new URL("../web/clients/client.js", import.meta.url);
   files.add("/client.js", client, { "access-control-allow-origin": "*" });
   if (!withPage) return files;
+  // The address from which the page's own modules import it: the same as in the folder, which `deno compile` reads.
+  files.add("/clients/client.js", client);
   files.add("/", new URL("../web/page/index.html", import.meta.url), PAGE_POLICY);
+  files.add("/page/base.css", new URL("../web/base.css", import.meta.url));
   files.add("/page/lean_qr.js", new URL(import.meta.resolve("lean-qr")));
   for (const name of PAGE_FILES) {
     files.add(`/page/${name}`, new URL(`../web/page/${name}`, import.meta.url));

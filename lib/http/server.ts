@@ -4,16 +4,20 @@ import { clientAddress } from "./address.ts";
 import type { Authenticator } from "../auth/tokens.ts";
 import { type Clock, Deadlines } from "../clock.ts";
 import { Cluster } from "../cluster/cluster.ts";
-import { Connection, type Surroundings } from "../relay/connection.ts";
+import { signalbox } from "../dialects/signalbox.ts";
+import { Capacity } from "../relay/capacity.ts";
+import { Connection, type ConnectionDeps } from "../relay/connection.ts";
+import { LocalDirectory } from "../relay/directory.ts";
 import type { Emit } from "../events.ts";
 import { bearerToken, checkHandshake, type Refusal, refuse, wantsWebSocket } from "./handshake.ts";
 import { iceServers } from "../auth/turn.ts";
-import { AddressCounter } from "../relay/rate_limit.ts";
 import { Listener } from "./listener.ts";
 import type { Options } from "../config/options.ts";
+import { Documents } from "./documents.ts";
 import { readPages } from "./pages.ts";
 import { Registrar } from "../relay/registration.ts";
 import { Router } from "../relay/router.ts";
+import { BufferedTotal } from "../relay/send_buffer.ts";
 import type { StaticFiles } from "./static_files.ts";
 
 /** What a server is made of, beside its options. */
@@ -38,14 +42,14 @@ export class Server {
   readonly #options: Options;
   readonly #parts: Parts;
   readonly #pages: StaticFiles;
+  readonly #documents = new Documents();
   readonly #router: Router;
   readonly #cluster: Cluster | null;
-  readonly #surroundings: Surroundings;
+  readonly #capacity: Capacity;
+  readonly #deps: ConnectionDeps;
   readonly #startedAtMs: number;
   /** All sockets, also those that are closing and never end it. */
   readonly #connections = new Set<Connection>();
-  /** Null where it does not matter how many come from one address. */
-  readonly #addresses: AddressCounter | null;
   readonly #unregistered: Deadlines<Connection>;
   readonly #listener: Listener;
   #isDraining = false;
@@ -62,22 +66,26 @@ export class Server {
     this.#options = options;
     this.#parts = parts;
     this.#pages = readPages(!options.noPage);
-    this.#router = new Router(options, clock, emit);
-    this.#addresses = options.maxConnectionsPerIp > 0 ? new AddressCounter() : null;
-    this.#cluster = options.redisUrl === undefined
-      ? null
-      : new Cluster(options.redisUrl, options, this.#router, clock, emit);
-    this.#router.otherNodes = this.#cluster;
-    this.#surroundings = {
+    this.#capacity = new Capacity(options);
+    let cluster: Cluster | null = null;
+    this.#router = new Router(options, this.#capacity, clock, emit, (router) => {
+      if (options.redisUrl === undefined) return new LocalDirectory(options, router, clock, emit);
+      return cluster = new Cluster(options.redisUrl, options, router, clock, emit);
+    });
+    this.#cluster = cluster;
+    this.#deps = {
       options,
-      pause: (nowMs) => this.#cluster?.thawAt(nowMs) ?? null,
-      registrar: new Registrar(
-        this.#router,
+      registrar: new Registrar({
+        router: this.#router,
+        capacity: this.#capacity,
         authenticator,
-        iceServersFor(options),
-        this.#cluster,
-      ),
+        iceServersFor: iceServersFor(options),
+      }),
       router: this.#router,
+      dialects: [signalbox],
+      bufferedTotal: new BufferedTotal(
+        (options as { maxBufferedTotalBytes?: number }).maxBufferedTotalBytes ?? Infinity,
+      ),
       clock,
       emit,
       onRegistered: (connection) => this.#unregistered.delete(connection),
@@ -118,8 +126,8 @@ export class Server {
   }
 
   /** How many messages wait in the mailbox; in a cluster, of this node's clients. */
-  get keptMessages(): number {
-    return this.#cluster?.kept ?? this.#router.kept;
+  get storedMessages(): number {
+    return this.#router.directory.stored;
   }
 
   /** Whether it speaks wss and https. */
@@ -127,12 +135,14 @@ export class Server {
     return this.#parts.tls !== null;
   }
 
-  #answer(request: Request, peer: string): Response {
+  #answer(request: Request, peer: string): Response | Promise<Response> {
     if (wantsWebSocket(request.headers)) return this.#upgrade(request, peer);
     const isRead = request.method === "GET" || request.method === "HEAD";
     const pathname = URL.parse(request.url)?.pathname ?? "";
     if (isRead && pathname === "/healthz") return this.#health();
-    const file = isRead ? this.#pages.answer(pathname, request) : null;
+    const file = isRead
+      ? this.#documents.answer(pathname, request) ?? this.#pages.answer(pathname, request)
+      : null;
     return file ?? new Response("Not found.\n", { status: 404 });
   }
 
@@ -162,12 +172,13 @@ export class Server {
     const address = clientAddress(peer, forwardedFor, trustProxy);
     const token = this.#parts.authenticator && bearerToken(headers, request.url);
     const refusal = checkHandshake(request.method, headers) ??
-      this.#checkOrigin(headers) ?? this.#checkRoom(address);
+      this.#checkOrigin(headers) ?? this.#checkCapacity(address);
     if (refusal !== null) return refuse(refusal);
     // From here on nothing may throw: an upgrade whose response is not returned stops the runtime's listener.
     const idleTimeout = idleTimeoutMs / 1000;
     const { socket, response } = Deno.upgradeWebSocket(request, { idleTimeout });
-    this.#attend(socket, new Connection(socket, address, token, this.#surroundings));
+    socket.binaryType = "arraybuffer";
+    this.#attend(socket, new Connection(socket, address, token, this.#deps));
     return response;
   }
 
@@ -178,22 +189,24 @@ export class Server {
     return { status: 403, message: "Pages of this origin may not connect." };
   }
 
-  #checkRoom(address: string): Refusal | null {
-    const { maxConnections, maxConnectionsPerIp } = this.#options;
+  #checkCapacity(address: string): Refusal | null {
     if (this.#isDraining) return { status: 503, message: "The server is shutting down." };
-    const taken = this.#connections.size + this.#router.held;
-    if ((maxConnections > 0 && taken >= maxConnections) || this.#parts.isMemoryTight()) {
-      return { status: 503, message: "The server is full." };
+    if (!this.#capacity.hasCapacityForConnection) {
+      return { status: 503, message: "The server is full (--max-connections)." };
     }
-    if (this.#addresses !== null && this.#addresses.get(address) >= maxConnectionsPerIp) {
-      return { status: 429, message: "Too many connections from this address." };
+    if (this.#parts.isMemoryTight()) {
+      return { status: 503, message: "The server is short of memory (--max-memory)." };
+    }
+    if (!this.#capacity.hasCapacityForAddress(address)) {
+      const message = "Too many connections from this address (--max-connections-per-ip).";
+      return { status: 429, message };
     }
     return null;
   }
 
   #attend(socket: WebSocket, connection: Connection): void {
     this.#connections.add(connection);
-    this.#addresses?.add(connection.address);
+    this.#capacity.countConnection(connection.address, 1);
     this.#unregistered.add(connection);
     this.#parts.emit({ kind: "connection_opened", address: connection.address });
     socket.onmessage = ({ data }) => connection.receive(data);
@@ -208,7 +221,7 @@ export class Server {
   /** The socket is gone. It may be said twice of the same one. */
   #ended(connection: Connection, code: number): void {
     if (!this.#connections.delete(connection)) return;
-    this.#addresses?.remove(connection.address);
+    this.#capacity.countConnection(connection.address, -1);
     this.#unregistered.delete(connection);
     connection.ended(code);
     const { address, closedFor: reason } = connection;
@@ -220,7 +233,7 @@ export class Server {
     const { clock } = this.#parts;
     const delayMs = this.#options.idleTimeoutMs / LOOKS_PER_IDLE_TIMEOUT;
     this.#cancelLook = clock.after(delayMs, () => {
-      for (const connection of this.#connections) connection.checkReading();
+      for (const connection of this.#connections) connection.checkStalled();
       this.#lookAgain();
     });
   }
@@ -236,12 +249,14 @@ export class Server {
     const timeUp = new Promise<void>((resolve) => {
       cancel = this.#parts.clock.after(timeoutMs * DRAIN_SHARE, resolve);
     });
-    this.#router.giveUpKept();
-    if (this.#cluster !== null) await Promise.race([this.#cluster.giveUpKept(), timeUp]);
+    await Promise.race([this.#router.directory.expireStored(), timeUp]);
     const allEnded = new Promise<void>((resolve) => this.#onAllEnded = resolve);
     for (const connection of this.#connections) connection.close("shutting_down");
     if (this.#connections.size === 0) this.#onAllEnded();
-    const end = Promise.all([this.#cluster?.end(), allEnded.then(() => this.#listener.stop())]);
+    const end = Promise.all([
+      this.#router.directory.stop(),
+      allEnded.then(() => this.#listener.stop()),
+    ]);
     await Promise.race([end, timeUp]);
     cancel();
     this.#router.stop();

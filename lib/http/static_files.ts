@@ -6,7 +6,9 @@ const TYPES: Readonly<Record<string, string>> = {
   css: "text/css; charset=utf-8",
   html: "text/html; charset=utf-8",
   js: "text/javascript; charset=utf-8",
+  md: "text/markdown; charset=utf-8",
   svg: "image/svg+xml",
+  webp: "image/webp",
 };
 
 /** For a page: only from here, and nothing that stands in the page itself (CSP level 3). */
@@ -41,7 +43,11 @@ export class StaticFiles {
    * @param more headers that not all files have
    */
   add(path: string, url: URL, more: FixedHeaders = {}): void {
-    const body = Deno.readFileSync(url);
+    this.put(path, Deno.readFileSync(url), more);
+  }
+
+  /** Like {@link add}, for a file that has been read or made. */
+  put(path: string, body: Uint8Array<ArrayBuffer>, more: FixedHeaders = {}): void {
     const extension = path.endsWith("/") ? "html" : path.slice(path.lastIndexOf(".") + 1);
     const hash = createHash("sha256").update(body).digest("base64url");
     const headers = {

@@ -1,375 +1,412 @@
-/** One socket's life: it registers, what it sends is forwarded, it ends. */
+/** One WebSocket's life: its client registers, sends messages, and the connection ends. */
 
 import { Buffer } from "node:buffer";
-import { Backlog, type BacklogOptions, type Outlet } from "./send_buffer.ts";
 import type { Clock } from "../clock.ts";
-import { readEnvelope, readMembers } from "../dialects/envelope.ts";
-import type { Emit, Message } from "../events.ts";
-import { broadcastCost, TokenBucket } from "./rate_limit.ts";
+import type { Emit } from "../events.ts";
+import {
+  broadcastFactor,
+  BYTES_PER_TOKEN,
+  messageCost,
+  REGISTER_COST,
+  TokenBucket,
+} from "./rate_limit.ts";
+import type { Registrar } from "./registration.ts";
+import type { Router } from "./router.ts";
+import {
+  type BufferedTotal,
+  SendBuffer,
+  type SendBufferOptions,
+  type WritableSocket,
+} from "./send_buffer.ts";
+import type { Session, SessionConnection } from "./session.ts";
 import {
   CLOSE_CODES,
   type CloseReason,
+  type Command,
   describe,
+  type Dialect,
   type ErrorCode,
-  errorFrame,
-  isFinal,
+  type FatalCode,
+  isFatalCode,
   isGoodbye,
-  mailboxFull,
   MAX_UTF8_BYTES_PER_UNIT,
+  type Message,
+  type Notice,
   ProtocolError,
-  readRegistration,
   type Registration,
-  targetNotFound,
+  releasesId,
 } from "./vocabulary.ts";
-import type { Registrar } from "./registration.ts";
-import type { Client, Delivery, Link, Router } from "./router.ts";
 
 /** What a connection needs of a WebSocket. */
-export interface Socket extends Outlet {
+export interface Socket extends WritableSocket {
   send(text: string): void;
   close(code: number, reason: string): void;
   addEventListener(type: "open", listener: () => void): void;
 }
 
-export interface ConnectionOptions extends BacklogOptions {
-  /** Of one message, in UTF-8. */
+export interface ConnectionOptions extends SendBufferOptions {
+  /** Upper bound of one message, in bytes of UTF-8. */
   readonly maxMessageSizeBytes: number;
-  /** Messages; 0: no limit. */
+  /** Messages a second; 0: no limit. */
   readonly rateLimitPerSecond: number;
+  /** Messages at once. */
   readonly rateBurst: number;
 }
 
 /** What the connections of a server share. */
-export interface Surroundings {
+export interface ConnectionDeps {
   readonly options: ConnectionOptions;
   readonly registrar: Registrar;
   readonly router: Router;
+  /** Asked in this order for a client's first message; the last one takes every client. */
+  readonly dialects: readonly [...Dialect[], Dialect];
+  readonly bufferedTotal: BufferedTotal;
   readonly clock: Clock;
   readonly emit: Emit;
-  /** Null at any time at which messages need not wait. */
-  pause?(nowMs: number): Promise<void> | null;
-  /** A connection has registered. */
+  /** Called when a connection has registered. */
   onRegistered(connection: Connection): void;
 }
 
-/** After so many refusals in a row a client is not heard any more. */
+/** The number of messages that are refused in a row until the connection is closed. */
 const MAX_REFUSALS_IN_A_ROW = 500;
-/** What may wait while others are being asked. */
-const MAX_WAITING_MESSAGES = 64;
-const MAX_WAITING_CHARS = 256 * 1024;
-/** Up to here a message over the size limit is still read, to tell its sender which target it had. */
+/** Upper bounds of what waits while a registration is pending. */
+const MAX_PENDING_MESSAGES = 64;
+const MAX_PENDING_CHARS = 256 * 1024;
+/**
+ * The time between an error and the close frame, in milliseconds. A client that goes on sending would lose the error
+ * otherwise: TCP throws it away if unread data is left when the connection closes.
+ */
+const LINGER_MS = 300;
+/** Upper bound of a message over the size limit that is still searched for its target. */
 const MAX_EXPLAINED_CHARS = 1024 * 1024;
 
-export class Connection implements Link {
+const UTF8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
+
+export class Connection implements SessionConnection {
   readonly address: string;
   /** When the request to connect came, in milliseconds of the server's clock. */
   readonly connectedAtMs: number;
-  /** Messages that have come from it since it registered, whatever became of them. */
+  /** Messages from the client since it registered, whatever became of them. */
   messagesIn = 0;
-  /** Frames that were sent to it, the server's own answers among them. */
+  /** Messages and notices to the client. */
   messagesOut = 0;
   readonly #socket: Socket;
   readonly #requestToken: string | null;
-  readonly #surroundings: Surroundings;
+  readonly #deps: ConnectionDeps;
   readonly #bucket: TokenBucket;
-  readonly #backlog: Backlog;
-  #client: Client | null = null;
+  readonly #sendBuffer: SendBuffer;
+  #dialect: Dialect | null = null;
+  /** What the dialect puts into each message of the client. */
+  #sender = "";
+  #session: Session | null = null;
   #closedFor: CloseReason | null = null;
   #refusalsInARow = 0;
-  /** Messages that came while others are being asked; null at any other time. */
-  #waiting: string[] | null = null;
-  #waitingChars = 0;
+  /** Messages that wait until the registration is decided; null if none has to wait. */
+  #pending: string[] | null = null;
+  #pendingChars = 0;
+  #cancelLinger = () => {};
 
-  /** @param requestToken the token that came with the upgrade request, if one did */
-  constructor(
-    socket: Socket,
-    address: string,
-    requestToken: string | null,
-    surroundings: Surroundings,
-  ) {
-    const { clock, options } = surroundings;
+  /** @param requestToken the token of the upgrade request; null if it had none */
+  constructor(socket: Socket, address: string, requestToken: string | null, deps: ConnectionDeps) {
+    const { clock, options, bufferedTotal } = deps;
     this.address = address;
     this.connectedAtMs = clock.now();
     this.#socket = socket;
     this.#requestToken = requestToken;
-    this.#surroundings = surroundings;
-    const nowMs = this.connectedAtMs;
-    this.#bucket = new TokenBucket(options.rateLimitPerSecond, options.rateBurst, nowMs);
-    this.#backlog = new Backlog(socket, options, clock, () => this.close("overloaded"));
+    this.#deps = deps;
+    this.#bucket = new TokenBucket(
+      options.rateLimitPerSecond,
+      options.rateBurst,
+      this.connectedAtMs,
+    );
+    const onOverloaded = () => this.close("overloaded");
+    this.#sendBuffer = new SendBuffer(socket, options, bufferedTotal, clock, onOverloaded);
   }
 
-  /** The client that it serves; null before it has registered, and once it is closing. */
-  get client(): Client | null {
-    return this.#client;
+  /** Null before the client has registered, and once the connection is closing. */
+  get session(): Session | null {
+    return this.#session;
   }
 
-  /** Why the server closes it, or has closed it; null where it did not. */
+  /** The dialect's name; null for the core protocol, and before the first message. */
+  get dialect(): string | null {
+    return this.#dialect?.name ?? null;
+  }
+
+  /** Why the server closes it, or has closed it; null if it did not. */
   get closedFor(): CloseReason | null {
     return this.#closedFor;
   }
 
-  /** UTF-8 bytes that wait to be sent to it. */
-  get waitingBytes(): number {
+  /** Bytes of UTF-8 that wait to be written to the client. */
+  get bufferedBytes(): number {
     return this.#socket.bufferedAmount;
   }
 
-  /** Whether the upgrade is still to be done. */
+  /** Whether the upgrade is still under way. */
   get isConnecting(): boolean {
     return this.#socket.readyState === WebSocket.CONNECTING;
   }
 
-  /** A message has come: a string, or something else for a binary one. Never throws. */
+  get isOpen(): boolean {
+    return this.#closedFor === null && this.#socket.readyState === WebSocket.OPEN;
+  }
+
+  /** Takes a message, a string or an ArrayBuffer. Never throws. */
   receive(data: unknown): void {
     if (this.#closedFor !== null) return;
     try {
-      this.#receive(data);
+      this.#receive(typeof data === "string" ? data : decodeUtf8(data));
     } catch (error) {
       this.#answerError(error);
     }
   }
 
-  #receive(data: unknown): void {
-    const { maxMessageSizeBytes } = this.#surroundings.options;
-    if (typeof data !== "string") {
-      return this.reject("unsupported_data", "Messages are JSON text; this one was binary.");
+  #receive(text: string): void {
+    const { options, clock, router } = this.#deps;
+    const excess = isLargerThan(options.maxMessageSizeBytes, text);
+    if (excess !== null) {
+      const message = `A message has ${excess} bytes, over the limit of ` +
+        `${options.maxMessageSizeBytes} (--max-message-size).`;
+      return this.reject("message_too_large", message, this.#targetOf(text));
     }
-    if (isLargerThan(maxMessageSizeBytes, data)) {
-      const message = `A message may have ${maxMessageSizeBytes} bytes at the most.`;
-      return this.reject("message_too_large", message, targetOf(data));
-    }
-    const receivedAtMs = this.#surroundings.clock.now();
-    this.#heedPause(receivedAtMs);
-    if (this.#waiting !== null) this.#wait(this.#waiting, data);
-    else if (this.#client === null) this.#register(data);
-    else this.#handle(this.#client, data, receivedAtMs);
+    const nowMs = clock.now();
+    this.#pauseUntil(router.directory.pauseAt(nowMs));
+    if (this.#pending !== null) this.#postpone(this.#pending, text);
+    else if (this.#session === null) this.#handleFirst(text);
+    else this.#handle(this.#session, text, nowMs);
   }
 
   #answerError(error: unknown): void {
     if (!(error instanceof ProtocolError)) {
-      this.#surroundings.emit({ kind: "internal_error", where: "message", error });
-      this.close("internal_error");
-    } else if (this.#client === null) {
-      if (this.isServed) this.reject(error.code as CloseReason & ErrorCode, error.message);
-    } else {
-      this.#fail(error.code, error.message);
+      this.#deps.emit({ kind: "internal_error", where: "message", error });
+      return this.close("internal_error");
     }
+    const { code, message, retryAfterMs } = error;
+    const isFatal = this.#session === null || code === "message_too_large";
+    if (isFatal && isFatalCode(code)) this.reject(code, message, undefined, retryAfterMs);
+    else this.#fail(code, message);
   }
 
-  #register(text: string): void {
-    const { registrar } = this.#surroundings;
-    const members = readMembers(text);
-    if (members.type !== "register") {
-      throw new ProtocolError("not_registered", 'The first message must be {"type":"register",…}.');
+  #handleFirst(text: string): void {
+    if (!this.isOpen) return; // the client left before this message had its turn
+    const { dialects, registrar } = this.#deps;
+    this.#dialect = dialects.find((dialect) => dialect.accepts(text)) ?? dialects.at(-1)!;
+    const command = this.#dialect.decode(text, null);
+    if (command.kind !== "register") return;
+    const deciding = registrar.register(command.registration, this.#requestToken, this);
+    if (deciding === undefined) return;
+    this.#pending = [];
+    deciding.then(() => this.#handlePending(), (error) => this.#answerError(error));
+  }
+
+  attached(session: Session): void {
+    this.#session = session;
+    this.#sender = this.#dialect?.sender(session.id) ?? "";
+    this.#deps.onRegistered(this);
+  }
+
+  /** Keeps a message until it can be handled. */
+  #postpone(pending: string[], text: string): void {
+    const chars = this.#pendingChars + text.length;
+    if (pending.length === MAX_PENDING_MESSAGES || chars > MAX_PENDING_CHARS) {
+      const bound = `${MAX_PENDING_MESSAGES} messages or ${MAX_PENDING_CHARS} characters`;
+      const message = `Message dropped: over ${bound} sent while registration is pending.`;
+      return this.#refuse(message, this.#targetOf(text));
     }
-    const registration = readRegistration(members);
-    if (registrar.isImmediate) return void registrar.register(registration, this, false);
-    this.#waiting = [];
-    this.#registerLater(registration).catch((error) => this.#answerError(error));
+    this.#pendingChars = chars;
+    pending.push(text);
   }
 
-  /** Others have to be asked first: what the client sends meanwhile waits. */
-  async #registerLater(registration: Registration): Promise<void> {
-    const { registrar } = this.#surroundings;
-    const ownsId = await registrar.authorize(registration, this.#requestToken);
-    if (!this.isServed) return;
-    await registrar.register(registration, this, ownsId);
-    this.#catchUp();
+  #handlePending(): void {
+    const pending = this.#pending ?? [];
+    this.#pending = null;
+    this.#pendingChars = 0;
+    for (const text of pending) this.receive(text);
   }
 
-  entered(client: Client): void {
-    this.#client = client;
-    this.#surroundings.onRegistered(this);
+  /** A node that may have lost its clients' IDs lets their messages wait until it knows. */
+  #pauseUntil(resumed: Promise<void> | null): void {
+    if (resumed === null || this.#pending !== null) return;
+    this.#pending = [];
+    resumed.then(() => this.#handlePending());
   }
 
-  /** Keeps a message until its time has come. */
-  #wait(waiting: string[], text: string): void {
-    const chars = this.#waitingChars + text.length;
-    if (waiting.length === MAX_WAITING_MESSAGES || chars > MAX_WAITING_CHARS) {
-      const message = "Not forwarded: too much was sent at a time when messages have to wait.";
-      return this.#refuse(message, targetOf(text));
-    }
-    this.#waitingChars = chars;
-    waiting.push(text);
-  }
-
-  #catchUp(): void {
-    const waiting = this.#waiting ?? [];
-    this.#waiting = null;
-    this.#waitingChars = 0;
-    for (const text of waiting) this.receive(text);
-  }
-
-  /** Where this node may have lost its clients' IDs, their messages wait until it knows. */
-  #heedPause(nowMs: number): void {
-    const pause = this.#surroundings.pause?.(nowMs) ?? null;
-    if (pause === null || this.#waiting !== null) return;
-    this.#waiting = [];
-    pause.then(() => this.#catchUp());
-  }
-
-  #registerAgain(client: Client, members: Readonly<Record<string, unknown>>): void {
-    const { client_id: clientId, room = null } = members;
-    if (clientId !== client.id || room !== (client.room.name || null)) {
-      const place = client.room.name === "" ? "" : ` in room ${describe(client.room.name)}`;
-      const message = `This connection is registered as ${describe(client.id)}${place}.`;
-      throw new ProtocolError("already_registered", message);
-    }
-    this.#surroundings.registrar.registerAgain(client, readRegistration(members));
-  }
-
-  #handle(client: Client, text: string, receivedAtMs: number): void {
-    const { emit, router } = this.#surroundings;
+  #handle(session: Session, text: string, nowMs: number): void {
     this.messagesIn++;
-    if (!this.#bucket.take(1, receivedAtMs)) return this.#refuseRate(targetOf(text));
-    const { type, targetId, bytes, frame } = readEnvelope(text, client.from);
-    const members = type === "register" ? readMembers(text) : null;
-    const isBroadcast = members === null && targetId === "";
-    const isForAll = isBroadcast || members?.presence === true; // that one is told of all
-    if (isForAll && !this.#payForAll(client, receivedAtMs)) return this.#refuseRate();
+    const cost = costOf(text);
+    if (!this.#bucket.take(cost, nowMs)) return this.#refuseRate(this.#targetOf(text));
+    const command = this.#dialect!.decode(text, this.#sender);
+    const totalCost = this.#costOf(command, session, cost);
+    if (totalCost > cost && !this.#bucket.take(totalCost - cost, nowMs)) return this.#refuseRate();
     this.#refusalsInARow = 0;
-    if (members !== null) return this.#registerAgain(client, members);
-    const message = { type, bytes, receivedAtMs };
-    if (!isBroadcast) return this.#send(client, targetId, frame, message);
-    const recipients = router.broadcast(client, frame);
-    emit({ kind: "broadcast", from: client, recipients, message });
+    this.#execute(command, session, nowMs);
   }
 
-  /** One frame in becomes many out, or a long list, and so costs more. The first token is paid. */
-  #payForAll(client: Client, nowMs: number): boolean {
-    const { options, router } = this.#surroundings;
-    const cost = Math.min(broadcastCost(router.recipients(client)), options.rateBurst);
-    return cost === 1 || this.#bucket.take(cost - 1, nowMs);
+  /** Some commands make more than one message out of one, or a long answer, and so cost more: a burst at the most. */
+  #costOf(command: Command, session: Session, cost: number): number {
+    if (command.kind === "send") return cost;
+    const { options, router } = this.#deps;
+    const factor = broadcastFactor(router.recipients(session));
+    const total = command.kind === "broadcast" ? cost * factor : Math.max(REGISTER_COST, factor);
+    return Math.min(total, options.rateBurst);
   }
 
-  #send(client: Client, targetId: string, frame: string, message: Message): void {
-    const { emit, router } = this.#surroundings;
-    const delivery = router.send(client, targetId, frame);
-    if (delivery === "sent") emit({ kind: "sent", from: client, targetId, message });
-    else if (typeof delivery === "string") this.#report(delivery, client, targetId, message);
-    else delivery.then((delivery) => this.#report(delivery, client, targetId, message));
-  }
-
-  #report(delivery: Delivery, client: Client, targetId: string, message: Message): void {
-    const { emit } = this.#surroundings;
-    const target = describe(targetId);
-    switch (delivery) {
-      case "sent":
-        return emit({ kind: "sent", from: client, targetId, message });
-      case "kept":
-        return emit({ kind: "stored", from: client, targetId, message });
-      case "full":
-        return this.#failLater(client, "mailbox_full", mailboxFull(targetId), targetId);
-      case "off":
-        return this.#failLater(client, "target_not_found", targetNotFound(targetId), targetId);
-      case "unavailable": {
-        const reason = `${target} is not here, and the other nodes cannot be reached.`;
-        return this.#failLater(client, "unavailable", reason, targetId);
+  #execute(command: Command, session: Session, receivedAtMs: number): void {
+    const { router, emit } = this.#deps;
+    switch (command.kind) {
+      case "register":
+        return this.#registerAgain(session, command.registration);
+      case "send": {
+        const { targetId, type, bytes, text } = command;
+        const message = { type, bytes, text, receivedAtMs };
+        if (!router.deliver(session, targetId, text)) {
+          return router.directory.store(session, targetId, message);
+        }
+        return emit({ kind: "sent", from: session, targetId, message });
+      }
+      case "broadcast": {
+        const { type, bytes, text } = command;
+        const message: Message = { type, bytes, text, receivedAtMs };
+        const recipients = router.broadcast(session, message);
+        return emit({ kind: "broadcast", from: session, recipients, message });
       }
     }
   }
 
-  /** The client may have got a newer connection meanwhile. */
-  #failLater(client: Client, code: ErrorCode, message: string, targetId: string): void {
-    const { emit, router } = this.#surroundings;
-    emit({ kind: "error_sent", code, subject: client });
-    router.tell(client, errorFrame(code, message, targetId));
+  #registerAgain(session: Session, registration: Registration): void {
+    const { id, roomName } = session;
+    if (registration.clientId !== id || registration.room !== roomName) {
+      const place = roomName === "" ? "" : ` in room ${describe(roomName)}`;
+      const message = `This connection is registered as ${describe(id)}${place}.`;
+      throw new ProtocolError("already_registered", message);
+    }
+    this.#deps.registrar.registerAgain(session, registration);
   }
 
   #refuseRate(targetId?: string): void {
-    const { rateLimitPerSecond, rateBurst } = this.#surroundings.options;
-    const rate = `${rateLimitPerSecond} messages a second, ${rateBurst} at once`;
-    this.#refuse(`Not forwarded: over ${rate}.`, targetId);
+    const { rateLimitPerSecond, rateBurst } = this.#deps.options;
+    const message = `Message dropped: over ${rateLimitPerSecond} messages a second ` +
+      `(--rate-limit), ${rateBurst} at once (--rate-burst).`;
+    this.#refuse(message, targetId);
   }
 
   #refuse(message: string, targetId?: string): void {
-    this.#fail("rate_limited", message, targetId);
-    if (++this.#refusalsInARow >= MAX_REFUSALS_IN_A_ROW) this.close("rate_limited");
+    const isLast = ++this.#refusalsInARow >= MAX_REFUSALS_IN_A_ROW;
+    if (isLast) this.reject("rate_limited", message, targetId);
+    else this.#fail("rate_limited", message, targetId);
   }
 
-  #fail(code: ErrorCode, message: string, targetId?: string): void {
-    this.#surroundings.emit({ kind: "error_sent", code, subject: this.#client ?? this });
-    this.send(errorFrame(code, message, targetId));
+  #fail(code: ErrorCode, message: string, targetId?: string, retryAfterMs?: number): void {
+    this.#deps.emit({ kind: "error_sent", code, subject: this.#session ?? this });
+    this.notify({ kind: "error", code, message, targetId, retryAfterMs });
   }
 
-  /** Tells the client what is wrong, and closes; one that is closing already has been told. */
-  reject(code: ErrorCode & CloseReason, message: string, targetId?: string): void {
+  #targetOf(text: string): string | undefined {
+    if (text.length > MAX_EXPLAINED_CHARS) return undefined;
+    return (this.#dialect ?? this.#deps.dialects.at(-1)!).targetOf(text);
+  }
+
+  /** Sends an error and closes in a moment. From here on the connection is nobody's. */
+  reject(code: FatalCode, message: string, targetId?: string, retryAfterMs?: number): void {
     if (this.#closedFor !== null) return;
-    this.#fail(code, message, targetId);
-    this.close(code);
+    this.#fail(code, message, targetId, retryAfterMs);
+    if (this.#closedFor !== null) return; // the client was dropped over the error
+    if (this.#session === null) {
+      this.#deps.emit({ kind: "client_refused", address: this.address, code, message });
+    }
+    this.#end(code);
+    if (this.isConnecting) this.#closeSocket(code);
+    else this.#cancelLinger = this.#deps.clock.after(LINGER_MS, () => this.#closeSocket(code));
   }
 
   replaced(): void {
     this.reject("replaced", "A newer connection has registered this ID.");
   }
 
-  /** Never throws: whoever sends has others to send to. */
-  send(frame: string): boolean {
-    if (!this.isServed || !this.#backlog.admits(frame)) return false;
+  /** Never throws: the caller has others to send to. */
+  send(text: string): boolean {
+    if (!this.isOpen || !this.#sendBuffer.canSend(text)) return false;
     try {
-      this.#socket.send(frame);
+      this.#socket.send(text);
       this.messagesOut++;
       return true;
     } catch (error) {
-      this.#surroundings.emit({ kind: "internal_error", where: "send", error });
+      this.#deps.emit({ kind: "internal_error", where: "send", error });
       this.close("internal_error");
       return false;
     }
   }
 
-  get isServed(): boolean {
-    return this.#closedFor === null && this.#socket.readyState === WebSocket.OPEN;
+  notify(notice: Notice): boolean {
+    const dialect = this.#dialect ?? this.#deps.dialects.at(-1)!;
+    const text = dialect.encode(notice);
+    return text === null ? this.isOpen : this.send(text);
   }
 
-  /** Drops a client that has stopped to read. To be called a good deal more often than the idle timeout. */
-  checkReading(): void {
-    if (this.#closedFor === null) this.#backlog.look();
+  /** Drops a client that has stopped to read. Called a good deal more often than the idle timeout. */
+  checkStalled(): void {
+    if (this.#closedFor === null) this.#sendBuffer.checkStalled();
   }
 
-  /** Takes the client out of the router and begins to close; from here on nothing is read or sent. */
+  /** Closes at once. From here on nothing is read or sent. */
   close(reason: CloseReason): void {
     if (this.#closedFor !== null) return;
+    this.#end(reason);
+    this.#closeSocket(reason);
+  }
+
+  /** Gives the session up, whatever the socket does. */
+  #end(reason: CloseReason): void {
     this.#closedFor = reason;
-    this.#backlog.stop();
-    this.#surroundings.emit({ kind: "closing", reason, subject: this.#client ?? this });
-    this.#leave(!isFinal(reason));
-    // A close before the upgrade is done would be lost.
-    if (this.isConnecting) this.#socket.addEventListener("open", () => this.#closeSocket(reason));
-    else this.#closeSocket(reason);
+    this.#sendBuffer.stop();
+    this.#deps.emit({ kind: "closing", reason, subject: this.#session ?? this });
+    this.#detach(!releasesId(reason), reason);
   }
 
   #closeSocket(reason: CloseReason): void {
+    if (this.isConnecting) { // the runtime would lose a close before the upgrade is done
+      return this.#socket.addEventListener("open", () => this.#closeSocket(reason));
+    }
     try {
       this.#socket.close(CLOSE_CODES[reason], reason);
     } catch (error) {
-      this.#surroundings.emit({ kind: "internal_error", where: "close", error });
+      this.#deps.emit({ kind: "internal_error", where: "close", error });
     }
   }
 
-  /** The socket has ended. `code` is that of the close frame, 0 where none came. */
+  /** Takes note that the socket has ended. `code` is that of the close frame, 0 if none came. */
   ended(code: number): void {
-    this.#backlog.stop();
-    this.#leave(!isGoodbye(code));
+    this.#cancelLinger();
+    this.#sendBuffer.release();
+    this.#detach(!isGoodbye(code), null);
   }
 
-  #leave(mayReturn: boolean): void {
-    const client = this.#client;
-    this.#client = null;
-    if (client !== null) this.#surroundings.router.unregister(client, this, mayReturn);
+  #detach(mayResume: boolean, reason: CloseReason | null): void {
+    const session = this.#session;
+    this.#session = null;
+    if (session !== null) this.#deps.router.detach(session, this, mayResume, reason);
   }
 }
 
-function isLargerThan(bytes: number, text: string): boolean {
-  if (MAX_UTF8_BYTES_PER_UNIT * text.length <= bytes) return false;
-  return text.length > bytes || Buffer.byteLength(text) > bytes;
-}
-
-/** The target of a message that is not forwarded, where that can be told at little cost. */
-function targetOf(text: string): string | undefined {
-  if (text.length > MAX_EXPLAINED_CHARS) return undefined;
+/** Reads a binary message as text. */
+function decodeUtf8(data: unknown): string {
   try {
-    const { target_id: targetId } = readMembers(text);
-    return typeof targetId === "string" && targetId !== "" ? targetId : undefined;
+    return UTF8.decode(data as ArrayBuffer);
   } catch {
-    return undefined;
+    throw new ProtocolError("invalid_message", "A binary message must be JSON in UTF-8.");
   }
+}
+
+/** Returns the size of a text in UTF-8 if that is over the limit, else null. */
+function isLargerThan(maxBytes: number, text: string): number | null {
+  if (MAX_UTF8_BYTES_PER_UNIT * text.length <= maxBytes) return null;
+  const bytes = Buffer.byteLength(text);
+  return bytes > maxBytes ? bytes : null;
+}
+
+/** Most messages cost one token, and need not be measured. */
+function costOf(text: string): number {
+  const isShort = MAX_UTF8_BYTES_PER_UNIT * text.length <= BYTES_PER_TOKEN;
+  return isShort ? 1 : messageCost(Buffer.byteLength(text));
 }

@@ -1,25 +1,76 @@
-/** Keeps messages for clients that are not connected, for a short time and within bounds. */
+/** Stores messages for clients that are not connected, for a short time and within bounds. */
 
 import { Buffer } from "node:buffer";
 import { type Clock, Deadlines } from "../clock.ts";
+import { networkOf } from "./capacity.ts";
 import { clientKey } from "./vocabulary.ts";
 
-/** Bounds of the mailbox. */
-export const MAX_MESSAGES_PER_TARGET = 64;
-export const MAX_BYTES_PER_TARGET = 256 * 1024;
-export const MAX_BYTES_IN_ALL = 64 * 1024 * 1024;
+/** Upper bounds of what is stored. */
+export const MAILBOX_LIMITS = {
+  messagesPerPair: 64,
+  messagesPerTarget: 512,
+  bytesPerTarget: 1024 * 1024,
+  bytesInAll: 64 * 1024 * 1024,
+  /** The part of `bytesInAll` that clients of one address may use. */
+  bytesPerAddress: 4 * 1024 * 1024,
+} as const;
+
 /**
- * What a kept message costs beside its strings, with its sender, who may have left. It counts in all, or empty messages
- * to strangers would fill the memory. Measured: 430 for the first one to a target, 170 for others, 170 for a sender.
+ * Memory that a stored message takes beside its strings, in bytes. It counts, as empty messages to strangers would
+ * fill the memory otherwise. Measured: 530 for the first message to a target, 360 more for a sender that has left.
  */
-export const OVERHEAD_BYTES = 600;
+export const OVERHEAD_BYTES = 900;
+
+/** What the mailbox knows of a sender. */
+export interface MailboxSender {
+  readonly address: string;
+}
 
 /** A message in the mailbox. */
-export interface Kept<Sender> {
+export interface StoredMessage<Sender> {
   readonly sender: Sender;
   readonly targetId: string;
-  /** The frame as the target gets it. */
-  readonly frame: string;
+  /** The text for the target. */
+  readonly text: string;
+}
+
+/** What a stored message takes of its sender's budgets. */
+export interface Cost {
+  readonly sender: MailboxSender;
+  /** The network of the sender's address. */
+  readonly network: string;
+  /** The target as {@link clientKey} has it. */
+  readonly targetKey: string;
+  readonly memoryBytes: number;
+}
+
+/** Returns the cost of a message whose strings take so much memory. */
+export function costOf(sender: MailboxSender, targetKey: string, stringBytes: number): Cost {
+  const network = networkOf(sender.address);
+  return { sender, network, targetKey, memoryBytes: OVERHEAD_BYTES + stringBytes };
+}
+
+/** What senders may have stored: each for one target, each address, and all together. */
+export class MailboxBudget {
+  readonly #pairs = new Map<MailboxSender, Map<string, number>>();
+  readonly #bytesByNetwork = new Map<string, number>();
+  #bytes = 0;
+
+  hasCapacityFor({ sender, network, targetKey, memoryBytes }: Cost): boolean {
+    return (this.#pairs.get(sender)?.get(targetKey) ?? 0) < MAILBOX_LIMITS.messagesPerPair &&
+      this.#bytes + memoryBytes <= MAILBOX_LIMITS.bytesInAll &&
+      (this.#bytesByNetwork.get(network) ?? 0) + memoryBytes <= MAILBOX_LIMITS.bytesPerAddress;
+  }
+
+  /** Takes a cost (1) or gives it back (-1). */
+  count({ sender, network, targetKey, memoryBytes }: Cost, sign: 1 | -1): void {
+    const targets = this.#pairs.get(sender) ?? new Map<string, number>();
+    this.#pairs.set(sender, targets);
+    add(targets, targetKey, sign);
+    if (targets.size === 0) this.#pairs.delete(sender);
+    add(this.#bytesByNetwork, network, sign * memoryBytes);
+    this.#bytes += sign * memoryBytes;
+  }
 }
 
 interface Box<Sender> {
@@ -28,81 +79,68 @@ interface Box<Sender> {
   bytes: number;
 }
 
-interface Entry<Sender> extends Kept<Sender> {
+interface Entry<Sender> extends StoredMessage<Sender> {
   readonly box: Box<Sender>;
-  /** Of its frame, in UTF-8. */
+  /** The text's size in UTF-8. */
   readonly bytes: number;
-  /** What all of it takes in memory. */
-  readonly memoryBytes: number;
+  readonly cost: Cost;
 }
 
-/** What became of a message that was to be kept. */
-export type Keeping = "kept" | "full" | "off";
-
-export class Mailbox<Sender> {
-  readonly #ttlMs: number;
+export class Mailbox<Sender extends MailboxSender> {
   readonly #boxes = new Map<string, Box<Sender>>();
   readonly #deadlines: Deadlines<Entry<Sender>>;
-  #memoryBytes = 0;
+  #budget = new MailboxBudget();
 
   /**
-   * @param ttlMs how long a message is kept, in milliseconds; 0: not at all
-   * @param onExpired is told of each message for which nobody came
+   * @param ttlMs how long a message is stored, in milliseconds
+   * @param onExpired receives each message whose target did not come
    */
-  constructor(clock: Clock, ttlMs: number, onExpired: (message: Kept<Sender>) => void) {
-    this.#ttlMs = ttlMs;
+  constructor(clock: Clock, ttlMs: number, onExpired: (message: StoredMessage<Sender>) => void) {
     this.#deadlines = new Deadlines(clock, ttlMs, (entry) => {
       this.#remove(entry);
       onExpired(entry);
     });
   }
 
-  /** How many messages it holds. */
+  /** The number of messages in it. */
   get size(): number {
     return this.#deadlines.size;
   }
 
-  /** Keeps a message for a client of a room. */
-  keep(room: string, message: Kept<Sender>): Keeping {
-    if (this.#ttlMs === 0) return "off";
-    const entry = this.#entry(room, message);
-    const { box, bytes, memoryBytes } = entry;
-    if (box.messages.size >= MAX_MESSAGES_PER_TARGET) return "full";
-    if (box.bytes + bytes > MAX_BYTES_PER_TARGET) return "full";
-    if (this.#memoryBytes + memoryBytes > MAX_BYTES_IN_ALL) return "full";
+  /** Stores a message for a client of a room; false if that would exceed a bound. */
+  store(room: string, message: StoredMessage<Sender>): boolean {
+    const entry = this.#entryOf(room, message);
+    if (!this.#hasCapacityFor(entry)) return false;
     this.#put(entry);
-    return "kept";
+    return true;
   }
 
-  /** Keeps the report of a message that was kept before, whatever the bounds: it was within them, and is small. */
-  keepReport(room: string, report: Kept<Sender>): void {
-    if (this.#ttlMs > 0) this.#put(this.#entry(room, report));
-  }
-
-  #entry(room: string, message: Kept<Sender>): Entry<Sender> {
-    const { sender, targetId, frame } = message;
+  #entryOf(room: string, { sender, targetId, text }: StoredMessage<Sender>): Entry<Sender> {
     const key = clientKey(room, targetId);
     const box = this.#boxes.get(key) ?? { key, messages: new Set(), bytes: 0 };
-    const bytes = Buffer.byteLength(frame);
-    const memoryBytes = OVERHEAD_BYTES + memoryOf(frame, bytes) + memoryOf(targetId) +
-      memoryOf(key);
-    return { sender, targetId, frame, box, bytes, memoryBytes };
+    const bytes = Buffer.byteLength(text);
+    const strings = memoryOf(text, bytes) + memoryOf(targetId) + memoryOf(key);
+    return { sender, targetId, text, box, bytes, cost: costOf(sender, key, strings) };
+  }
+
+  #hasCapacityFor({ box, bytes, cost }: Entry<Sender>): boolean {
+    return box.messages.size < MAILBOX_LIMITS.messagesPerTarget &&
+      box.bytes + bytes <= MAILBOX_LIMITS.bytesPerTarget &&
+      this.#budget.hasCapacityFor(cost);
   }
 
   #put(entry: Entry<Sender>): void {
-    const { box, bytes, memoryBytes } = entry;
+    const { box } = entry;
     this.#boxes.set(box.key, box);
     box.messages.add(entry);
-    box.bytes += bytes;
-    this.#memoryBytes += memoryBytes;
+    box.bytes += entry.bytes;
+    this.#budget.count(entry.cost, 1);
     this.#deadlines.add(entry);
   }
 
-  /** Takes out, in order, what is kept for a client. */
-  take(room: string, targetId: string): Kept<Sender>[] {
-    const box = this.#boxes.get(clientKey(room, targetId));
-    if (box === undefined) return [];
-    const messages = [...box.messages];
+  /** Takes out, in order, what is stored for a client. */
+  take(room: string, targetId: string): StoredMessage<Sender>[] {
+    const messages = [...this.#boxes.get(clientKey(room, targetId))?.messages ?? []];
     for (const entry of messages) {
       this.#deadlines.delete(entry);
       this.#remove(entry);
@@ -110,8 +148,8 @@ export class Mailbox<Sender> {
     return messages;
   }
 
-  /** Ends the time of all messages: nobody will come for them here. */
-  giveUp(): void {
+  /** Lets all messages expire: their targets will not come to this node. */
+  expireAll(): void {
     this.#deadlines.runAll();
   }
 
@@ -119,19 +157,25 @@ export class Mailbox<Sender> {
   clear(): void {
     this.#deadlines.clear();
     this.#boxes.clear();
-    this.#memoryBytes = 0;
+    this.#budget = new MailboxBudget();
   }
 
   #remove(entry: Entry<Sender>): void {
-    const { box, bytes, memoryBytes } = entry;
+    const { box } = entry;
     box.messages.delete(entry);
-    box.bytes -= bytes;
-    this.#memoryBytes -= memoryBytes;
+    box.bytes -= entry.bytes;
+    this.#budget.count(entry.cost, -1);
     if (box.messages.size === 0) this.#boxes.delete(box.key);
   }
 }
 
-/** A string takes one byte for each character, but two where one of them is beyond Latin-1: as here for all but ASCII. */
+function add<Key>(sums: Map<Key, number>, key: Key, amount: number): void {
+  const sum = (sums.get(key) ?? 0) + amount;
+  if (sum > 0) sums.set(key, sum);
+  else sums.delete(key);
+}
+
+/** A string takes one byte a character, but two if one of them is beyond Latin-1; here if one is beyond ASCII. */
 function memoryOf(text: string, utf8Bytes = Buffer.byteLength(text)): number {
   return utf8Bytes === text.length ? text.length : 2 * text.length;
 }

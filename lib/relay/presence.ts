@@ -1,166 +1,296 @@
-/** Tells those who watch a room who comes and who goes. */
+/**
+ * Notifies the watchers of a room of who joins and who leaves. A room has one log of changes, and each watcher a position
+ * in it; what lies behind the position is delivered as its net effect.
+ */
 
 import type { Clock } from "../clock.ts";
-import { clientKey, peerFrame } from "./vocabulary.ts";
+import type { Session } from "./session.ts";
+import type { Notice } from "./vocabulary.ts";
 
-/** A client that wants to know who is in its room. */
-export interface Watcher {
-  readonly id: string;
-  readonly roomName: string;
-  /** Null while there is nobody to tell. */
-  readonly link: { send(frame: string): boolean } | null;
-}
-
-/** Who watches a room, and since when. */
-type Watchers = Map<Watcher, number>;
-
-/** Somebody has come or gone, and not all have been told. Times are by the count of what happens. */
-interface Change {
-  readonly type: "peer_joined" | "peer_left";
-  readonly key: string;
-  readonly room: string;
-  readonly id: string;
-  readonly frame: string;
-  /** Who is to be told has watched since after that… */
-  readonly after: number;
-  /** … and before that: who came later has got a list. */
-  readonly before: number;
-  /** Those who have not been told; null where it has not begun. */
-  watchers: MapIterator<[Watcher, number]> | null;
-}
+export type Change = "joined" | "left";
 
 /**
- * After so many frames all else that has come has its turn. n clients that come at once are announced to each other with
- * n² frames: meanwhile nobody else may have to wait, nor they with what they send themselves. Where n are cut off at
- * once, those who would be told are gone themselves by then.
+ * Upper bound of the notices sent in one turn of the event loop. Each of n clients that join at once is announced to
+ * the others, with n² notices, and nobody else may have to wait for them.
  */
-const FRAMES_AT_ONCE = 500;
-/** So many changes may wait: past that, whoever makes more of them waits for the oldest to be told. */
-const MAX_WAITING_CHANGES = 10_000;
+const NOTICES_PER_TURN = 500;
+/** The time between two notices to a watcher that asked for batches, in milliseconds. */
+const BATCH_INTERVAL_MS = 100;
+/** Upper bound of the changes that a room's log holds; past it, every watcher is notified at once. */
+const MAX_LOGGED_CHANGES = 10_000;
+
+/** How a watcher is notified: of each change by itself, or of several together. */
+type Kind = "single" | "batched";
+
+interface Watcher {
+  readonly session: Session;
+  readonly kind: Kind;
+  /** The number of the first change that it has not been notified of. */
+  position: number;
+}
+
+interface LoggedChange {
+  readonly number: number;
+  readonly change: Change;
+  readonly id: string;
+}
+
+/** The net effect of some changes. An ID in both lists has left and joined again. */
+interface Net {
+  readonly ids: ReadonlySet<string>;
+  readonly left: readonly string[];
+  readonly joined: readonly string[];
+}
+
+class WatchedRoom {
+  readonly watchers = {
+    single: new Map<Session, Watcher>(),
+    batched: new Map<Session, Watcher>(),
+  };
+  /** Null for a change that was announced ahead of its turn. */
+  readonly #changes: (LoggedChange | null)[] = [];
+  /** The number of the first change that is still in the log. */
+  #start = 0;
+  /** The number of the last join of each ID in the log. */
+  readonly #joins = new Map<string, number>();
+  /** Net effects from a position to {@link WatchedRoom.#netsEnd}: most watchers are at the same one. */
+  readonly #nets = new Map<number, Net>();
+  #netsEnd = 0;
+
+  get end(): number {
+    return this.#start + this.#changes.length;
+  }
+
+  get size(): number {
+    return this.#changes.length;
+  }
+
+  get isWatched(): boolean {
+    return this.watchers.single.size + this.watchers.batched.size > 0;
+  }
+
+  add(change: Change, id: string): void {
+    const number = this.end;
+    if (change === "joined") this.#joins.set(id, number);
+    this.#changes.push({ number, change, id });
+  }
+
+  lastJoin(id: string): number | undefined {
+    return this.#joins.get(id);
+  }
+
+  changesOf(id: string): LoggedChange[] {
+    return this.#changes.filter((change) => change?.id === id) as LoggedChange[];
+  }
+
+  /** Takes changes out of the log that every watcher has been notified of, ahead of their turn. */
+  take(changes: readonly LoggedChange[]): void {
+    this.#nets.clear();
+    for (const { number, id } of changes) {
+      this.#changes[number - this.#start] = null;
+      if (this.#joins.get(id) === number) this.#joins.delete(id);
+    }
+  }
+
+  /** Forgets the changes that every watcher has been notified of. */
+  trim(): void {
+    let first = this.end;
+    for (const watchers of Object.values(this.watchers)) {
+      for (const { position } of watchers.values()) first = Math.min(first, position);
+    }
+    for (const change of this.#changes.splice(0, first - this.#start)) {
+      if (change !== null && this.#joins.get(change.id)! < first) this.#joins.delete(change.id);
+    }
+    this.#start = first;
+  }
+
+  net(from: number, to: number): Net {
+    if (to !== this.#netsEnd) this.#nets.clear();
+    this.#netsEnd = to;
+    let net = this.#nets.get(from);
+    if (net === undefined) {
+      const changes = this.#changes.slice(from - this.#start, to - this.#start);
+      this.#nets.set(from, net = netOf(changes));
+    }
+    return net;
+  }
+}
+
+function netOf(changes: readonly (LoggedChange | null)[]): Net {
+  const first = new Map<string, Change>();
+  const last = new Map<string, Change>();
+  for (const logged of changes) {
+    if (logged === null) continue;
+    const { change, id } = logged;
+    if (!first.has(id)) first.set(id, change);
+    last.set(id, change);
+  }
+  const ids = new Set(first.keys());
+  return {
+    ids,
+    left: [...ids].filter((id) => first.get(id) === "left"),
+    joined: [...ids].filter((id) => last.get(id) === "joined"),
+  };
+}
 
 export class Presence {
   readonly #clock: Clock;
-  readonly #rooms = new Map<string, Watchers>();
-  /** The oldest first. */
-  readonly #changes = new Set<Change>();
-  /** Of one ID each, by room and ID: they are told one after the other. */
-  readonly #changesOf = new Map<string, readonly Change[]>();
-  /** Counts what happens: no two things are at the same time. */
-  #now = 0;
-  /** Frames that may still be sent now. */
-  #budget = FRAMES_AT_ONCE;
-  #isTelling = false;
-  #cancelTimer: (() => void) | null = null;
+  readonly #rooms = new Map<string, WatchedRoom>();
+  /** Rooms with changes that a watcher of single changes, or of batches, has not been notified of. */
+  readonly #pending = { single: new Set<WatchedRoom>(), batched: new Set<WatchedRoom>() };
+  #budget = NOTICES_PER_TURN;
+  #isNotifying = false;
+  #cancelTurn: (() => void) | null = null;
+  #cancelBatch: (() => void) | null = null;
 
   constructor(clock: Clock) {
     this.#clock = clock;
   }
 
-  /** From now on a client is told; of what was before, it is to be told otherwise. */
-  watch(client: Watcher): void {
-    const watchers: Watchers = this.#rooms.get(client.roomName) ?? new Map();
-    this.#rooms.set(client.roomName, watchers);
-    watchers.set(client, ++this.#now);
+  /** Notifies a session of every change from now on. */
+  watch(session: Session, isBatched: boolean): void {
+    this.unwatch(session);
+    const room = this.#rooms.get(session.roomName) ?? new WatchedRoom();
+    this.#rooms.set(session.roomName, room);
+    const kind = isBatched ? "batched" : "single";
+    room.watchers[kind].set(session, { session, kind, position: room.end });
   }
 
-  unwatch(client: Watcher): void {
-    const watchers = this.#rooms.get(client.roomName);
-    watchers?.delete(client);
-    if (watchers?.size === 0) this.#rooms.delete(client.roomName);
+  unwatch(session: Session): void {
+    const room = this.#rooms.get(session.roomName);
+    if (room === undefined) return;
+    const { single, batched } = room.watchers;
+    const wasWatching = single.delete(session) || batched.delete(session);
+    if (!wasWatching || room.isWatched) return;
+    this.#rooms.delete(session.roomName);
+    this.#pending.single.delete(room);
+    this.#pending.batched.delete(room);
   }
 
-  joined(room: string, id: string): void {
-    if (this.#rooms.has(room)) this.#add("peer_joined", room, id, 0);
+  /** Logs a change, and notifies the watchers of single changes as far as this turn allows. */
+  announce(roomName: string, change: Change, id: string): void {
+    const room = this.#rooms.get(roomName);
+    if (room === undefined) return;
+    room.add(change, id);
+    for (const kind of ["single", "batched"] as const) {
+      if (room.watchers[kind].size > 0) this.#pending[kind].add(room);
+    }
+    if (!this.#isNotifying) { // otherwise a client was dropped while it was notified
+      const isOverfull = room.size > MAX_LOGGED_CHANGES;
+      this.#flushRoom(room, "single", isOverfull ? Infinity : this.#budget);
+      if (isOverfull) this.#flushRoom(room, "batched", Infinity);
+    }
+    this.#schedule();
   }
 
-  left(room: string, id: string): void {
-    if (!this.#rooms.has(room)) return;
-    const join = this.#changesOf.get(clientKey(room, id))?.at(-1);
-    const isUnheard = join !== undefined && join.watchers === null;
-    if (isUnheard) this.#remove(join);
-    this.#add("peer_left", room, id, isUnheard ? join.before : 0);
+  /** Announces a sender to the receiver of its message, or to all of its room, if its join is still pending. */
+  flushBefore(roomName: string, senderId: string, receiver?: Session): void {
+    if (this.#pending.single.size + this.#pending.batched.size === 0) return;
+    const room = this.#rooms.get(roomName);
+    const join = room?.lastJoin(senderId);
+    if (room === undefined || join === undefined) return;
+    if (receiver === undefined) return this.#announceToAll(room, senderId, join);
+    const { single, batched } = room.watchers;
+    const watcher = single.get(receiver) ?? batched.get(receiver);
+    if (watcher !== undefined && watcher.position <= join) this.#flush(room, watcher, room.end);
   }
 
-  /** A client is about to be heard: that it has come is told before. */
-  settle(room: string, id: string): void {
-    if (this.#changes.size === 0) return;
-    const changes = this.#changesOf.get(clientKey(room, id)) ?? [];
-    if (changes.at(-1)?.type !== "peer_joined") return;
-    for (const change of changes) this.#finish(change);
+  /**
+   * Announces one ID to all watchers. Those of single changes are not notified of the others before it: that may be
+   * as many notices as there are pairs in the room.
+   */
+  #announceToAll(room: WatchedRoom, id: string, join: number): void {
+    const { end } = room;
+    const changes = room.changesOf(id);
+    for (const watcher of room.watchers.single.values()) {
+      const isDue = ({ number }: LoggedChange) => number >= watcher.position;
+      if (watcher.position <= join) this.#notify(watcher, netOf(changes.filter(isDue)));
+    }
+    for (const watcher of room.watchers.batched.values()) {
+      if (watcher.position <= join) this.#flush(room, watcher, end);
+    }
+    room.take(changes);
+    this.#schedule();
   }
 
-  /** Tells nobody anything any more. */
+  /** Ends all notifications. */
   stop(): void {
-    this.#changes.clear();
-    this.#changesOf.clear();
-    this.#cancelTimer?.();
-    this.#cancelTimer = null;
+    this.#rooms.clear();
+    this.#cancelTurn?.();
+    this.#cancelBatch?.();
   }
 
-  #add(type: Change["type"], room: string, id: string, after: number): void {
-    const key = clientKey(room, id);
-    const frame = peerFrame(type, id);
-    const change = { type, key, room, id, frame, after, before: ++this.#now, watchers: null };
-    this.#changes.add(change);
-    this.#changesOf.set(key, [...this.#changesOf.get(key) ?? [], change]);
-    if (this.#isTelling) return; // somebody was dropped over it: no recursion
-    if (this.#changes.size > MAX_WAITING_CHANGES) {
-      const [oldest] = this.#changes.values();
-      this.#finish(oldest!);
+  /** Continues in the next turn of the event loop, and with the batches in a moment. */
+  #schedule(): void {
+    const { single, batched } = this.#pending;
+    if (single.size > 0 || this.#budget < NOTICES_PER_TURN) {
+      this.#cancelTurn ??= this.#clock.after(0, () => {
+        this.#cancelTurn = null;
+        this.#budget = NOTICES_PER_TURN;
+        for (const room of [...single]) this.#flushRoom(room, "single", this.#budget);
+        this.#schedule();
+      });
     }
-    this.#tell();
-  }
-
-  /** Tells what there is to tell. */
-  #tell(): void {
-    this.#isTelling = true;
-    for (const change of this.#changes) {
-      if (this.#budget <= 0) break;
-      this.#budget -= this.#advance(change, this.#budget);
-    }
-    this.#isTelling = false;
-    if (this.#budget < FRAMES_AT_ONCE) this.#goOnSoon();
-  }
-
-  #goOnSoon(): void {
-    this.#cancelTimer ??= this.#clock.after(0, () => {
-      this.#cancelTimer = null;
-      this.#budget = FRAMES_AT_ONCE;
-      this.#tell();
+    if (batched.size === 0) return;
+    this.#cancelBatch ??= this.#clock.after(BATCH_INTERVAL_MS, () => {
+      this.#cancelBatch = null;
+      for (const room of [...batched]) this.#flushRoom(room, "batched", Infinity);
+      this.#schedule();
     });
   }
 
-  /** Tells all of a change, however many that are. */
-  #finish(change: Change): void {
-    const wasTelling = this.#isTelling;
-    this.#isTelling = true;
-    this.#budget -= this.#advance(change, Infinity);
-    this.#isTelling = wasTelling;
-    this.#goOnSoon();
-  }
-
-  /** Tells so many of those who are to be told. The answer is how many. */
-  #advance(change: Change, limit: number): number {
-    const { room, id, frame, after, before } = change;
-    change.watchers ??= (this.#rooms.get(room) ?? new Map()).entries();
-    let told = 0;
-    while (told < limit) {
-      const { value, done } = change.watchers.next();
-      if (done) {
-        this.#remove(change);
-        break;
-      }
-      const [watcher, since] = value;
-      const isToBeTold = after < since && since < before && watcher.id !== id;
-      if (isToBeTold && watcher.link?.send(frame)) told++;
+  /** Notifies the watchers of a kind, with `limit` notices at the most. */
+  #flushRoom(room: WatchedRoom, kind: Kind, limit: number): void {
+    const pending = this.#pending[kind];
+    if (limit <= 0 || !pending.has(room)) return;
+    const { end } = room;
+    let left = limit;
+    let isDone = true;
+    for (const watcher of room.watchers[kind].values()) {
+      if (left > 0) left -= this.#flush(room, watcher, end, left);
+      isDone = watcher.position >= end;
+      if (!isDone) break;
     }
-    return told;
+    room.trim();
+    pending.delete(room);
+    // A client that is dropped over a notice logs a change. The next turn begins with another room.
+    if (!isDone || room.end !== end) pending.add(room);
   }
 
-  #remove(change: Change): void {
-    if (!this.#changes.delete(change)) return; // it was finished while it was told
-    const others = this.#changesOf.get(change.key)!.filter((other) => other !== change);
-    if (others.length > 0) this.#changesOf.set(change.key, others);
-    else this.#changesOf.delete(change.key);
+  /** Notifies a watcher of its changes before `end`, `limit` at the most. Returns the number of notices. */
+  #flush(room: WatchedRoom, watcher: Watcher, end: number, limit = Infinity): number {
+    const { position } = watcher;
+    const to = Math.min(end, position + limit);
+    if (position >= to) return 0;
+    watcher.position = to;
+    return this.#notify(watcher, room.net(position, to));
   }
+
+  /** Notifies a watcher, until it is dropped over that. Returns the number of notices. */
+  #notify({ session, kind }: Watcher, net: Net): number {
+    const wasNotifying = this.#isNotifying;
+    this.#isNotifying = true;
+    let count = 0;
+    for (const notice of noticesOf(net, session.id, kind)) {
+      count++;
+      if (!session.connection?.notify(notice)) break;
+    }
+    this.#isNotifying = wasNotifying;
+    this.#budget -= count;
+    return count;
+  }
+}
+
+function noticesOf(net: Net, ownId: string, kind: Kind): Notice[] {
+  const isOther = (id: string) => id !== ownId;
+  const { left, joined } = !net.ids.has(ownId)
+    ? net
+    : { left: net.left.filter(isOther), joined: net.joined.filter(isOther) };
+  if (kind === "batched") {
+    return left.length + joined.length === 0 ? [] : [{ kind: "peers_changed", left, joined }];
+  }
+  return [
+    ...left.map((clientId) => ({ kind: "peer_left", clientId }) as const),
+    ...joined.map((clientId) => ({ kind: "peer_joined", clientId }) as const),
+  ];
 }

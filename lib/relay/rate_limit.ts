@@ -1,6 +1,4 @@
-/** How much one client, one address and all together may ask of the server. */
-
-import { networkOf } from "../http/address.ts";
+/** What one connection may ask of the server, in tokens. */
 
 /** A token bucket: `burst` tokens at once, and `perSecond` new ones each second. */
 export class TokenBucket {
@@ -17,7 +15,7 @@ export class TokenBucket {
     this.#filledAtMs = nowMs;
   }
 
-  /** Takes `cost` tokens; false, and none taken, where there are too few. One that costs more than a burst costs a burst. */
+  /** Takes `cost` tokens, a burst at the most; false, and none taken, if there are too few. */
   take(cost: number, nowMs: number): boolean {
     if (this.#perSecond === 0) return true;
     const gained = (nowMs - this.#filledAtMs) / 1000 * this.#perSecond;
@@ -30,29 +28,19 @@ export class TokenBucket {
   }
 }
 
-/** Recipients of a broadcast for which its sender pays one token. */
+/** The size that one token pays for, in bytes of UTF-8. */
+export const BYTES_PER_TOKEN = 16 * 1024;
+/** The recipients of a broadcast that one token pays for. */
 const RECIPIENTS_PER_TOKEN = 20;
+/** A repeated `register` asks for a token check and an answer with all peers. */
+export const REGISTER_COST = 10;
 
-/** What a broadcast costs its sender, in tokens: one frame in becomes many out. */
-export function broadcastCost(recipients: number): number {
-  return Math.max(1, Math.ceil(recipients / RECIPIENTS_PER_TOKEN));
+/** Returns the cost of a message by its size, in tokens. */
+export function messageCost(bytes: number): number {
+  return Math.max(1, Math.ceil(bytes / BYTES_PER_TOKEN));
 }
 
-/** Counts connections by the address they come from; IPv6 by its network. */
-export class AddressCounter {
-  readonly #counts = new Map<string, number>();
-
-  get(address: string): number {
-    return this.#counts.get(networkOf(address)) ?? 0;
-  }
-
-  add(address: string): void {
-    this.#counts.set(networkOf(address), this.get(address) + 1);
-  }
-
-  remove(address: string): void {
-    const count = this.get(address);
-    if (count > 1) this.#counts.set(networkOf(address), count - 1);
-    else this.#counts.delete(networkOf(address));
-  }
+/** Returns by how much a broadcast costs more than a message to one client: one message in becomes many out. */
+export function broadcastFactor(recipients: number, recipientsPerToken = RECIPIENTS_PER_TOKEN) {
+  return Math.max(1, Math.ceil(recipients / recipientsPerToken));
 }

@@ -1,119 +1,101 @@
-/** Lets connections register: checks the token, claims the ID, composes the answer. */
+/** Registers clients: checks the token, claims the ID, answers. */
 
-import { allows, type Authenticator } from "../auth/tokens.ts";
+import { allows, type Authenticator, TokenError } from "../auth/tokens.ts";
 import type { IceServer } from "../auth/turn.ts";
-import type { Cluster } from "../cluster/cluster.ts";
-import {
-  describe,
-  idTaken,
-  ProtocolError,
-  registeredFrame,
-  type Registration,
-} from "./vocabulary.ts";
-import type { Client, Link, Registered, Router } from "./router.ts";
+import type { Capacity } from "./capacity.ts";
+import type { Router } from "./router.ts";
+import type { Session, SessionConnection } from "./session.ts";
+import { describe, ProtocolError, type Registration } from "./vocabulary.ts";
+
+export interface RegistrarDeps {
+  readonly router: Router;
+  readonly capacity: Capacity;
+  /** Null if no client needs a token. */
+  readonly authenticator: Authenticator | null;
+  /** Null if no ICE servers are configured. */
+  readonly iceServersFor: ((clientId: string) => readonly IceServer[]) | null;
+}
 
 export class Registrar {
-  readonly #router: Router;
-  readonly #authenticator: Authenticator | null;
-  readonly #iceServersFor: ((clientId: string) => readonly IceServer[]) | null;
-  readonly #cluster: Cluster | null;
+  readonly #deps: RegistrarDeps;
 
-  /**
-   * @param authenticator null where nobody needs a token
-   * @param iceServersFor null where no ICE servers are configured
-   * @param cluster null where this node serves alone
-   */
-  constructor(
-    router: Router,
-    authenticator: Authenticator | null,
-    iceServersFor: ((clientId: string) => readonly IceServer[]) | null,
-    cluster: Cluster | null = null,
-  ) {
-    this.#router = router;
-    this.#authenticator = authenticator;
-    this.#iceServersFor = iceServersFor;
-    this.#cluster = cluster;
-  }
-
-  /** Whether {@link register} can be called without {@link authorize}, and has done its work when it returns. */
-  get isImmediate(): boolean {
-    return this.#authenticator === null && this.#cluster === null;
+  constructor(deps: RegistrarDeps) {
+    this.#deps = deps;
   }
 
   /**
-   * Checks the token of a registration. Tells whether it makes the ID its bearer's own.
+   * Registers a connection, answers it, and delivers what is stored for it. Returns a promise if others have to be asked.
    *
-   * @param requestToken what came with the upgrade request; a `token` member goes before it
-   * @throws {ProtocolError} `unauthorized` or `forbidden`
+   * @param requestToken the token of the upgrade request; a `token` member goes before it
+   * @throws {ProtocolError} `unauthorized`, `forbidden`, `id_taken`, `id_held` or `server_full`
    */
-  async authorize(registration: Registration, requestToken: string | null): Promise<boolean> {
-    if (this.#authenticator === null) return false;
-    const { clientId, room } = registration;
-    const token = registration.token ?? requestToken;
-    if (token !== null && typeof token !== "string") {
-      throw new ProtocolError("unauthorized", "The token must be a string.");
-    }
-    const grant = await this.#authenticator.check(token);
-    if (!allows(grant, clientId, room)) {
-      const place = room === "" ? "without a room" : `in room ${describe(room)}`;
-      const message = `The token does not allow ${describe(clientId)} ${place}.`;
-      throw new ProtocolError("forbidden", message);
-    }
-    return grant.clientId === clientId;
-  }
-
-  /**
-   * Registers a connection, answers it, and delivers what was kept for it. In a cluster the others are asked first: then
-   * the answer is a promise.
-   *
-   * @param ownsId what {@link authorize} said
-   * @throws {ProtocolError} `id_taken`
-   */
-  register(registration: Registration, link: Link, ownsId: boolean): void | Promise<void> {
-    if (this.#cluster !== null) return this.#claim(this.#cluster, registration, link, ownsId);
-    const { client, resumed } = this.#registerHere(registration, link, ownsId);
-    this.#answer(client, registration, resumed);
-    this.#router.deliverKept(client);
+  register(
+    registration: Registration,
+    requestToken: string | null,
+    connection: SessionConnection,
+  ): void | Promise<void> {
+    const { authenticator } = this.#deps;
+    if (authenticator === null) return this.#claim(registration, connection, false);
+    return authorize(authenticator, registration, requestToken)
+      .then((ownsId) =>
+        connection.isOpen ? this.#claim(registration, connection, ownsId) : undefined
+      );
   }
 
   #claim(
-    cluster: Cluster,
     registration: Registration,
-    link: Link,
+    connection: SessionConnection,
     ownsId: boolean,
-  ): Promise<void> {
-    return cluster.claim(registration, ownsId, (claim) => {
-      if (!link.isServed) return;
-      const { client, resumed } = claim === null
-        ? this.#registerHere(registration, link, ownsId)
-        : { client: this.#router.enter(registration, link, claim), resumed: claim.resumed };
-      cluster.entered(client, claim);
-      this.#answer(client, registration, resumed);
+  ): void | Promise<void> {
+    const { router, capacity } = this.#deps;
+    return router.directory.claim(registration, ownsId, (claim) => {
+      if (!connection.isOpen) return null;
+      const { clientId, room } = registration;
+      const existing = router.find(room, clientId);
+      const heldAddress = existing?.connection === null ? existing.address : null;
+      if (!claim.resumed) capacity.checkClient(connection.address, heldAddress);
+      const session = router.attach(registration, connection, claim);
+      return { session, confirm: () => this.#answer(session, registration, claim.resumed) };
     });
   }
 
-  /** Registers by what this node knows alone. */
-  #registerHere(registration: Registration, link: Link, ownsId: boolean): Registered {
-    const registered = this.#router.register(registration, link, ownsId);
-    if (registered !== null) return registered;
-    throw new ProtocolError("id_taken", idTaken(registration.clientId));
+  /** Registers a client once more as the same: it may change its presence, and is answered. */
+  registerAgain(session: Session, registration: Registration): void {
+    this.#deps.router.setPresence(session, registration.presence);
+    this.#answer(session, registration, false);
   }
 
-  /** A client that is registered registers once more, as the same: it may ask for presence or for none, and is answered. */
-  registerAgain(client: Client, registration: Registration): void {
-    this.#router.setPresence(client, registration.presence);
-    this.#answer(client, registration, false);
+  #answer(session: Session, { presence, resume }: Registration, resumed: boolean): void {
+    const { router, iceServersFor } = this.#deps;
+    session.connection?.notify({
+      kind: "registered",
+      clientId: session.id,
+      room: session.roomName,
+      peers: presence === false ? undefined : router.peersOf(session),
+      secret: resume === false ? undefined : session.secret ?? undefined,
+      resumed,
+      iceServers: iceServersFor?.(session.id),
+    });
   }
+}
 
-  #answer(client: Client, registration: Registration, resumed: boolean): void {
-    const secret = registration.resume === false ? null : client.secret;
-    client.link?.send(registeredFrame({
-      client_id: client.id,
-      room: client.room.name || undefined,
-      peers: registration.presence ? this.#router.peersOf(client) : undefined,
-      resume: secret ?? undefined,
-      resumed: secret === null ? undefined : resumed,
-      ice_servers: this.#iceServersFor?.(client.id),
-    }));
+/** Checks the token of a registration, and returns whether its `sub` is the client ID. */
+async function authorize(
+  authenticator: Authenticator,
+  { clientId, room, token: member }: Registration,
+  requestToken: string | null,
+): Promise<boolean> {
+  const token = member ?? requestToken;
+  if (token !== null && typeof token !== "string") {
+    throw new ProtocolError("unauthorized", `token must be a string, not ${describe(token)}.`);
   }
+  const grant = await authenticator.check(token).catch((error) => {
+    throw error instanceof TokenError ? new ProtocolError("unauthorized", error.message) : error;
+  });
+  if (!allows(grant, clientId, room)) {
+    const place = room === "" ? "without a room" : `in room ${describe(room)}`;
+    const message = `The token does not allow the ID ${describe(clientId)} ${place}.`;
+    throw new ProtocolError("forbidden", message);
+  }
+  return grant.clientId === clientId;
 }

@@ -1,115 +1,164 @@
-/** What waits for one client, and whether it is too much: the client reads too slowly, or not at all. */
+/** What waits to be written to one client, and whether the client reads too slowly, or not at all. */
 
 import { Buffer } from "node:buffer";
 import type { Clock } from "../clock.ts";
 import { MAX_UTF8_BYTES_PER_UNIT } from "./vocabulary.ts";
 
-/** What is looked at: the sending side of a WebSocket. */
-export interface Outlet {
+/** The sending side of a WebSocket. */
+export interface WritableSocket {
   readonly readyState: number;
-  /** UTF-8 bytes that were sent and have not left the process; 0 once it is not open any more. */
+  /** Bytes of UTF-8 that were sent and have not left the process; 0 once the socket is not open. */
   readonly bufferedAmount: number;
 }
 
-export interface BacklogOptions {
-  /** What may wait for a client that does not read. */
+export interface SendBufferOptions {
+  /** Upper bound for a client that does not read. */
   readonly maxBufferedBytes: number;
-  /** A client that shows no sign of life for so long is to be dropped, at the latest after twice of it; 0: never. */
+  /** The time in which a client has to show a sign of life, in milliseconds; 0: for ever. */
   readonly idleTimeoutMs: number;
 }
 
-/**
- * For so long a client past the limit may read nothing. Without it a burst would drop one that does read: nothing is
- * written before the event loop comes round, and a network takes a moment.
- */
-const PATIENCE_MS = 100;
-/** In limits: what may wait even for a client that reads. One sender's burst, 200 messages of 64 KiB, has room in it. */
-const BURST_LIMITS = 16;
-/**
- * In idle timeouts: for how long what waits may fail to shrink, however little it is. A client that is cut off may take
- * half an idle timeout to get stuck, and the look at it comes a little late: within two it is gone.
- */
-const MAX_STUCK = 1.25;
+/** Sums up what waits for all clients. */
+export class BufferedTotal {
+  #bytes = 0;
 
-export class Backlog {
-  readonly #outlet: Outlet;
-  readonly #options: BacklogOptions;
+  /** @param maxBytes the bound past which no client gets the grace of a burst */
+  constructor(readonly maxBytes: number) {}
+
+  get bytes(): number {
+    return this.#bytes;
+  }
+
+  get isExceeded(): boolean {
+    return this.#bytes > this.maxBytes;
+  }
+
+  add(bytes: number): void {
+    this.#bytes += bytes;
+  }
+}
+
+/**
+ * The time that a client past the limit may read nothing, in milliseconds. A burst would drop a client that does read
+ * otherwise: the runtime writes only when the event loop comes round, and a network takes a moment.
+ */
+const GRACE_MS = 100;
+/** Upper bound for a client that reads, in limits. One sender's burst has to fit. */
+const MAX_BURST_LIMITS = 16;
+/**
+ * The time in which what waits has to shrink, in idle timeouts. A client that is cut off may take half an idle timeout to
+ * stall, and the check comes a little late: within two it is gone.
+ */
+const MAX_STALLED = 1.25;
+
+export class SendBuffer {
+  readonly #socket: WritableSocket;
+  readonly #options: SendBufferOptions;
+  readonly #total: BufferedTotal;
   readonly #clock: Clock;
-  readonly #onTooMuch: () => void;
-  /** Past the limit: what will wait in the end if the client reads nothing. */
+  readonly #onOverloaded: () => void;
+  /** Past the limit: what waits in the end if the client reads nothing. */
   #unreadBytes = 0;
   /** Null while not past the limit. */
   #cancelTimer: (() => void) | null = null;
-  /** No less than what waits: to ask the runtime before each frame would cost more than the rest of this. */
+  /** No less than what waits: asking the runtime before each message would cost more than the rest of the check. */
   #atMostBytes = 0;
-  /** What waited at the last look. */
-  #lookedAtBytes = 0;
-  /** When what waits was last seen to shrink, or to begin. */
-  #stuckSinceMs = 0;
-  /** Whether the last look found the runtime closing. */
-  #isEnding = false;
+  /** What the last check found. */
+  #checkedBytes = 0;
+  /** When a check last found that what waits had shrunk, or begun. */
+  #stalledSinceMs = 0;
+  /** Whether the last check found the runtime closing. */
+  #isClosing = false;
+  /** This client's part of the total. */
+  #countedBytes = 0;
 
-  /** @param onTooMuch the client is to be dropped; may be called again where it is not */
-  constructor(outlet: Outlet, options: BacklogOptions, clock: Clock, onTooMuch: () => void) {
-    this.#outlet = outlet;
+  /** @param onOverloaded drops the client; may be called again if it does not */
+  constructor(
+    socket: WritableSocket,
+    options: SendBufferOptions,
+    total: BufferedTotal,
+    clock: Clock,
+    onOverloaded: () => void,
+  ) {
+    this.#socket = socket;
     this.#options = options;
+    this.#total = total;
     this.#clock = clock;
-    this.#onTooMuch = onTooMuch;
+    this.#onOverloaded = onOverloaded;
   }
 
-  /** Whether `frame` may be sent. To be asked before each. */
-  admits(frame: string): boolean {
+  /** Tells whether `text` may be sent, and counts it. Called before each. */
+  canSend(text: string): boolean {
     const { maxBufferedBytes } = this.#options;
-    if (this.#atMostBytes > maxBufferedBytes) this.#atMostBytes = this.#outlet.bufferedAmount;
-    const bufferedBytes = this.#atMostBytes; // exact where it is over the limit
-    this.#atMostBytes += MAX_UTF8_BYTES_PER_UNIT * frame.length;
+    if (this.#atMostBytes > maxBufferedBytes) this.#atMostBytes = this.#socket.bufferedAmount;
+    const bufferedBytes = this.#atMostBytes; // exact if it is over the limit
+    this.#atMostBytes += MAX_UTF8_BYTES_PER_UNIT * text.length;
     if (bufferedBytes <= maxBufferedBytes) return true;
-    if (bufferedBytes > BURST_LIMITS * maxBufferedBytes) {
-      this.#onTooMuch();
+    const hasGrace = bufferedBytes <= MAX_BURST_LIMITS * maxBufferedBytes &&
+      !this.#total.isExceeded;
+    const bytes = Buffer.byteLength(text);
+    this.#count(bufferedBytes + (hasGrace ? bytes : 0));
+    if (!hasGrace) {
+      this.#onOverloaded();
       return false;
     }
     if (this.#cancelTimer === null) this.#wait(bufferedBytes);
-    this.#unreadBytes += Buffer.byteLength(frame);
+    this.#unreadBytes += bytes;
     return true;
   }
 
-  /** Waits a moment, and then looks whether the client has read something. */
+  /** Checks in a moment whether the client has read something. */
   #wait(bufferedBytes: number): void {
     this.#unreadBytes = bufferedBytes;
-    this.#cancelTimer = this.#clock.after(PATIENCE_MS, () => {
+    this.#cancelTimer = this.#clock.after(GRACE_MS, () => {
       this.#cancelTimer = null;
-      const { bufferedAmount } = this.#outlet;
+      const { bufferedAmount } = this.#socket;
+      this.#count(bufferedAmount);
       if (bufferedAmount <= this.#options.maxBufferedBytes) return;
       if (bufferedAmount < this.#unreadBytes) this.#wait(bufferedAmount);
-      else this.#onTooMuch();
+      else this.#onOverloaded();
     });
   }
 
   /**
-   * Looks whether what waits has not shrunk for too long: the runtime's own idle timeout never ends while a write is
-   * stuck. To be called now and then, a good deal more often than the idle timeout.
+   * Checks whether what waits has not shrunk for too long: the runtime's own idle timeout never ends while a write is
+   * stuck. Called now and then, a good deal more often than the idle timeout.
    */
-  look(): void {
+  checkStalled(): void {
     const { idleTimeoutMs } = this.#options;
+    const { readyState, bufferedAmount } = this.#socket;
+    if (readyState === WebSocket.OPEN) this.#count(bufferedAmount);
     if (idleTimeoutMs === 0) return;
-    const { readyState, bufferedAmount } = this.#outlet;
-    if (readyState === WebSocket.CLOSING) return this.#lookAtEnding();
+    if (readyState === WebSocket.CLOSING) return this.#checkClosing();
     const nowMs = this.#clock.now();
-    const isStuck = this.#lookedAtBytes > 0 && bufferedAmount >= this.#lookedAtBytes;
-    this.#lookedAtBytes = bufferedAmount;
-    if (!isStuck) this.#stuckSinceMs = nowMs;
-    else if (nowMs - this.#stuckSinceMs >= idleTimeoutMs * MAX_STUCK) this.#onTooMuch();
+    const isStalled = this.#checkedBytes > 0 && bufferedAmount >= this.#checkedBytes;
+    this.#checkedBytes = bufferedAmount;
+    if (!isStalled) this.#stalledSinceMs = nowMs;
+    else if (nowMs - this.#stalledSinceMs >= idleTimeoutMs * MAX_STALLED) this.#onOverloaded();
   }
 
-  /** The runtime closes this socket; if its close frame is stuck behind a write, there will never be an event of it. */
-  #lookAtEnding(): void {
-    if (this.#isEnding) this.#onTooMuch();
-    this.#isEnding = true;
+  /** The runtime closes this socket; if its close frame is stuck behind a write, no event will ever tell. */
+  #checkClosing(): void {
+    if (this.#isClosing) this.#onOverloaded();
+    this.#isClosing = true;
   }
 
-  /** Ends the waiting. */
+  #count(bytes: number): void {
+    this.#total.add(bytes - this.#countedBytes);
+    this.#countedBytes = bytes;
+  }
+
+  /** Ends the timer. What waits stays in memory, and in the total, until the client leaves. */
   stop(): void {
+    const { readyState, bufferedAmount } = this.#socket;
+    if (readyState === WebSocket.OPEN) this.#count(bufferedAmount);
     this.#cancelTimer?.();
     this.#cancelTimer = null;
+  }
+
+  /** Takes the client, which has left, out of the total. */
+  release(): void {
+    this.stop();
+    this.#count(0);
   }
 }

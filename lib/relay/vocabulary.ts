@@ -1,9 +1,8 @@
-/** The words of the wire: what a client registers with, what the server answers, and why it closes. */
+/** The words of the relay: what clients ask for, what the server answers, and why a connection is closed. */
 
 /** Close codes of WebSocket (RFC 6455 section 7.4.1; 4000 and above are an application's own). */
 const CLOSE = {
   NORMAL_CLOSURE: 1000,
-  UNSUPPORTED_DATA: 1003,
   NO_STATUS_RECEIVED: 1005,
   POLICY_VIOLATION: 1008,
   MESSAGE_TOO_BIG: 1009,
@@ -14,8 +13,8 @@ const CLOSE = {
 } as const;
 
 /**
- * The code with which each reason closes a connection. A reason is also the close frame's reason and, but for the
- * silent ones, the `code` of the error frame that goes before it.
+ * The close code of each reason. The close frame carries the reason too, and an error notice with the same `code` goes
+ * before it, except for the silent reasons.
  */
 export const CLOSE_CODES = {
   invalid_message: CLOSE.POLICY_VIOLATION,
@@ -27,9 +26,10 @@ export const CLOSE_CODES = {
   rate_limited: CLOSE.POLICY_VIOLATION,
   disconnected: CLOSE.POLICY_VIOLATION,
   id_taken: CLOSE.CONFLICT,
+  id_held: CLOSE.TRY_AGAIN_LATER,
+  server_full: CLOSE.TRY_AGAIN_LATER,
   replaced: CLOSE.CONFLICT,
   message_too_large: CLOSE.MESSAGE_TOO_BIG,
-  unsupported_data: CLOSE.UNSUPPORTED_DATA,
   shutting_down: CLOSE.SERVICE_RESTART,
   overloaded: CLOSE.TRY_AGAIN_LATER,
   internal_error: CLOSE.INTERNAL_ERROR,
@@ -38,65 +38,150 @@ export const CLOSE_CODES = {
 /** Why the server closes a connection. */
 export type CloseReason = keyof typeof CLOSE_CODES;
 
-/** Reasons of which the client hears in the close frame alone. `disconnected`: by the operator. */
+/** Reasons that the client learns from the close frame alone. `disconnected`: by the operator. */
 const SILENT_REASONS = ["disconnected", "shutting_down", "overloaded", "internal_error"] as const;
 type SilentReason = (typeof SILENT_REASONS)[number];
 
-/** Errors after which the connection stays open. */
-const MILD_ERRORS = [
+/** The `code` of an error that ends the connection. */
+export type FatalCode = Exclude<CloseReason, SilentReason>;
+
+/** Codes of errors that never end the connection. */
+const MILD_CODES = [
   "already_registered",
   "target_not_found",
   "mailbox_full",
   "unavailable",
 ] as const;
 
-/** The `code` of an error frame. */
-export type ErrorCode = Exclude<CloseReason, SilentReason> | (typeof MILD_ERRORS)[number];
+/** The `code` of an error notice. */
+export type ErrorCode = FatalCode | (typeof MILD_CODES)[number];
 
-/** Every code that an error frame can have. */
-export const ERROR_CODES: readonly ErrorCode[] = [
-  ...Object.keys(CLOSE_CODES).filter((reason): reason is Exclude<CloseReason, SilentReason> =>
-    !SILENT_REASONS.includes(reason as SilentReason)
-  ),
-  ...MILD_ERRORS,
-];
+const FATAL_CODES = Object.keys(CLOSE_CODES).filter((reason): reason is FatalCode =>
+  !SILENT_REASONS.some((silent) => silent === reason)
+);
 
-/** Whether a client that is closed for this reason gives its ID up, even if it asked for a resume. */
-export function isFinal(reason: CloseReason): boolean {
-  const code: number = CLOSE_CODES[reason];
-  return code === CLOSE.UNSUPPORTED_DATA || code === CLOSE.POLICY_VIOLATION ||
-    code === CLOSE.MESSAGE_TOO_BIG;
+/** Every code that an error notice can have. */
+export const ERROR_CODES: readonly ErrorCode[] = [...FATAL_CODES, ...MILD_CODES];
+
+/** Tells whether an error with this code can end a connection. */
+export function isFatalCode(code: ErrorCode): code is FatalCode {
+  return Object.hasOwn(CLOSE_CODES, code);
 }
 
-/** Whether a client that closes with this code gives its ID up; any other end may be an accident. */
+/** Tells whether a client that is closed for this reason gives its ID up, even if it registered with `resume`. */
+export function releasesId(reason: CloseReason): boolean {
+  const code: number = CLOSE_CODES[reason];
+  return code === CLOSE.POLICY_VIOLATION || code === CLOSE.MESSAGE_TOO_BIG;
+}
+
+/** Tells whether a client that closes with this code gives its ID up. Any other end may be an accident. */
 export function isGoodbye(code: number): boolean {
   return code === CLOSE.NORMAL_CLOSURE || code === CLOSE.NO_STATUS_RECEIVED;
 }
 
-/** What is wrong with a frame, for the error frame that answers it. */
+/** What is wrong with a message, for the error notice that answers it. */
 export class ProtocolError extends Error {
-  constructor(readonly code: ErrorCode, message: string) {
+  /** @param retryAfterMs the longest time after which the client may succeed, in milliseconds, if that can be said */
+  constructor(readonly code: ErrorCode, message: string, readonly retryAfterMs?: number) {
     super(message);
   }
 }
 
-/** A `register` frame, checked. */
+/** How a client wants to learn of others: not at all, one notice a change, or collected. */
+export type PresenceMode = false | true | "batch";
+
+/** A registration that a client asks for, checked. */
 export interface Registration {
   readonly clientId: string;
   /** `""` is the default room, which has no name. */
   readonly room: string;
-  readonly presence: boolean;
-  /** Whether the ID shall be held when the connection is lost; the secret, where it is to be taken back. */
+  readonly presence: PresenceMode;
+  /** Whether the ID is held when the connection is lost; a string is the secret of an earlier session. */
   readonly resume: boolean | string;
-  /** The `token` member, of whatever type; undefined where there is none. */
+  /** The `token` member, of any type, {@link Unread} if it is an object; undefined if there is none. */
   readonly token: unknown;
+}
+
+/** A message as a client sent it, and as its receivers get it. */
+export interface Content {
+  /** Its `type`; undefined if that is no string. */
+  readonly type: string | undefined;
+  /** Its size as it came, in bytes of UTF-8. */
+  readonly bytes: number;
+  /** The text for the receivers, in the sender's dialect. */
+  readonly text: string;
+}
+
+/** A message on its way. */
+export interface Message extends Content {
+  /** When it came, in milliseconds of the server's clock. */
+  readonly receivedAtMs: number;
+}
+
+/** What a message of a client asks for. */
+export type Command =
+  | { readonly kind: "register"; readonly registration: Registration }
+  | ({ readonly kind: "send"; readonly targetId: string } & Content)
+  | ({ readonly kind: "broadcast" } & Content);
+
+/** A notice of something that failed. */
+export interface ErrorNotice {
+  readonly kind: "error";
+  readonly code: ErrorCode;
+  readonly message: string;
+  /** The target of the message that failed; undefined if it had none. */
+  readonly targetId?: string | undefined;
+  /** The longest time after which the client may succeed, in milliseconds; undefined if that is not known. */
+  readonly retryAfterMs?: number | undefined;
+}
+
+/** A message of the server itself to one client. */
+export type Notice =
+  | {
+    readonly kind: "registered";
+    readonly clientId: string;
+    readonly room: string;
+    /** The others in the room; undefined without presence. */
+    readonly peers: readonly string[] | undefined;
+    /** The resume secret; undefined if the client did not ask for one, or resuming is off. */
+    readonly secret: string | undefined;
+    readonly resumed: boolean;
+    readonly iceServers: readonly unknown[] | undefined;
+  }
+  | ErrorNotice
+  | { readonly kind: "peer_joined" | "peer_left"; readonly clientId: string }
+  | {
+    readonly kind: "peers_changed";
+    readonly left: readonly string[];
+    readonly joined: readonly string[];
+  };
+
+/** Translates between the wire of one kind of client and the relay. Its functions are pure. */
+export interface Dialect {
+  /** Null for the core protocol. */
+  readonly name: string | null;
+  /** Tells whether a client whose first message this is speaks it. */
+  accepts(firstMessage: string): boolean;
+  /** Returns what {@link Dialect.decode} puts into every message of this client. Called once a session. */
+  sender(clientId: string): string;
+  /**
+   * Reads a message of a client.
+   *
+   * @param sender what {@link Dialect.sender} returned; null before the client has registered
+   * @throws {ProtocolError} if the message is malformed
+   */
+  decode(text: string, sender: string | null): Command;
+  /** Writes a notice; null if this dialect has no words for it. */
+  encode(notice: Notice): string | null;
+  /** Returns the target of a message that is refused, at little cost; undefined if there is none. */
+  targetOf(text: string): string | undefined;
 }
 
 const MAX_ID_CODE_POINTS = 128;
 /** U+0000 to U+001F and U+007F to U+009F. */
 const CONTROL_CHARACTER = /\p{Cc}/u;
 
-/** Whether `value` can be a client's ID: 1 to 128 code points, no control characters, no lone surrogates. */
+/** Tells whether `value` can be a client's ID: 1 to 128 code points, no control characters, no lone surrogates. */
 export function isClientId(value: unknown): value is string {
   return typeof value === "string" && value !== "" && isShort(value) &&
     !CONTROL_CHARACTER.test(value) && value.isWellFormed();
@@ -108,82 +193,25 @@ function isShort(text: string): boolean {
     (text.length <= 2 * MAX_ID_CODE_POINTS && [...text].length <= MAX_ID_CODE_POINTS);
 }
 
-/** Messages are UTF-8: so many bytes, and no more, one UTF-16 code unit of a string can take. */
+/** Upper bound of the bytes that UTF-8 takes for one UTF-16 code unit. */
 export const MAX_UTF8_BYTES_PER_UNIT = 3;
 
-/** Stands for a client of a room in a map. Neither a room's name nor an ID has control characters. */
+/** Returns the key of a client of a room in a map. Neither a room's name nor an ID has control characters. */
 export function clientKey(room: string, id: string): string {
   return `${room}\0${id}`;
 }
 
-/**
- * Reads the members of a `register` frame.
- *
- * @throws {ProtocolError} `invalid_client_id` where `client_id` or `room` is not one
- */
-export function readRegistration(members: Readonly<Record<string, unknown>>): Registration {
-  const { presence, resume, token } = members;
-  return {
-    clientId: readId("client_id", members.client_id),
-    room: members.room === undefined || members.room === null ? "" : readId("room", members.room),
-    presence: presence === true,
-    resume: typeof resume === "string" || resume === true ? resume : false,
-    token,
-  };
+/** Stands for a value of a message that is not read: an object, an array, or one that is too long. */
+export class Unread {
+  /** @param kind what the value is, such as `an object` or `a string of 70000 characters` */
+  constructor(readonly kind: string) {}
 }
 
-function readId(name: string, value: unknown): string {
-  if (isClientId(value)) return value;
-  throw new ProtocolError(
-    "invalid_client_id",
-    `${name} must be a string of 1 to ${MAX_ID_CODE_POINTS} characters without control characters, ` +
-      `not ${describe(value)}.`,
-  );
-}
-
-/** What a client is told when it has registered. Only the first member is there for everybody. */
-export interface RegisteredAnswer {
-  readonly client_id: string;
-  readonly room?: string | undefined;
-  readonly peers?: readonly string[] | undefined;
-  readonly resume?: string | undefined;
-  readonly resumed?: boolean | undefined;
-  readonly ice_servers?: readonly unknown[] | undefined;
-}
-
-export function registeredFrame(answer: RegisteredAnswer): string {
-  return JSON.stringify({ type: "registered", ...answer });
-}
-
-/** Tells those who watch a room that somebody came or went. */
-export function peerFrame(type: "peer_joined" | "peer_left", clientId: string): string {
-  return JSON.stringify({ type, client_id: clientId });
-}
-
-/** What a client reads whose ID is another's. */
-export function idTaken(clientId: string): string {
-  return `Another client has the ID ${describe(clientId)}.`;
-}
-
-/** What the sender of a message reads whose target is not there. */
-export function targetNotFound(targetId: string): string {
-  return `No client ${describe(targetId)} is connected.`;
-}
-
-/** What the sender of a message reads for whose target no more is kept. */
-export function mailboxFull(targetId: string): string {
-  return `No more is kept for ${describe(targetId)}.`;
-}
-
-/** An error frame; `targetId` where the message that failed had one. */
-export function errorFrame(code: ErrorCode, message: string, targetId?: string): string {
-  return JSON.stringify({ type: "error", code, message, target_id: targetId });
-}
-
-/** A value as an error message quotes it: short, and what may be deep by its kind alone. */
+/** Quotes a value in an error message: shortened, and objects and arrays by their kind alone. */
 export function describe(value: unknown): string {
+  if (value instanceof Unread) return value.kind;
   if (value === undefined) return "nothing";
-  if (typeof value === "number") return String(value); // 1e400 is no number in JSON.stringify
+  if (typeof value === "number") return String(value); // JSON.stringify has no text for 1e400
   if (Array.isArray(value)) return "an array";
   if (typeof value === "object" && value !== null) return "an object";
   const json = JSON.stringify(value);

@@ -15,8 +15,8 @@ function connection(id: string, more: Partial<ListedConnection> = {}): ListedCon
     connectedAtMs: 0,
     messagesIn: 0,
     messagesOut: 0,
-    waitingBytes: 0,
-    client: { id, roomName: "" },
+    bufferedBytes: 0,
+    session: { id, roomName: "" },
     ...more,
   };
 }
@@ -35,8 +35,8 @@ testPure("listClients() writes what there is to know of a client", () => {
     connectedAtMs: 1500,
     messagesIn: 3,
     messagesOut: 4,
-    waitingBytes: 5,
-    client: { id: "bob", roomName: "lobby" },
+    bufferedBytes: 5,
+    session: { id: "bob", roomName: "lobby" },
   });
   const query = readClientQuery(new URLSearchParams());
   assert.deepEqual(listClients([bob], query, Date.UTC(2030, 0, 1)), {
@@ -57,7 +57,7 @@ testPure("listClients() writes what there is to know of a client", () => {
 });
 
 testPure("listClients() leaves out who has not registered, or is closing", () => {
-  const page = list([connection("a"), connection("b", { client: null })]);
+  const page = list([connection("a"), connection("b", { session: null })]);
   assert.deepEqual(page.clients.map(({ id }) => id), ["a"]);
   assert.equal(page.total, 1);
 });
@@ -65,7 +65,7 @@ testPure("listClients() leaves out who has not registered, or is closing", () =>
 testPure("listClients() finds a part of an ID, a room or an address, in whatever case", () => {
   const clients = [
     connection("Camera_1"),
-    connection("b", { client: { id: "b", roomName: "Camping" } }),
+    connection("b", { session: { id: "b", roomName: "Camping" } }),
     connection("c", { address: "2001:db8::cam" }),
     connection("d"),
   ];
@@ -75,29 +75,29 @@ testPure("listClients() finds a part of an ID, a room or an address, in whatever
 });
 
 testPure("listClients() keeps to one room, the default one among them", () => {
-  const clients = [connection("a"), connection("b", { client: { id: "b", roomName: "x" } })];
+  const clients = [connection("a"), connection("b", { session: { id: "b", roomName: "x" } })];
   assert.deepEqual(ids(clients, "room=x"), ["b"]);
   assert.deepEqual(ids(clients, "room="), ["a"]);
   assert.equal(list(clients, "room=").clients[0]!.room, null);
 });
 
 testPure("listClients() sorts by each column, both ways", () => {
-  const low = connection("a", { address: "192.0.2.1", client: { id: "a", roomName: "a" } });
+  const low = connection("a", { address: "192.0.2.1", session: { id: "a", roomName: "a" } });
   const high = connection("b", {
     address: "192.0.2.2",
     connectedAtMs: 1,
     messagesIn: 100,
     messagesOut: 100,
-    waitingBytes: 100,
-    client: { id: "b", roomName: "b" },
+    bufferedBytes: 100,
+    session: { id: "b", roomName: "b" },
   });
   const middle = connection("ab", {
     address: "192.0.2.12",
     connectedAtMs: 0.5,
     messagesIn: 20,
     messagesOut: 20,
-    waitingBytes: 20,
-    client: { id: "ab", roomName: "ab" },
+    bufferedBytes: 20,
+    session: { id: "ab", roomName: "ab" },
   });
   const columns = Object.keys(list([low]).clients[0]!);
   for (const column of columns) {
@@ -117,7 +117,7 @@ testPure("listClients() makes pages that together are all clients, each once", (
         seen.push(...ids(clients, `sort=messages_in&offset=${offset}&limit=${limit}`));
       }
       const expected = clients.toSorted((a, b) => a.messagesIn - b.messagesIn);
-      assert.deepEqual(seen, expected.map(({ client }) => client!.id));
+      assert.deepEqual(seen, expected.map(({ session }) => session!.id));
     },
   ));
 });

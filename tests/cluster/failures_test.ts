@@ -217,6 +217,8 @@ testBesideEachOther("a cluster in which things fail", isRedisMissing(), {
     await leaver.close(1000);
     assert.deepEqual(await alice.next(), peer("left", "leaver"));
     const newer = await register(b, "claimed twice");
+    assert.deepEqual(await bob.next(), peer("left", "claimed twice"));
+    assert.deepEqual(await bob.next(), peer("joined", "claimed twice"));
     const firstOfTwo = await register(b, "claimed anew", { resume: true });
     const secondOfTwo = await register(a, "claimed anew");
     assert.deepEqual(await alice.next(), peer("joined", "claimed anew"));
@@ -296,7 +298,9 @@ testBesideEachOther("a cluster in which things fail", isRedisMissing(), {
     const [carol] = [...open];
     await assertConnected(bob, carol!);
     const joined = await framesUntilNow(alice);
-    assert.deepEqual(joined.map(({ client_id }) => client_id).sort(), ["bob", "carol"]);
+    const ids = joined.flatMap(({ type, client_id }) => type === "peer_joined" ? [client_id] : []);
+    assert.deepEqual(ids.sort(), ["bob", "carol", "carol", "carol"]);
+    assert.equal(joined.length, 6); // two of the three carols were replaced
     await closeAll(alice, bob, carol!);
   },
 

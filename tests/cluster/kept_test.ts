@@ -2,6 +2,7 @@
 
 import assert from "node:assert/strict";
 import { type KeptMessage, KeptMessages } from "../../lib/cluster/kept.ts";
+import { costOf } from "../../lib/relay/mailbox.ts";
 import { FakeClock } from "../helpers/clock.ts";
 import { testPure } from "../helpers/pure.ts";
 
@@ -18,6 +19,8 @@ class FakeStore {
   onAsked = (_id: string) => {};
   readonly kept: KeptMessages;
 
+  readonly sender = { address: "192.0.2.1" };
+
   constructor(ttlMs = TTL_MS) {
     this.kept = new KeptMessages(this.clock, ttlMs, ({ id }) => {
       if (!this.isReachable) return Promise.reject(new Error("not connected"));
@@ -33,6 +36,7 @@ class FakeStore {
       room: "",
       targetId: "bob",
       bytes,
+      cost: costOf(this.sender, "bob", bytes),
       report: () => this.reported.push(id),
     };
     this.kept.add(message);
@@ -114,20 +118,18 @@ testPure("KeptMessages.giveUp() reports what it cannot take back", async () => {
   assert.equal(store.clock.pending, 0);
 });
 
-testPure(
-  "KeptMessages has room for 64 MiB, what each message costs beside its text included",
-  () => {
-    const store = new FakeStore();
-    const free = 64 * 1024 * 1024;
-    assert.ok(store.kept.hasRoomFor(free - 600));
-    assert.ok(!store.kept.hasRoomFor(free - 599));
-    store.add("a", 1000);
-    assert.ok(store.kept.hasRoomFor(free - 2200));
-    assert.ok(!store.kept.hasRoomFor(free - 2199));
-    store.kept.delete("a");
-    assert.ok(store.kept.hasRoomFor(free - 600));
-  },
-);
+testPure("KeptMessages has capacity for 64 messages of one sender for one target", () => {
+  const store = new FakeStore();
+  const one = costOf(store.sender, "bob", 10);
+  for (let n = 0; n < 64; n++) {
+    assert.ok(store.kept.hasCapacityFor(one));
+    store.add(`${n}`);
+  }
+  assert.ok(!store.kept.hasCapacityFor(one));
+  assert.ok(store.kept.hasCapacityFor(costOf(store.sender, "carol", 10)));
+  store.kept.delete("0");
+  assert.ok(store.kept.hasCapacityFor(one));
+});
 
 testPure("KeptMessages knows of none where nothing is kept", async () => {
   const store = new FakeStore(0);

@@ -19,7 +19,7 @@ testPure("RoomView ignores what it hears before it knows the members", () => {
   view.reset(["y"], true);
   assert.ok(!view.isStale);
   assert.deepEqual([...view.ids], ["y"]);
-  assert.deepEqual(told, ["peer_joined y"]);
+  assert.deepEqual(told, ["joined y"]);
 });
 
 testPure("RoomView tells everybody who comes and goes, once", () => {
@@ -29,7 +29,7 @@ testPure("RoomView tells everybody who comes and goes, once", () => {
   view.apply({ kind: "join", id: "x" }); // with another connection
   view.apply({ kind: "leave", id: "x" });
   view.apply({ kind: "leave", id: "x" });
-  assert.deepEqual(told, ["peer_joined x", "peer_left x"]);
+  assert.deepEqual(told, ["joined x", "left x"]);
 });
 
 testPure("RoomView counts nobody as gone while others may not have come back", () => {
@@ -41,7 +41,7 @@ testPure("RoomView counts nobody as gone while others may not have come back", (
   assert.deepEqual([...view.ids].sort(), ["a", "b", "c"]);
   view.reset(["b", "c"], true);
   assert.deepEqual([...view.ids].sort(), ["b", "c"]);
-  assert.deepEqual(told, ["peer_joined c", "peer_left a"]);
+  assert.deepEqual(told, ["joined c", "left a"]);
 });
 
 testPure("RoomView tells of those who come and go on this node while it is stale", () => {
@@ -52,7 +52,7 @@ testPure("RoomView tells of those who come and go on this node while it is stale
   view.add("b");
   view.remove("a");
   view.reset(["b"], true);
-  assert.deepEqual(told, ["peer_joined b", "peer_left a"]);
+  assert.deepEqual(told, ["joined b", "left a"]);
 });
 
 testPure("RoomView tells what has changed, whatever happens", () => {
@@ -74,9 +74,9 @@ testPure("RoomView tells what has changed, whatever happens", () => {
     const known = new Set<string>();
     for (const line of told) {
       const [change, id] = line.split(" ") as [string, string];
-      const isNew = change === "peer_joined" ? !known.has(id) : known.has(id);
+      const isNew = change === "joined" ? !known.has(id) : known.has(id);
       assert.ok(isNew, `told twice: ${told}`);
-      if (change === "peer_joined") known.add(id);
+      if (change === "joined") known.add(id);
       else known.delete(id);
     }
     assert.deepEqual([...known].sort(), [...view.ids].sort());

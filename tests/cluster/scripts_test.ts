@@ -213,12 +213,12 @@ testScripts("claim gives an ID with a secret only against it, or to its owner", 
     assert.equal((await b.claim("x", { given, fresh: "new" }) as AnswerMessage).status, "taken");
   }
   await a.session.run("leave", a.id);
-  assert.equal((await b.claim("x", { fresh: "new" }) as AnswerMessage).status, "taken");
+  assert.equal((await b.claim("x", { fresh: "new" }) as AnswerMessage).status, "held");
   const resumed = await claim(b, "x", { given: "secret", fresh: "new" });
   assert.equal(resumed.status, "resumed");
   const owned = await claim(a, "x", { owns: true, fresh: "newest" });
   assert.equal(owned.status, "ok");
-  assert.equal((await b.claim("x", { given: "secret" }) as AnswerMessage).status, "taken");
+  assert.equal((await b.claim("x", { given: "secret" }) as AnswerMessage).status, "held");
   assert.equal((await claim(b, "x", { given: "newest" })).status, "resumed");
 });
 

@@ -1,7 +1,7 @@
 /** Arguments and environment become a task, or one line that says what is wrong with them. */
 
 import assert from "node:assert/strict";
-import { readCommandLine } from "../../lib/config/command_line.ts";
+import { readCommandLine, TOPICS } from "../../lib/config/command_line.ts";
 import { type Options, SETTINGS, UsageError } from "../../lib/config/options.ts";
 import { testPure } from "../helpers/pure.ts";
 
@@ -128,6 +128,13 @@ testPure("the help of the program names its commands, that of token its options"
   }
   for (const args of [["token", "--help"], ["help", "token"]]) {
     assert.match(printed(args), /--client-id .*--room .*--ttl .*1h.*--auth-secret /);
+  }
+});
+
+testPure("help takes the name of a document, too, and names them all", () => {
+  for (const topic of TOPICS) {
+    assert.deepEqual(read(["help", topic]), { kind: "document", topic });
+    assert(printed(["help"]).includes(topic), topic);
   }
 });
 

@@ -1,9 +1,9 @@
-/** Frames are read and readdressed as the protocol says, and not one other character of them changes. */
+/** Messages are read and readdressed as the protocol says, and not one other character of them changes. */
 
 import assert from "node:assert/strict";
 import { Buffer } from "node:buffer";
 import fc from "fast-check";
-import { type Envelope, fromMember, readEnvelope } from "../../lib/dialects/envelope.ts";
+import { type Envelope, fromMember, readEnvelope, targetOf } from "../../lib/dialects/envelope.ts";
 import { ProtocolError } from "../../lib/relay/vocabulary.ts";
 import { jsonText, mutated, objectText, rendered, scalarText } from "../helpers/arbitraries.ts";
 import { readMembers } from "../helpers/json.ts";
@@ -28,7 +28,7 @@ const EXAMPLES: readonly (readonly [what: string, sent: string, got: string])[] 
   ["target_id in the middle", '{"a":1,"target_id":"bob","b":2}', '{"a":1,"from":"alice","b":2}'],
   ["target_id last", '{"a":1 , "target_id" : "bob" }', '{"a":1 , "from":"alice" }'],
   ["a forged from", '{"from":"mallory","a":1}', '{"from":"alice","a":1}'],
-  ["from that is no string", '{"from":{"from":[1]},"a":1}', '{"from":"alice","a":1}'],
+  ["a from that is no string", '{"from":{"from":[1]},"a":1}', '{"from":"alice","a":1}'],
   [
     "every duplicate",
     '{"from":1,"target_id":"x","a":1,"from":2,"a":2,"target_id":"bob"}',
@@ -73,19 +73,19 @@ const EXAMPLES: readonly (readonly [what: string, sent: string, got: string])[] 
 ];
 
 for (const [what, sent, got] of EXAMPLES) {
-  testPure(`readEnvelope() keeps or cuts as it should: ${what}`, () => {
-    assert.equal(read(sent).frame, got);
+  testPure(`readEnvelope() keeps or cuts out what the protocol says: ${what}`, () => {
+    assert.equal(read(sent).text, got);
   });
 }
 
 testPure(
-  "readEnvelope() puts exactly one from, and keeps every other member's text and order",
+  "readEnvelope() puts in exactly one from, and keeps every other member's text and order",
   () => {
     fc.assert(
       fc.property(objectText, fc.string({ minLength: 1 }), (text, sender) => {
         const envelope = tryRead(text, fromMember(sender));
         fc.pre(envelope !== null);
-        const members = readMembers(envelope.frame) ?? [];
+        const members = readMembers(envelope.text) ?? [];
         const from = members.filter(({ name }) => name === "from");
         assert.deepEqual(from.map(({ valueText }) => JSON.parse(valueText)), [sender]);
         assert.deepEqual(otherTexts(members), otherTexts(readMembers(text) ?? []));
@@ -102,7 +102,7 @@ testPure("readEnvelope() adds and takes away nothing between members", () => {
       fc.pre(envelope !== null);
       const isAddressed = (readMembers(text) ?? []).some(isAddress);
       if (isAddressed) return;
-      const without = envelope.frame.replace(/"from":"alice",?/, "");
+      const without = envelope.text.replace(/"from":"alice",?/, "");
       assert.equal(without, text);
     }),
     { numRuns: 3_000 },
@@ -127,7 +127,7 @@ function otherTexts(members: readonly { readonly name: string; readonly text: st
 }
 
 testPure(
-  "readEnvelope() takes as target what JSON.parse gives, and refuses it where it is no string",
+  "readEnvelope() takes as target what JSON.parse gives, and refuses what is no string",
   () => {
     fc.assert(
       fc.property(objectText, (text) => {
@@ -154,7 +154,7 @@ testPure("readEnvelope() takes a target_id that is null or empty as a broadcast"
   }
 });
 
-testPure("readEnvelope() takes as type what JSON.parse gives, where it is a string", () => {
+testPure("readEnvelope() takes as type what JSON.parse gives, if that is a string", () => {
   const member = fc.tuple(rendered("type"), scalarText).map((parts) => parts.join(":"));
   fc.assert(
     fc.property(fc.array(member, { maxLength: 3 }), (members) => {
@@ -166,7 +166,7 @@ testPure("readEnvelope() takes as type what JSON.parse gives, where it is a stri
   );
 });
 
-testPure("readEnvelope() tells the size in UTF-8", () => {
+testPure("readEnvelope() returns the size in UTF-8", () => {
   for (const text of ['{"a":"a"}', '{"a":"é"}', '{"a":"→"}', '{"a":"🙂"}']) {
     assert.equal(read(text).bytes, Buffer.byteLength(text));
   }
@@ -184,12 +184,12 @@ testPure(
   },
 );
 
-testPure("readEnvelope() makes valid JSON of whatever it has let through", () => {
+testPure("readEnvelope() makes valid JSON of all that it accepts", () => {
   fc.assert(
     fc.property(mutated(objectText), (text) => {
       const envelope = tryRead(text);
       fc.pre(envelope !== null);
-      assert.equal(JSON.parse(envelope.frame).from, "alice");
+      assert.equal(JSON.parse(envelope.text).from, "alice");
     }),
     { numRuns: 5_000 },
   );
@@ -205,7 +205,7 @@ testPure("readEnvelope() judges as JSON.parse does every character in every plac
         const changed = text.slice(0, at) + character + text.slice(at + replaced);
         const envelope = tryRead(changed);
         assert.equal(envelope !== null, isAcceptable(changed), changed);
-        if (envelope !== null) assert.equal(JSON.parse(envelope.frame).from, "alice");
+        if (envelope !== null) assert.equal(JSON.parse(envelope.text).from, "alice");
       }
     }
   }
@@ -239,33 +239,49 @@ function accepts(read: (text: string) => unknown, text: string): boolean {
   }
 }
 
-testPure("readEnvelope() says what was wrong, whatever it was", () => {
+testPure("readEnvelope() says what is wrong", () => {
   const nested = `${"[".repeat(30_000)}${"]".repeat(30_000)}`;
+  const form = "target_id must be the ID of a client or null, not";
   for (
     const [text, message] of [
-      ["nonsense", /^This is not JSON: /],
-      ["", /^This is not JSON: /],
-      ["\ufeff{}", /^This is not JSON: /],
-      ['{"a":1}{"a":1}', /^This is not JSON: /],
-      ["null", /^A message is an object, not null\.$/],
-      ["[{}]", /^A message is an object, not an array\.$/],
-      ['"{}"', /^A message is an object, not "\{\}"\.$/],
-      ['{"target_id":17}', /^target_id must be a string or null, not 17\.$/],
-      ['{"target_id":1e400}', /^target_id must be a string or null, not Infinity\.$/],
-      [`{"target_id":${nested}}`, /^target_id must be a string or null, not an array\.$/],
-      [`{"target_id":{"a":${nested}}}`, /^target_id must be a string or null, not an object\.$/],
-      [nested, /^A message is an object, not an array\.$/],
+      ["nonsense", 'This is not JSON: unexpected "o" at position 1.'],
+      ["[{}]", "A message must be a JSON object, not an array."],
+      [nested, "A message must be a JSON object, not an array."],
+      ['{"target_id":17}', `${form} 17.`],
+      ['{"target_id":1e400}', `${form} Infinity.`],
+      [`{"target_id":${nested}}`, `${form} an array.`],
+      [`{"target_id":{"a":${nested}}}`, `${form} an object.`],
+      [`{"target_id":"${"\\n".repeat(5000)}"}`, `${form} a string of 10002 characters.`],
     ] as const
   ) {
     assert.throws(() => read(text), { code: "invalid_message", message });
   }
 });
 
+testPure(
+  "targetOf() returns the last target_id that is the ID of a client, and never throws",
+  () => {
+    for (
+      const [text, target] of [
+        ['{"target_id":"x","a":{"target_id":"y"},"target\\u005fid":"b\\u006fb"}', "bob"],
+        ['{"target_id":"x","target_id":""}', undefined],
+        ['{"target_id":"x","target_id":null}', undefined],
+        ['{"target_id":["bob"]}', undefined],
+        ['{"target_id":"bob"', undefined],
+        ["[]", undefined],
+        ["{}", undefined],
+      ] as const
+    ) {
+      assert.equal(targetOf(text), target, text);
+    }
+  },
+);
+
 testPure("readEnvelope() goes through deep and long values without a call for each level", () => {
   const nested = `${'{"a":['.repeat(20_000)}${"]}".repeat(20_000)}`;
   const escapes = `"${'\\"\\\\'.repeat(20_000)}"`;
   assert.equal(
-    read(`{"a":${nested},"b":${escapes},"target_id":"bob"}`).frame,
+    read(`{"a":${nested},"b":${escapes},"target_id":"bob"}`).text,
     `{"a":${nested},"b":${escapes},"from":"alice"}`,
   );
 });
@@ -283,19 +299,19 @@ for (
     '"a":[[[[[[[[]]]]]]]],',
   ]
 ) {
-  testPure(`readEnvelope() has room for no end of ${member}`, () => {
+  testPure(`readEnvelope() has memory for any number of ${member}`, () => {
     for (const length of [1, 100, 10_000, LONGER_THAN_ANY_BEFORE]) {
       const members = member.repeat(Math.ceil(length / member.length));
-      const { targetId, frame } = read(`{"target_id":"bob",${members}"end":1}`);
+      const { targetId, text } = read(`{"target_id":"bob",${members}"end":1}`);
       const rest = member.startsWith('"from"') ? "" : members;
       assert.equal(targetId, "bob");
-      assert.equal(frame, `{"from":"alice",${rest}"end":1}`);
+      assert.equal(text, `{"from":"alice",${rest}"end":1}`);
     }
   });
 }
 
-testPure("readEnvelope() has room for no end of brackets", () => {
+testPure("readEnvelope() has memory for any number of brackets", () => {
   const brackets = "[".repeat(LONGER_THAN_ANY_BEFORE) + "]".repeat(LONGER_THAN_ANY_BEFORE);
   const text = `{"a":${brackets},"target_id":"bob"}`;
-  assert.equal(read(text).frame, `{"a":${brackets},"from":"alice"}`);
+  assert.equal(read(text).text, `{"a":${brackets},"from":"alice"}`);
 });

@@ -76,7 +76,7 @@ test("the page shows clients, and goes on showing what becomes of them", async (
   await lists(page, ["bob"]);
   await page.getByText("goodbye").waitFor();
   await bob.close();
-  await page.getByText("Nobody is connected.").waitFor();
+  await page.getByText("No client is connected.").waitFor();
 });
 
 test("what clients call themselves is text, never markup", async (browser) => {
@@ -124,7 +124,7 @@ test("a client is disconnected once that is confirmed, and not before", async (b
   await alice.close();
 });
 
-test("one who leaves while the question is asked has left already", async (browser) => {
+test("a client that leaves while the dialog is open is reported as not connected", async (browser) => {
   await using server = startServerWithAdmin();
   const alice = await TestClient.register(server.url, "alice");
   const page = await browser.open(server.adminUrl);
@@ -132,7 +132,7 @@ test("one who leaves while the question is asked has left already", async (brows
   await alice.close();
   await server.events.happened("unregistered alice");
   await page.getByRole("dialog").getByRole("button", { name: "Disconnect" }).click();
-  await page.getByText("alice had left already.").waitFor();
+  await page.getByText("alice was not connected any more.").waitFor();
 });
 
 /** An admin listener that shows so many clients, which exist only for it. */
@@ -142,8 +142,8 @@ function startCrowded(count: number): { url: string } & AsyncDisposable {
     connectedAtMs: 0,
     messagesIn: n,
     messagesOut: 2 * n,
-    waitingBytes: n % 10 === 0 ? n : 0,
-    client: { id: `client_${String(n).padStart(4, "0")}`, roomName: n % 2 === 0 ? "even" : "" },
+    bufferedBytes: n % 10 === 0 ? n : 0,
+    session: { id: `client_${String(n).padStart(4, "0")}`, roomName: n % 2 === 0 ? "even" : "" },
     close() {},
   })));
   const clock = systemClock;
@@ -152,7 +152,7 @@ function startCrowded(count: number): { url: string } & AsyncDisposable {
     clock,
     emit: ignoreEvents,
     metrics: new Metrics(clock),
-    server: { connections, clients: count, keptMessages: 0 },
+    server: { connections, clients: count, storedMessages: 0 },
     password: undefined,
   });
   return { url: admin.url, [Symbol.asyncDispose]: () => admin.stop() };
@@ -172,9 +172,12 @@ test("of 5,000 clients the page has fifty, and finds any", async (browser) => {
   await row(page, "client_4999").waitFor();
   const order = page.getByRole("columnheader", { name: "In", exact: true });
   assert.equal(await order.getAttribute("aria-sort"), "descending");
+  const announcer = page.locator("#announcer");
+  assert.equal(await announcer.textContent(), "");
   await page.getByRole("searchbox").fill("NT_123");
   await lists(page, Array.from({ length: 10 }, (_, n) => `client_${1239 - n}`));
   assert.equal(await page.locator("#count").textContent(), "10 of 5,000");
+  assert.equal(await announcer.textContent(), "10 of 5,000 clients shown.");
   assert.ok(await page.getByRole("button", { name: "Next" }).isDisabled());
   await page.getByRole("searchbox").fill("nobody");
   await page.getByText("No client matches the filter.").waitFor();
@@ -190,6 +193,39 @@ test("a row keeps the focus while the list is in motion", async (browser) => {
   const focused = page.locator(":focus");
   assert.equal(await focused.getAttribute("aria-label"), "Disconnect bob");
   await Promise.all([alice.close(), bob.close()]);
+});
+
+test("the focus moves to the next row when its row is gone, and to the list after the last", async (browser) => {
+  await using server = startServerWithAdmin();
+  const clients = [];
+  for (const id of ["alice", "bob"]) clients.push(await TestClient.register(server.url, id));
+  const page = await browser.open(server.adminUrl);
+  await lists(page, ["alice", "bob"]);
+  for (const [id, rest] of [["alice", ["bob"]], ["bob", []]] as const) {
+    await row(page, id).getByRole("button").press("Enter");
+    await page.getByRole("dialog").getByRole("button", { name: "Disconnect" }).press("Enter");
+    await page.getByText(`${id} was disconnected.`).waitFor({ state: "attached" });
+    await lists(page, rest);
+    const [next] = rest;
+    const focused = page.locator(":focus");
+    if (next) assert.equal(await focused.getAttribute("aria-label"), `Disconnect ${next}`);
+    else assert.equal(await focused.getAttribute("id"), "clients");
+  }
+  await Promise.all(clients.map((client) => client.closed));
+});
+
+test("clients of other servers are listed with their dialect", async (browser) => {
+  await using admin = startCrowded(1);
+  const page = await browser.open("about:blank");
+  await page.route("**/api/clients?*", async (route) => {
+    const { clients: [client], ...rest } = await (await route.fetch()).json();
+    const clients = ["peerjs", null].map((dialect) => ({ ...client, dialect }));
+    await route.fulfill({ json: { ...rest, clients } });
+  });
+  await page.goto(admin.url);
+  const dialects = page.locator("#rows [data-column=dialect]");
+  await dialects.nth(1).waitFor();
+  assert.deepEqual(await dialects.allTextContents(), ["peerjs", "–"]);
 });
 
 test("curves are there at once, and tell their values to the keyboard too", async (browser) => {
@@ -234,20 +270,31 @@ test("the page says that the server is gone, and comes back with it", async (bro
   const page = await browser.open(admin.url);
   await page.getByText("live", { exact: true }).waitFor();
   await page.route("**/api/**", (route) => route.abort());
-  await page.getByText("the server does not answer").waitFor();
+  await page.getByText("The server does not answer. The numbers are from ").waitFor();
+  const tile = page.locator(".tiles dd").first();
+  const style = () => tile.evaluate((element) => getComputedStyle(element).fontStyle);
+  assert.equal(await style(), "italic");
+  assert.equal(await page.title(), "no answer · signalbox admin");
+  await assertAccessible(page);
   await page.unroute("**/api/**");
   await page.getByText("live", { exact: true }).waitFor();
+  assert.equal(await style(), "normal");
 });
 
 test("nothing on the page goes over its edge, on a phone too", async (browser) => {
   await using server = startServerWithAdmin();
   const clients = [];
   for (const id of HOSTILE_IDS) clients.push(await TestClient.register(server.url, id));
-  for (const width of [320, 390, 768, 1024, 1440]) {
+  for (const width of [320, 390, 768, 940, 1024, 1230, 1440]) {
     const page = await browser.open(server.adminUrl, { viewport: { width, height: 800 } });
     await page.locator("#rows tr").nth(HOSTILE_IDS.length - 1).waitFor();
     const scrolled = await page.evaluate(() => document.documentElement.scrollWidth);
     assert.ok(scrolled <= width, `${scrolled} of ${width}`);
+    const cutOff = await page.locator("#columns th").evaluateAll((cells) =>
+      cells.filter(({ scrollWidth, clientWidth }) => scrollWidth > clientWidth)
+        .map(({ textContent }) => textContent)
+    );
+    assert.deepEqual(cutOff.filter((title) => title !== "Action"), [], `at ${width}`);
     await page.context().close();
   }
   await Promise.all(clients.map((client) => client.close()));

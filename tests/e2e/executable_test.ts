@@ -55,6 +55,16 @@ test("the executable tells a mistake in one line", async (options) => {
   assert.match(stderr, /^signalbox: --port takes .+\n$/);
 });
 
+test("the executable prints the documents, and serves them as pages", async (options) => {
+  const { status, stdout } = await runProgram(["help", "protocol"], options);
+  assert.equal(status, 0);
+  assert.match(stdout, /^# The protocol\n/);
+  await using program = await ServingProgram.start([], options);
+  const headers = { accept: "text/html" };
+  const response = await fetch(`${program.httpUrl}/docs/protocol.md`, { headers });
+  assert.match(await response.text(), /<h1 id="the-protocol">/);
+});
+
 test("the executable carries the core protocol", async (options) => {
   await using program = await ServingProgram.start([], options);
   await exchange(program.url);

@@ -144,7 +144,6 @@ const ENDS: readonly (readonly [string, boolean, (client: BareClient) => unknown
   ["the client closes with 1001", true, (client) => client.close(1001)],
   ["the client closes with 4000", true, (client) => client.close(4000)],
   ["the connection is lost", true, (client) => client.cut()],
-  ["the server closes with 1003", false, (client) => client.sendBinary()],
   ["the server closes with 1009", false, (client) => client.send({ text: "x".repeat(2000) })],
   ["the server closes with 1008", false, async (client) => {
     for (let n = 0; n < 501; n++) await client.send({ target_id: "alice" });

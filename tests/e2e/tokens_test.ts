@@ -190,7 +190,7 @@ Deno.test("a message that is wrong in itself closes while the token is being che
   const { server } = startSlowServer({ maxMessageSizeBytes: "1KiB" });
   await using _ = server;
   const cases = [
-    [new Uint8Array(1), 1003, "unsupported_data"],
+    [Uint8Array.of(0xff), 1008, "invalid_message"],
     ["x".repeat(1025), 1009, "message_too_large"],
   ] as const;
   for (const [message, closeCode, why] of cases) {

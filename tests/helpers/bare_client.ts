@@ -37,10 +37,6 @@ export class BareClient implements Disposable {
     return this.#peer.sendText(JSON.stringify(frame));
   }
 
-  sendBinary(): Promise<void> {
-    return this.#peer.send({ opcode: OPCODE.BINARY, payload: "x" });
-  }
-
   /** The next frame. Throws where the connection ends instead. */
   async next(): Promise<Frame> {
     const frame = await this.#peer.readFrame();

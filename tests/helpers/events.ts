@@ -11,14 +11,23 @@ export const ignoreEvents: Emit = (event) => {
 /** Records events as lines, `kind detail`, and awaits them by those. */
 export class RecordedEvents {
   readonly lines: string[] = [];
+  readonly #events: Event[] = [];
   readonly #waiting = new Map<string, () => void>();
 
   readonly emit: Emit = (event) => {
     const line = [event.kind, ...detailsOf(event)].join(" ");
     this.lines.push(line);
+    this.#events.push(event);
     this.#waiting.get(line)?.();
     this.#waiting.delete(line);
   };
+
+  /** Returns all events of a kind, in order. */
+  of<Kind extends Event["kind"]>(kind: Kind): Extract<Event, { kind: Kind }>[] {
+    return this.#events.filter((event): event is Extract<Event, { kind: Kind }> =>
+      event.kind === kind
+    );
+  }
 
   /** Resolves once `line` has been recorded. */
   async happened(line: string): Promise<void> {

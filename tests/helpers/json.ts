@@ -1,4 +1,4 @@
-/** Reads JSON by its grammar (RFC 8259), keeping the text of each member: what lib/envelope.ts is checked against. */
+/** Reads JSON by its grammar (RFC 8259), keeping the text of each member: lib/dialects/ is tested against it. */
 
 /** A member of an object, as it stands in the text. */
 export interface RawMember {

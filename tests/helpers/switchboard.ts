@@ -1,9 +1,19 @@
 /** Connections without a network: fake sockets and a clock that the test moves, around a real router. */
 
 import type { Authenticator } from "../../lib/auth/tokens.ts";
-import { Connection, type ConnectionOptions, type Socket } from "../../lib/relay/connection.ts";
+import {
+  Connection,
+  type ConnectionDeps,
+  type ConnectionOptions,
+  type Socket,
+} from "../../lib/relay/connection.ts";
+import { signalbox } from "../../lib/dialects/signalbox.ts";
+import { Capacity, type CapacityOptions } from "../../lib/relay/capacity.ts";
+import { type DirectoryOptions, LocalDirectory } from "../../lib/relay/directory.ts";
 import { Registrar } from "../../lib/relay/registration.ts";
-import { Router, type RouterOptions } from "../../lib/relay/router.ts";
+import { Router } from "../../lib/relay/router.ts";
+import { BufferedTotal } from "../../lib/relay/send_buffer.ts";
+import { CLOSE_CODES } from "../../lib/relay/vocabulary.ts";
 import { FakeClock } from "./clock.ts";
 import type { Frame } from "./client.ts";
 import { RecordedEvents } from "./events.ts";
@@ -63,14 +73,16 @@ export class FakePeer<S extends FakeSocket = FakeSocket> {
     return this.texts().map((text) => JSON.parse(text));
   }
 
-  /** Code and reason with which the server closed it: `1008 not_registered`. */
+  /** Code and reason with which the server closes it, or will in a moment: `1008 not_registered`. */
   get closed(): string | null {
-    const { closed } = this.socket;
-    return closed && `${closed.code} ${closed.reason}`;
+    const reason = this.connection.closedFor;
+    return reason && `${CLOSE_CODES[reason]} ${reason}`;
   }
 }
 
-type SwitchboardOptions = Partial<ConnectionOptions & RouterOptions>;
+type SwitchboardOptions = Partial<
+  ConnectionOptions & DirectoryOptions & CapacityOptions & { maxBufferedTotalBytes: number }
+>;
 
 export class Switchboard {
   readonly clock = new FakeClock();
@@ -78,28 +90,42 @@ export class Switchboard {
   readonly router: Router;
   /** Connections that have registered, in the order in which they did. */
   readonly registered: Connection[] = [];
-  readonly #surroundings: ConstructorParameters<typeof Connection>[3];
+  readonly capacity: Capacity;
+  readonly #deps: ConnectionDeps;
 
   /** Without options there are no limits, no mailbox and no resume. */
   constructor(options: SwitchboardOptions = {}, authenticator: Authenticator | null = null) {
     const all = {
       maxMessageSizeBytes: 65536,
       maxBufferedBytes: 1024 * 1024,
+      maxBufferedTotalBytes: Infinity,
       rateLimitPerSecond: 0,
       rateBurst: 1,
       idleTimeoutMs: 30_000,
       onDuplicate: "replace",
       mailboxTtlMs: 0,
       resumeTtlMs: 0,
+      maxConnections: 0,
+      maxConnectionsPerIp: 0,
       ...options,
     } as const;
-    this.router = new Router(all, this.clock, this.events.emit);
-    this.#surroundings = {
+    const { clock, events: { emit } } = this;
+    const capacity = this.capacity = new Capacity(all);
+    const router = this.router = new Router(
+      all,
+      capacity,
+      clock,
+      emit,
+      (router) => new LocalDirectory(all, router, clock, emit),
+    );
+    this.#deps = {
       options: all,
-      registrar: new Registrar(this.router, authenticator, null),
-      router: this.router,
-      clock: this.clock,
-      emit: this.events.emit,
+      registrar: new Registrar({ router, capacity, authenticator, iceServersFor: null }),
+      router,
+      dialects: [signalbox],
+      bufferedTotal: new BufferedTotal(all.maxBufferedTotalBytes),
+      clock,
+      emit,
       onRegistered: (connection) => this.registered.push(connection),
     };
   }
@@ -111,7 +137,7 @@ export class Switchboard {
 
   /** A client that has connected with a socket of its own kind. */
   attach<S extends FakeSocket>(socket: S): FakePeer<S> {
-    return new FakePeer(socket, new Connection(socket, "192.0.2.1", null, this.#surroundings));
+    return new FakePeer(socket, new Connection(socket, "192.0.2.1", null, this.#deps));
   }
 
   /** A client that has registered, and has read the answer. */

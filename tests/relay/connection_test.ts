@@ -1,6 +1,7 @@
 /** One connection's life, on a fake socket and a clock that the test moves. */
 
 import assert from "node:assert/strict";
+import type { Authenticator } from "../../lib/auth/tokens.ts";
 import { testPure } from "../helpers/pure.ts";
 import { FakePeer, FakeSocket, Switchboard } from "../helpers/switchboard.ts";
 
@@ -19,7 +20,7 @@ testPure("a connection registers, and is answered with two members and no others
 testPure("a register may have members that the server does not know", () => {
   const board = new Switchboard();
   const alice = board.connect();
-  alice.send({ ...register("alice"), presence: "yes", resume: 7, token: 5, codec: "vp8" });
+  alice.send({ ...register("alice"), presence: null, resume: null, token: 5, codec: "vp8" });
   assert.deepEqual(alice.texts(), ['{"type":"registered","client_id":"alice"}']);
 });
 
@@ -39,8 +40,20 @@ const BAD_FIRST_FRAMES = [
     "invalid_client_id",
     1008,
   ],
-  ["an empty room", '{"type":"register","client_id":"a","room":""}', "invalid_client_id", 1008],
-  ["a binary frame", new ArrayBuffer(3), "unsupported_data", 1003],
+  [
+    "presence of a wrong type",
+    '{"type":"register","client_id":"a","presence":"true"}',
+    "invalid_message",
+    1008,
+  ],
+  [
+    "resume of a wrong type",
+    '{"type":"register","client_id":"a","resume":1}',
+    "invalid_message",
+    1008,
+  ],
+  ["NUL bytes", new ArrayBuffer(3), "invalid_message", 1008],
+  ["not UTF-8", Uint8Array.of(0x7b, 0xff, 0x7d).buffer, "invalid_message", 1008],
   ["a message over the limit", `{"a":"${"x".repeat(65536)}"}`, "message_too_large", 1009],
 ] as const;
 
@@ -53,12 +66,18 @@ for (const [what, frame, code, closeCode] of BAD_FIRST_FRAMES) {
     assert.deepEqual([error?.type, error?.code, others], ["error", code, []]);
     assert.equal(typeof error?.message, "string");
     assert.equal(stranger.closed, `${closeCode} ${code}`);
-    assert.deepEqual(board.events.lines, [`error_sent ${code}`, `closing ${code}`]);
+    assert.deepEqual(board.events.lines, [
+      `error_sent ${code}`,
+      `client_refused ${code}`,
+      `closing ${code}`,
+    ]);
+    const [refused] = board.events.of("client_refused");
+    assert.deepEqual([refused?.address, refused?.message], ["192.0.2.1", error?.message]);
     assert.deepEqual([board.registered, board.router.connected], [[], 0]);
   });
 }
 
-testPure("what comes after the close is neither read nor answered", () => {
+testPure("what comes after an error that closes is neither read nor answered", () => {
   const board = new Switchboard();
   const bob = board.register("bob");
   const stranger = board.connect();
@@ -69,7 +88,7 @@ testPure("what comes after the close is neither read nor answered", () => {
 });
 
 testPure(
-  "a message goes to its target, readdressed and in order, and its sender hears nothing",
+  "a message goes to its target, readdressed and in order, and its sender gets nothing",
   () => {
     const board = new Switchboard();
     const alice = board.register("alice");
@@ -112,7 +131,7 @@ testPure("every type but register is forwarded", () => {
   assert.deepEqual(bob.frames(), types.map((type) => ({ from: "alice", type })));
 });
 
-testPure("target_not_found is told at once where nothing is kept", () => {
+testPure("target_not_found comes at once if the mailbox is off", () => {
   const alice = new Switchboard().register("alice");
   alice.send({ target_id: "bob", type: "offer" });
   const message = 'No client "bob" is connected.';
@@ -122,13 +141,13 @@ testPure("target_not_found is told at once where nothing is kept", () => {
   assert.equal(alice.closed, null);
 });
 
-testPure("mailbox_full is told with the target", () => {
+testPure("mailbox_full names the target", () => {
   const board = new Switchboard({ mailboxTtlMs: 10_000 });
   const alice = board.register("alice");
   for (let n = 0; n < 65; n++) alice.send({ target_id: "bob", n });
   const [error, ...others] = alice.frames();
   assert.deepEqual([error?.code, error?.target_id, others], ["mailbox_full", "bob", []]);
-  assert.equal(board.router.kept, 64);
+  assert.equal(board.router.directory.stored, 64);
   assert.equal(alice.closed, null);
 });
 
@@ -144,23 +163,35 @@ for (const frame of ["nonsense", "[]", "5", '{"target_id":{}}', '{"target_id":fa
   });
 }
 
-testPure("a binary frame ends a registered client as well", () => {
+testPure("a binary message is read as text, and passed on as text", () => {
   const board = new Switchboard();
-  const alice = board.register("alice");
-  alice.send(new ArrayBuffer(0));
-  assert.deepEqual(alice.frames().map(({ code }) => code), ["unsupported_data"]);
-  assert.equal(alice.closed, "1003 unsupported_data");
-  assert.equal(board.router.connected, 0);
+  const alice = board.connect();
+  const bob = board.register("bob");
+  const binary = (frame: unknown) => new TextEncoder().encode(JSON.stringify(frame)).buffer;
+  alice.send(binary(register("alice")), binary({ target_id: "bob", sdp: "ü😀" }));
+  assert.deepEqual(alice.frames(), [{ type: "registered", client_id: "alice" }]);
+  assert.deepEqual(bob.texts(), ['{"from":"alice","sdp":"ü😀"}']);
+});
+
+testPure("a binary message that is not UTF-8 gets invalid_message, and the client stays", () => {
+  const alice = new Switchboard().register("alice");
+  alice.send(new ArrayBuffer(0), Uint8Array.of(0xc0, 0x80).buffer);
+  assert.deepEqual(alice.frames().map(({ code }) => code), ["invalid_message", "invalid_message"]);
+  assert.equal(alice.closed, null);
 });
 
 testPure("a second register of the same ID and room is acknowledged again", () => {
   const board = new Switchboard();
   const alice = board.register("alice");
   const bob = board.register("bob", { room: "lobby" });
-  alice.send(register("alice"), { ...register("alice"), room: null });
+  alice.send(
+    register("alice"),
+    { ...register("alice"), room: null },
+    { ...register("alice"), room: "" },
+  );
   bob.send({ ...register("bob"), room: "lobby" });
   const answer = { type: "registered", client_id: "alice" };
-  assert.deepEqual(alice.frames(), [answer, answer]);
+  assert.deepEqual(alice.frames(), [answer, answer, answer]);
   assert.deepEqual(bob.frames(), [{ type: "registered", client_id: "bob", room: "lobby" }]);
   assert.equal(board.router.connected, 2);
 });
@@ -172,8 +203,9 @@ for (
     { client_id: ["alice"] },
     {},
     { client_id: "alice", room: "lobby" },
-    { client_id: "alice", room: "" },
     { client_id: "alice", room: 5 },
+    { client_id: "alice", presence: "true" },
+    { client_id: "alice", resume: 1 },
   ]
 ) {
   testPure(
@@ -198,7 +230,7 @@ testPure("a second register that leaves the room out is refused in a room", () =
   assert.deepEqual(codes, ["already_registered", "already_registered"]);
 });
 
-testPure("a newer connection takes the ID, and the older one is told and closed", () => {
+testPure("a newer connection takes the ID, and the older one gets an error and is closed", () => {
   const board = new Switchboard();
   const bob = board.register("bob");
   const older = board.register("alice");
@@ -224,7 +256,7 @@ testPure("with reject, a newer connection is refused with id_taken", () => {
   assert.deepEqual(older.texts(), ['{"from":"alice"}']);
 });
 
-testPure("ended() gives the ID up, once, however often it is said", () => {
+testPure("ended() is idempotent", () => {
   const board = new Switchboard();
   const alice = board.register("alice");
   alice.connection.ended(1001);
@@ -234,7 +266,7 @@ testPure("ended() gives the ID up, once, however often it is said", () => {
   assert.equal(lines.length, 1);
 });
 
-testPure("close() takes a client out of the router at once, and tells it the reason", () => {
+testPure("close() ends a registration at once, and the client gets the reason", () => {
   const board = new Switchboard();
   const alice = board.register("alice");
   alice.connection.close("shutting_down");
@@ -249,7 +281,7 @@ testPure("close() waits until the upgrade is done: before it would be lost", () 
   socket.readyState = WebSocket.CONNECTING;
   const { connection } = board.attach(socket);
   connection.reject("register_timeout", "Too late.");
-  assert.equal(socket.closed, null);
+  assert.deepEqual([socket.closed, board.clock.pending], [null, 0]);
   socket.open();
   assert.deepEqual(socket.closed, { code: 1008, reason: "register_timeout" });
 });
@@ -342,7 +374,7 @@ testPure("a client far past the limit is out at once, and a broadcast goes to th
 });
 
 testPure(
-  "a client that is dropped while it gets what was kept is out, and the rest reported",
+  "a client that is dropped over a stored message is out, and the senders of the rest are notified",
   () => {
     const board = new Switchboard({ maxBufferedBytes: 100, mailboxTtlMs: 10_000 });
     const alice = board.register("alice");
@@ -359,14 +391,14 @@ testPure(
   },
 );
 
-testPure("checkReading() drops a client that has stopped to read", () => {
+testPure("checkStalled() drops a client that has stopped to read", () => {
   const board = new Switchboard({ idleTimeoutMs: 10_000 });
   const slow = board.register("slow");
   slow.socket.bufferedAmount = 10;
   for (let waitedMs = 0; slow.closed === null; waitedMs += 1250) {
     assert(waitedMs <= 20_000);
     board.clock.advance(1250);
-    slow.connection.checkReading();
+    slow.connection.checkStalled();
   }
   assert.equal(slow.closed, "1013 overloaded");
   assert.equal(board.router.connected, 0);
@@ -392,7 +424,7 @@ testPure("the end of a connection leaves no timer behind", () => {
 
 // Rates.
 
-testPure("over the rate limit a message is not forwarded, and its sender is told", () => {
+testPure("a message over the rate limit is not forwarded, and its sender gets an error", () => {
   const board = new Switchboard({ rateLimitPerSecond: 10, rateBurst: 3 });
   const alice = board.register("alice");
   const bob = board.register("bob");
@@ -422,7 +454,7 @@ for (
     register("alice"),
   ]] as const
 ) {
-  testPure(`a ${what} that is accepted in between starts the count of refusals anew`, () => {
+  testPure(`a ${what} that is accepted resets the count of refusals`, () => {
     const board = new Switchboard({ rateLimitPerSecond: 1, rateBurst: 1 });
     const alice = board.register("alice");
     alice.send({ target_id: "alice" });
@@ -470,7 +502,7 @@ class BrokenSocket extends FakeSocket {
   }
 }
 
-testPure("a socket that throws hurts nobody but its own client", () => {
+testPure("a socket that throws disturbs no other client", () => {
   const board = new Switchboard({ maxBufferedBytes: 1000 });
   const alice = board.register("alice");
   const bob = board.register("bob", { presence: true });
@@ -495,4 +527,263 @@ testPure("a socket that throws while it is answered does not escape either", () 
   broken.send(register("broken"), "nonsense");
   broken.connection.ended(0);
   assert.equal(board.router.connected, 0);
+});
+
+// Between an error and the close frame.
+
+const LINGER_MS = 300;
+
+testPure("reject() sends the error at once, and closes after 300 ms", () => {
+  const board = new Switchboard();
+  const bob = board.register("bob");
+  const stranger = board.connect();
+  stranger.send("nonsense");
+  assert.equal(stranger.texts().length, 1);
+  for (let waitedMs = 0; waitedMs < LINGER_MS; waitedMs += 50) {
+    assert.equal(stranger.socket.closed, null);
+    stranger.send(register("stranger"), { target_id: "bob" }, "nonsense");
+    board.clock.advance(50);
+  }
+  assert.deepEqual(stranger.socket.closed, { code: 1008, reason: "invalid_message" });
+  assert.deepEqual([stranger.texts(), bob.texts(), board.clock.pending], [[], [], 0]);
+  assert.equal(board.events.lines.filter((line) => line.startsWith("error_sent")).length, 1);
+});
+
+testPure("a replaced client that goes on sending is dropped quietly, and its ID is free", () => {
+  const board = new Switchboard();
+  const watcher = board.register("watcher", { presence: true });
+  const older = board.register("alice");
+  const newer = board.register("alice");
+  older.send({ target_id: "watcher" }, { n: 1 }, register("alice"));
+  newer.send({ target_id: "alice", n: 2 });
+  const types = watcher.frames().map(({ type }) => type);
+  assert.deepEqual(types, ["peer_joined", "peer_left", "peer_joined"]);
+  assert.deepEqual(older.frames().map(({ code }) => code), ["replaced"]);
+  assert.deepEqual(newer.frames(), [{ from: "alice", n: 2 }]);
+  board.clock.advance(LINGER_MS);
+  assert.deepEqual(older.socket.closed, { code: 4409, reason: "replaced" });
+  assert.equal(newer.socket.closed, null);
+});
+
+testPure("a client that is rejected is not sent anything more, and its ID is free at once", () => {
+  const board = new Switchboard({ mailboxTtlMs: 10_000 });
+  const bob = board.register("bob");
+  const alice = board.register("alice", { presence: true });
+  alice.send("x".repeat(65_537));
+  assert.deepEqual(alice.frames().map(({ code }) => code), ["message_too_large"]);
+  assert.equal(board.router.find("", "alice"), undefined);
+  board.register("carol");
+  bob.send({ target_id: "alice", n: 1 }, { n: 2 });
+  const newer = board.connect();
+  newer.send(register("alice"));
+  assert.deepEqual(newer.frames().map(({ type, n }) => type ?? n), ["registered", 1]);
+  assert.deepEqual([alice.texts(), alice.socket.closed], [[], null]);
+});
+
+testPure("a client that closes first leaves no timer of the error behind", () => {
+  const board = new Switchboard();
+  const stranger = board.connect();
+  stranger.send("nonsense");
+  assert.equal(board.clock.pending, 1);
+  stranger.connection.ended(1005);
+  assert.equal(board.clock.pending, 0);
+  board.clock.advance(LINGER_MS);
+  assert.equal(stranger.socket.closed, null);
+});
+
+testPure("reject() and close() after reject() change nothing", () => {
+  const board = new Switchboard();
+  const stranger = board.connect();
+  stranger.send("nonsense");
+  stranger.connection.reject("register_timeout", "Too late.");
+  stranger.connection.close("shutting_down");
+  assert.equal(stranger.texts().length, 1);
+  assert.equal(stranger.closed, "1008 invalid_message");
+  board.clock.advance(LINGER_MS);
+  assert.deepEqual(stranger.socket.closed, { code: 1008, reason: "invalid_message" });
+});
+
+testPure("close() for a silent reason closes at once", () => {
+  const board = new Switchboard();
+  const alice = board.register("alice");
+  alice.connection.close("disconnected");
+  assert.deepEqual(alice.socket.closed, { code: 1008, reason: "disconnected" });
+  assert.deepEqual(board.events.of("unregistered").map(({ reason }) => reason), ["disconnected"]);
+});
+
+testPure("a flooder gets its last rate_limited before the close frame", () => {
+  const board = new Switchboard({ rateLimitPerSecond: 1, rateBurst: 1 });
+  const alice = board.register("alice");
+  for (let n = 0; n < 1000; n++) alice.send({ target_id: "alice" });
+  assert.equal(alice.frames().filter(({ code }) => code === "rate_limited").length, 500);
+  assert.equal(alice.socket.closed, null);
+  board.clock.advance(LINGER_MS);
+  assert.deepEqual(alice.socket.closed, { code: 1008, reason: "rate_limited" });
+});
+
+// Registrations that are refused.
+
+testPure("id_held says after how many milliseconds at the most the ID is free", () => {
+  const board = new Switchboard({ resumeTtlMs: 30_000 });
+  const alice = board.register("alice", { resume: true });
+  alice.connection.ended(1006);
+  board.clock.advance(12_345);
+  const newer = board.connect();
+  newer.send(register("alice"));
+  const [error, ...others] = newer.frames();
+  assert.deepEqual([error?.code, error?.retry_after_ms, others], ["id_held", 17_655, []]);
+  assert.match(String(error?.message), /"alice".* 18 s/);
+  assert.equal(newer.closed, "1013 id_held");
+  board.clock.advance(17_655);
+  const last = board.connect();
+  last.send(register("alice"));
+  assert.equal(last.frames()[0]?.type, "registered");
+});
+
+testPure("id_taken has no retry_after_ms", () => {
+  const board = new Switchboard({ resumeTtlMs: 30_000 });
+  board.register("alice", { resume: true });
+  const newer = board.connect();
+  newer.send(register("alice"));
+  const [error] = newer.frames();
+  assert.deepEqual([error?.code, "retry_after_ms" in error!], ["id_taken", false]);
+  assert.equal(newer.closed, "4409 id_taken");
+});
+
+/** Connects as a server does: the connection counts until it has ended. */
+function connectCounted(board: Switchboard) {
+  const peer = board.connect();
+  const { address } = peer.connection;
+  board.capacity.countConnection(address, 1);
+  const end = (code: number) => {
+    peer.connection.ended(code);
+    board.capacity.countConnection(address, -1);
+  };
+  return { peer, end };
+}
+
+for (
+  const [what, limits, option] of [
+    ["the server", { maxConnections: 4 }, /--max-connections\)/],
+    ["its address", { maxConnectionsPerIp: 4 }, /--max-connections-per-ip/],
+  ] as const
+) {
+  testPure(`server_full: held IDs count with the connections of ${what}`, () => {
+    const board = new Switchboard({ resumeTtlMs: 30_000, ...limits });
+    const connect = (clientId: string, more = {}) => {
+      const { peer, end } = connectCounted(board);
+      peer.send({ ...register(clientId), ...more });
+      const [answer] = peer.frames();
+      return { peer, answer, end: (code: number) => end(code) };
+    };
+    const lost = connect("lost", { resume: true });
+    lost.end(1006);
+    for (const id of ["a", "b", "c"]) assert.equal(connect(id).answer?.type, "registered");
+    const refused = connect("d");
+    assert.equal(refused.answer?.code, "server_full");
+    assert.match(String(refused.answer?.message), option);
+    assert.equal(refused.peer.closed, "1013 server_full");
+    refused.end(1013);
+    const stale = connect("d", { resume: "a secret that is not known" });
+    assert.equal(stale.answer?.code, "server_full");
+    stale.end(1013);
+    const back = connect("lost", { resume: lost.answer?.resume });
+    assert.deepEqual([back.answer?.type, back.answer?.resumed], ["registered", true]);
+  });
+}
+
+testPure("server_full does not meet the owner of a held ID that has a token for it", async () => {
+  const grant = { clientId: "owner", rooms: null };
+  const authenticator = { check: () => Promise.resolve(grant) } as unknown as Authenticator;
+  const board = new Switchboard({ resumeTtlMs: 30_000, maxConnections: 2 }, authenticator);
+  const connect = async () => {
+    const { peer, end } = connectCounted(board);
+    peer.send({ ...register("owner"), resume: true });
+    for (let turn = 0; turn < 10; turn++) await Promise.resolve();
+    return { peer, end };
+  };
+  const before = await connect();
+  before.end(1006);
+  connectCounted(board); // the server is full, but for the held ID
+  const { peer } = await connect();
+  const [answer] = peer.frames();
+  assert.deepEqual([answer?.type, answer?.resumed], ["registered", false]);
+});
+
+testPure("a message that waits for a registration is dropped if the client leaves", async () => {
+  const checked = Promise.withResolvers<unknown>();
+  const authenticator = { check: () => checked.promise } as unknown as Authenticator;
+  const board = new Switchboard({}, authenticator);
+  const alice = board.connect();
+  alice.send(register("alice"), { target_id: "alice" }, "nonsense");
+  alice.socket.readyState = WebSocket.CLOSED;
+  alice.connection.ended(1006);
+  checked.resolve({ clientId: null, rooms: null });
+  for (let turn = 0; turn < 10; turn++) await Promise.resolve();
+  assert.deepEqual([board.events.lines, board.clock.pending], [[], 0]);
+});
+
+// The cost of messages.
+
+/** Returns how many messages a burst of 40 tokens pays for. */
+function affordable(frame: string | Record<string, unknown>, others = 0): number {
+  const options = { rateLimitPerSecond: 1, rateBurst: 40, maxMessageSizeBytes: 1024 * 1024 };
+  const board = new Switchboard(options);
+  const alice = board.register("alice");
+  for (let n = 0; n < others; n++) board.register(`other ${n}`);
+  for (let count = 0;; count++) {
+    alice.send(frame);
+    if (alice.frames().some(({ code }) => code === "rate_limited")) return count;
+  }
+}
+
+testPure("a message costs one token for each 16 KiB begun, in UTF-8", () => {
+  const KiB = 1024;
+  for (const filler of ["a", "é", "😀"]) {
+    assert.equal(affordable(messageOfBytes(16 * KiB, filler)), 40, filler);
+    assert.equal(affordable(messageOfBytes(16 * KiB + 1, filler)), 20, filler);
+    assert.equal(affordable(messageOfBytes(32 * KiB + 1, filler)), 13, filler);
+  }
+});
+
+testPure("a broadcast multiplies the cost of its size by that of its recipients", () => {
+  const broadcast = (bytes: number) => `{"a":"${"x".repeat(bytes - 8)}"}`;
+  assert.equal(affordable(broadcast(100), 20), 40);
+  assert.equal(affordable(broadcast(100), 21), 20);
+  assert.equal(affordable(broadcast(16 * 1024 + 1), 21), 10);
+});
+
+testPure("a repeated register costs ten tokens, or as much as a broadcast", () => {
+  assert.equal(affordable(register("alice")), 4);
+  assert.equal(affordable(register("alice"), 220), 3); // 11 tokens: 20 recipients each
+});
+
+testPure("no message costs more than a burst", () => {
+  assert.equal(affordable(messageOfBytes(1024 * 1024, "a")), 1);
+  assert.equal(affordable(`{"a":"${"x".repeat(100_000)}"}`, 200), 1);
+});
+
+// What waits for all together.
+
+testPure("while the total is exceeded, a client past its limit gets no grace", () => {
+  const board = new Switchboard({ maxBufferedBytes: 100, maxBufferedTotalBytes: 300 });
+  const alice = board.register("alice");
+  const [a, b] = [board.register("a"), board.register("b")];
+  for (const peer of [a, b]) peer.socket.bufferedAmount = 160;
+  alice.send({ target_id: "a" }, { target_id: "b" });
+  assert.deepEqual([a.closed, b.closed], [null, null]); // the total is exceeded only now
+  alice.send({ target_id: "b" });
+  assert.deepEqual([a.closed, b.closed], [null, "1013 overloaded"]);
+  alice.send({ target_id: "a" });
+  assert.equal(a.closed, "1013 overloaded");
+
+  const c = board.register("c"); // those that are closed count until they leave
+  c.socket.bufferedAmount = 160;
+  alice.send({ target_id: "c" });
+  assert.equal(c.closed, "1013 overloaded");
+  for (const peer of [a, b, c]) peer.connection.ended(1006);
+  const d = board.register("d");
+  d.socket.bufferedAmount = 160;
+  alice.send({ target_id: "d" }, { target_id: "d" });
+  assert.equal(d.closed, null);
 });

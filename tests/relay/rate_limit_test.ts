@@ -1,11 +1,11 @@
-/** Nobody gets more than the limit, and everybody who keeps to it gets all of it. */
+/** No client gets more than the limit, and each that keeps to it gets all of it. */
 
 import assert from "node:assert/strict";
 import fc from "fast-check";
-import { AddressCounter, broadcastCost, TokenBucket } from "../../lib/relay/rate_limit.ts";
+import { broadcastFactor, messageCost, TokenBucket } from "../../lib/relay/rate_limit.ts";
 import { testPure } from "../helpers/pure.ts";
 
-testPure("TokenBucket.take() gives a burst at once, then as many as the rate", () => {
+testPure("TokenBucket.take() allows a burst at once, then the rate", () => {
   const bucket = new TokenBucket(10, 3, 5000);
   const taken = [5000, 5000, 5000, 5000, 5099, 5100, 5100, 5200].map((nowMs) =>
     bucket.take(1, nowMs)
@@ -20,14 +20,14 @@ testPure("TokenBucket.take() saves up no more than a burst", () => {
   assert.deepEqual(taken, [true, true, true, false]);
 });
 
-testPure("TokenBucket.take() that is refused takes nothing", () => {
+testPure("TokenBucket.take() takes nothing if it refuses", () => {
   const bucket = new TokenBucket(1, 5, 0);
   assert(bucket.take(3, 0));
   assert(!bucket.take(3, 0));
   assert(bucket.take(2, 0));
 });
 
-testPure("TokenBucket.take() asks a burst for what costs more than one", () => {
+testPure("TokenBucket.take() takes a burst for what costs more", () => {
   const bucket = new TokenBucket(1, 5, 0);
   assert(bucket.take(1000, 0));
   assert(!bucket.take(1, 0));
@@ -68,7 +68,7 @@ testPure("TokenBucket accepts no more than a burst and the rate, over any stretc
   );
 });
 
-testPure("TokenBucket refuses nobody who keeps to the rate", () => {
+testPure("TokenBucket refuses no client that keeps to the rate", () => {
   fc.assert(
     fc.property(rate, burst, fc.integer({ min: 1, max: 300 }), (perSecond, burst, count) => {
       const bucket = new TokenBucket(perSecond, burst, 0);
@@ -80,15 +80,14 @@ testPure("TokenBucket refuses nobody who keeps to the rate", () => {
   );
 });
 
-testPure("broadcastCost() is one for every 20 recipients or part of them, at least one", () => {
-  const costs = [0, 1, 20, 21, 40, 41, 10_000].map(broadcastCost);
-  assert.deepEqual(costs, [1, 1, 1, 2, 2, 3, 500]);
+testPure("messageCost() is one token for each 16 KiB begun, at least one", () => {
+  const KiB = 1024;
+  const sizes = [0, 1, 16 * KiB, 16 * KiB + 1, 32 * KiB, 32 * KiB + 1, 256 * KiB];
+  assert.deepEqual(sizes.map(messageCost), [1, 1, 1, 2, 2, 3, 16]);
 });
 
-testPure("AddressCounter counts by address, and forgets those of which none is left", () => {
-  const counter = new AddressCounter();
-  for (const address of ["a", "a", "b"]) counter.add(address);
-  assert.deepEqual(["a", "b", "c"].map((address) => counter.get(address)), [2, 1, 0]);
-  for (const address of ["a", "b", "b", "c"]) counter.remove(address);
-  assert.deepEqual(["a", "b", "c"].map((address) => counter.get(address)), [1, 0, 0]);
+testPure("broadcastFactor() is one for each 20 recipients begun, at least one", () => {
+  const factors = [0, 1, 20, 21, 40, 41, 10_000].map((recipients) => broadcastFactor(recipients));
+  assert.deepEqual(factors, [1, 1, 1, 2, 2, 3, 500]);
+  assert.equal(broadcastFactor(41, 40), 2);
 });

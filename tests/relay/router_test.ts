@@ -1,70 +1,116 @@
-/** Who is registered where, who hears of it, and where frames go, without any connection. */
+/** Who is registered where, who is notified of it, and where messages go, without any connection. */
 
 import assert from "node:assert/strict";
-import type { Registration } from "../../lib/relay/vocabulary.ts";
-import { type Client, type Link, Router, type RouterOptions } from "../../lib/relay/router.ts";
+import { signalbox } from "../../lib/dialects/signalbox.ts";
+import { Capacity, type CapacityOptions } from "../../lib/relay/capacity.ts";
+import { type Claim, type DirectoryOptions, LocalDirectory } from "../../lib/relay/directory.ts";
+import { Router } from "../../lib/relay/router.ts";
+import type { Session, SessionConnection } from "../../lib/relay/session.ts";
+import { type Notice, ProtocolError, type Registration } from "../../lib/relay/vocabulary.ts";
 import { FakeClock } from "../helpers/clock.ts";
 import { RecordedEvents } from "../helpers/events.ts";
 import { testPure } from "../helpers/pure.ts";
 
-/** A connection that writes down what it is given, and takes nothing more once it is `full`. */
-class FakeLink implements Link {
+/** A connection that records what it is sent, and takes nothing more once it is full. */
+class FakeConnection implements SessionConnection {
   readonly address = "192.0.2.1";
-  readonly isServed = true;
-  readonly frames: string[] = [];
+  readonly dialect = null;
+  readonly isOpen = true;
+  readonly texts: string[] = [];
   timesReplaced = 0;
-  /** What happens when a frame comes that it cannot take; null where it takes all. */
+  /** Called for each text that it cannot take; null if it takes all. */
   whenFull: (() => void) | null = null;
 
-  send(frame: string): boolean {
+  send(text: string): boolean {
     if (this.whenFull !== null) {
       this.whenFull();
       return false;
     }
-    this.frames.push(frame);
+    this.texts.push(text);
     return true;
   }
 
-  entered(): void {}
+  notify(notice: Notice): boolean {
+    return this.send(signalbox.encode(notice)!);
+  }
+
+  attached(): void {}
 
   replaced(): void {
     this.timesReplaced++;
   }
 
-  /** The frames since this was last asked. */
+  /** Returns the texts since the last call. */
   read(): string[] {
-    return this.frames.splice(0);
+    return this.texts.splice(0);
   }
 }
 
 const RESUME_TTL_MS = 30_000;
 const MAILBOX_TTL_MS = 10_000;
 
-function setUp(options: Partial<RouterOptions> = {}) {
+function setUp(options: Partial<DirectoryOptions & CapacityOptions> = {}) {
   const clock = new FakeClock();
   const events = new RecordedEvents();
   const all = {
     onDuplicate: "replace",
     mailboxTtlMs: MAILBOX_TTL_MS,
     resumeTtlMs: RESUME_TTL_MS,
+    maxConnections: 0,
+    maxConnectionsPerIp: 0,
     ...options,
   } as const;
-  const router = new Router(all, clock, events.emit);
+  const router = new Router(
+    all,
+    new Capacity(all),
+    clock,
+    events.emit,
+    (router) => new LocalDirectory(all, router, clock, events.emit),
+  );
 
-  function tryJoin(clientId: string, more: Partial<Registration> = {}, ownsId = false) {
-    const link = new FakeLink();
+  function join(clientId: string, more: Partial<Registration> = {}, ownsId = false) {
+    const connection = new FakeConnection();
     const usual = { clientId, room: "", presence: false, resume: false, token: undefined };
-    const registered = router.register({ ...usual, ...more }, link, ownsId);
-    return registered && { ...registered, link };
+    const registration = { ...usual, ...more };
+    let joined: { readonly session: Session; readonly claim: Claim } | null = null;
+    router.directory.claim(registration, ownsId, (claim) => {
+      const session = router.attach(registration, connection, claim);
+      joined = { session, claim };
+      return { session, confirm() {} };
+    });
+    const { session, claim } = joined!;
+    const { resumed, secret } = claim;
+    const end = (mayResume: boolean) => router.detach(session, connection, mayResume, null);
+    /** Lets the connection end with the next text. */
+    const fill = () => connection.whenFull = () => end(true);
+    return { session, connection, resumed, secret, end, fill };
   }
 
-  function join(clientId: string, more: Partial<Registration> = {}) {
-    const joined = tryJoin(clientId, more);
-    assert(joined !== null, `${clientId} was refused`);
-    return joined;
+  /** Returns the code with which a registration is refused; null if it is not. */
+  function refusal(clientId: string, more: Partial<Registration> = {}, ownsId = false) {
+    try {
+      join(clientId, more, ownsId);
+      return null;
+    } catch (error) {
+      assert(error instanceof ProtocolError);
+      return error.code;
+    }
   }
 
-  return { clock, events, router, join, tryJoin };
+  /** Sends a text, and returns what became of it. */
+  function send(from: Session, targetId: string, text: string): "sent" | "stored" | "refused" {
+    if (router.deliver(from, targetId, text)) return "sent";
+    const { directory } = router;
+    const { stored } = directory;
+    directory.store(from, targetId, messageOf(text));
+    return directory.stored > stored ? "stored" : "refused";
+  }
+
+  return { clock, events, router, join, refusal, send };
+}
+
+function messageOf(text: string) {
+  return { type: undefined, bytes: text.length, text, receivedAtMs: 0 };
 }
 
 function joined(...ids: readonly string[]): string[] {
@@ -82,162 +128,180 @@ function notFound(id: string): string {
 
 // Registrations.
 
-testPure("register() gives an ID, unregister() takes it back", () => {
+testPure("attach() gives an ID, and detach() takes it back", () => {
   const { router, join, events } = setUp();
   const alice = join("alice");
-  assert.deepEqual([alice.client.id, alice.client.address], ["alice", "192.0.2.1"]);
+  assert.deepEqual([alice.session.id, alice.session.address], ["alice", "192.0.2.1"]);
   assert.deepEqual([alice.resumed, router.connected], [false, 1]);
-  router.unregister(alice.client, alice.link, true);
+  alice.end(true);
   assert.equal(router.connected, 0);
   assert.deepEqual(events.lines, ["registered alice", "unregistered alice"]);
-  assert.notEqual(join("alice").client, alice.client);
+  assert.notEqual(join("alice").session, alice.session);
 });
 
-testPure("register() with replace gives the ID to the newer connection", () => {
-  const { router, join, events } = setUp();
+testPure("attach() with the rule replace gives the ID to the newer connection", () => {
+  const { router, join, events, send } = setUp();
   const older = join("alice");
   const newer = join("alice");
-  assert.equal(newer.client, older.client);
-  assert.deepEqual([older.link.timesReplaced, router.connected], [1, 1]);
-  router.send(newer.client, "alice", "{}");
-  assert.deepEqual([older.link.read(), newer.link.read()], [[], ["{}"]]);
-  assert.deepEqual(events.lines, ["registered alice", "registered alice"]);
+  assert.deepEqual([older.connection.timesReplaced, router.connected], [1, 1]);
+  assert.equal(send(newer.session, "alice", "{}"), "sent");
+  assert.deepEqual([older.connection.read(), newer.connection.read()], [[], ["{}"]]);
+  assert.deepEqual(events.lines, ["registered alice", "unregistered alice", "registered alice"]);
+  assert.deepEqual(events.of("unregistered").map(({ reason }) => reason), ["replaced"]);
 });
 
-testPure("unregister() of a replaced connection does not take the newer one's ID", () => {
-  const { router, join } = setUp();
+testPure("detach() of a replaced connection does not take the newer one's ID", () => {
+  const { router, join, send } = setUp();
   const older = join("alice");
   const newer = join("alice");
-  router.unregister(older.client, older.link, false);
+  older.end(false);
   assert.equal(router.connected, 1);
-  assert.equal(router.send(newer.client, "alice", "{}"), "sent");
+  assert.equal(send(newer.session, "alice", "{}"), "sent");
 });
 
-testPure("unregister() said twice is said once", () => {
+testPure("detach() is idempotent", () => {
   const { router, join, events } = setUp();
   const alice = join("alice");
-  router.unregister(alice.client, alice.link, false);
-  router.unregister(alice.client, alice.link, false);
+  alice.end(false);
+  alice.end(false);
   assert.equal(router.connected, 0);
   assert.deepEqual(events.lines, ["registered alice", "unregistered alice"]);
 });
 
-testPure("unregister() of an old client does not touch a new one of the same ID", () => {
-  const { router, join } = setUp();
+testPure("detach() of an old session does not touch a new one with the same ID", () => {
+  const { join, send } = setUp();
   const old = join("alice");
-  router.unregister(old.client, old.link, false);
+  old.end(false);
   const alice = join("alice");
-  router.unregister(old.client, old.link, false);
-  assert.equal(router.send(alice.client, "alice", "{}"), "sent");
+  old.end(false);
+  assert.equal(send(alice.session, "alice", "{}"), "sent");
 });
 
-testPure("register() with reject refuses an ID that is connected, and changes nothing", () => {
-  const { router, join, tryJoin, events } = setUp({ onDuplicate: "reject" });
-  const older = join("alice");
-  assert.equal(tryJoin("alice", { presence: true }), null);
-  assert.deepEqual([older.link.timesReplaced, older.link.read()], [0, []]);
-  assert.equal(router.send(older.client, "alice", "{}"), "sent");
-  assert.deepEqual(events.lines, ["registered alice"]);
+testPure(
+  "claim() with the rule reject refuses an ID that is connected, and changes nothing",
+  () => {
+    const { join, refusal, events, send } = setUp({ onDuplicate: "reject" });
+    const older = join("alice");
+    assert.equal(refusal("alice", { presence: true }), "id_taken");
+    assert.deepEqual([older.connection.timesReplaced, older.connection.read()], [0, []]);
+    assert.equal(send(older.session, "alice", "{}"), "sent");
+    assert.deepEqual(events.lines, ["registered alice"]);
+  },
+);
+
+testPure("events carry the reason for which the server closed a connection", () => {
+  const { router, join, events } = setUp();
+  const alice = join("alice");
+  const bob = join("bob", { resume: true });
+  router.detach(alice.session, alice.connection, false, "overloaded");
+  router.detach(bob.session, bob.connection, true, "overloaded");
+  assert.deepEqual(events.of("unregistered").map(({ reason }) => reason), ["overloaded"]);
+  assert.deepEqual(events.of("detached").map(({ reason }) => reason), ["overloaded"]);
 });
 
 // Messages.
 
-testPure("send() reaches one, broadcast() all others", () => {
-  const { router, join } = setUp();
+testPure("deliver() sends to one client, broadcast() to all others", () => {
+  const { router, join, send } = setUp();
   const [alice, bob, carol] = [join("alice"), join("bob"), join("carol")];
-  assert.equal(router.send(alice.client, "bob", "to bob"), "sent");
-  assert.equal(router.recipients(alice.client), 2);
-  assert.equal(router.broadcast(alice.client, "to all"), 2);
-  assert.deepEqual(alice.link.read(), []);
-  assert.deepEqual(bob.link.read(), ["to bob", "to all"]);
-  assert.deepEqual(carol.link.read(), ["to all"]);
+  assert.equal(send(alice.session, "bob", "to bob"), "sent");
+  assert.equal(router.recipients(alice.session), 2);
+  assert.equal(router.broadcast(alice.session, messageOf("to all")), 2);
+  assert.deepEqual(alice.connection.read(), []);
+  assert.deepEqual(bob.connection.read(), ["to bob", "to all"]);
+  assert.deepEqual(carol.connection.read(), ["to all"]);
 });
 
-testPure("broadcast() counts those who took it, and survives those who leave over it", () => {
+testPure("broadcast() counts the clients that took it, and survives those that it drops", () => {
   const { router, join } = setUp();
   const alice = join("alice");
   const others = ["a", "b", "c", "d"].map((id) => join(id));
-  for (const { client, link } of others.slice(1, 3)) {
-    link.whenFull = () => router.unregister(client, link, true);
-  }
-  assert.equal(router.broadcast(alice.client, "{}"), 2);
-  assert.deepEqual(others.map(({ link }) => link.read().length), [1, 0, 0, 1]);
+  for (const { fill } of others.slice(1, 3)) fill();
+  assert.equal(router.broadcast(alice.session, messageOf("{}")), 2);
+  assert.deepEqual(others.map(({ connection }) => connection.read().length), [1, 0, 0, 1]);
   assert.equal(router.connected, 3);
 });
 
-testPure("send() tells that nothing is kept: mailbox off, or an ID that nobody can have", () => {
+testPure("store() refuses at once if the mailbox is off, or if no client can have the ID", () => {
   const off = setUp({ mailboxTtlMs: 0 });
-  assert.equal(off.router.send(off.join("alice").client, "bob", "{}"), "off");
-  const { router, join } = setUp();
-  const alice = join("alice").client;
+  const bob = off.join("bob");
+  assert.equal(off.send(bob.session, "alice", "{}"), "refused");
+  assert.deepEqual(bob.connection.read(), [notFound("alice")]);
+  const { router, join, send } = setUp();
+  const alice = join("alice").session;
   for (const targetId of ["b".repeat(129), "line\nfeed", "\ud800"]) {
-    assert.equal(router.send(alice, targetId, "{}"), "off");
+    assert.equal(send(alice, targetId, "{}"), "refused");
   }
-  assert.equal(router.kept, 0);
+  assert.equal(router.directory.stored, 0);
 });
 
 // Rooms.
 
-testPure("rooms are namespaces: neither message nor broadcast nor presence crosses", () => {
-  const { router, join } = setUp();
+testPure("rooms are namespaces: no message, broadcast or presence notice crosses", () => {
+  const { router, join, send } = setUp();
   const watcher = join("watcher", { room: "lobby", presence: true });
   const alice = join("alice");
   const lobbyAlice = join("alice", { room: "lobby" });
-  assert.equal(alice.link.timesReplaced, 0);
-  assert.deepEqual(watcher.link.read(), joined("alice"));
-  router.send(alice.client, "alice", "default");
-  router.send(lobbyAlice.client, "alice", "lobby");
-  assert.deepEqual([alice.link.read(), lobbyAlice.link.read()], [["default"], ["lobby"]]);
-  assert.equal(router.broadcast(alice.client, "{}"), 0);
-  assert.equal(router.send(alice.client, "watcher", "{}"), "kept");
-  router.unregister(alice.client, alice.link, false);
-  assert.deepEqual(watcher.link.read(), []);
-  assert.deepEqual(router.peersOf(watcher.client), ["alice"]);
+  assert.equal(alice.connection.timesReplaced, 0);
+  assert.deepEqual(watcher.connection.read(), joined("alice"));
+  send(alice.session, "alice", "default");
+  send(lobbyAlice.session, "alice", "lobby");
+  assert.deepEqual([alice.connection.read(), lobbyAlice.connection.read()], [["default"], [
+    "lobby",
+  ]]);
+  assert.equal(router.broadcast(alice.session, messageOf("{}")), 0);
+  assert.equal(send(alice.session, "watcher", "{}"), "stored");
+  alice.end(false);
+  assert.deepEqual(watcher.connection.read(), []);
+  assert.deepEqual(router.peersOf(watcher.session), ["alice"]);
 });
 
-testPure("a room is forgotten with its last client, also one that is held", () => {
+testPure("a room ends with its last session, attached or detached", () => {
   const { router, clock, join } = setUp();
   const alice = join("alice", { room: "lobby" });
   const bob = join("bob", { room: "lobby", resume: true });
-  router.unregister(alice.client, alice.link, true);
-  router.unregister(bob.client, bob.link, true);
-  assert(router.hasRoom("lobby"));
+  alice.end(true);
+  bob.end(true);
+  assert(router.room("lobby") !== undefined);
   clock.advance(RESUME_TTL_MS);
-  assert(!router.hasRoom("lobby"));
+  assert.equal(router.room("lobby"), undefined);
 });
 
-testPure("a kept message waits in its room alone", () => {
-  const { router, join } = setUp();
+testPure("a stored message waits in its room alone", () => {
+  const { join, send } = setUp();
   const alice = join("alice", { room: "lobby" });
-  router.send(alice.client, "bob", "for bob in the lobby");
+  send(alice.session, "bob", "for bob in the lobby");
   const [bob, lobbyBob] = [join("bob"), join("bob", { room: "lobby" })];
-  router.deliverKept(bob.client);
-  router.deliverKept(lobbyBob.client);
-  assert.deepEqual([bob.link.read(), lobbyBob.link.read()], [[], ["for bob in the lobby"]]);
+  assert.deepEqual([bob.connection.read(), lobbyBob.connection.read()], [[], [
+    "for bob in the lobby",
+  ]]);
 });
 
 // Presence.
 
-testPure("those who asked for presence hear who joins and leaves, and nobody else does", () => {
-  const { router, join } = setUp();
-  const deaf = join("deaf");
+testPure("clients that asked for presence are notified of joins and leaves, others are not", () => {
+  const { join } = setUp();
+  const other = join("other");
   const watcher = join("watcher", { presence: true });
-  assert.deepEqual(watcher.link.read(), []);
+  assert.deepEqual(watcher.connection.read(), []);
   const alice = join("alice");
-  router.unregister(alice.client, alice.link, true);
-  assert.deepEqual(watcher.link.read(), [...joined("alice"), ...left("alice")]);
-  assert.deepEqual([deaf.link.read(), alice.link.read()], [[], []]);
+  alice.end(true);
+  assert.deepEqual(watcher.connection.read(), [...joined("alice"), ...left("alice")]);
+  assert.deepEqual([other.connection.read(), alice.connection.read()], [[], []]);
 });
 
-testPure("a replaced connection is neither a leave nor a join", () => {
-  const { router, join } = setUp();
+testPure("a replaced connection is a leave and a join", () => {
+  const { join } = setUp();
   const watcher = join("watcher", { presence: true });
+  const batched = join("batched", { presence: "batch" });
   const older = join("alice");
+  watcher.connection.read();
   const newer = join("alice");
-  router.unregister(older.client, older.link, false);
-  assert.deepEqual(watcher.link.read(), joined("alice"));
-  router.unregister(newer.client, newer.link, false);
-  assert.deepEqual(watcher.link.read(), left("alice"));
+  older.end(false);
+  assert.deepEqual(watcher.connection.read(), [...left("alice"), ...joined("alice")]);
+  newer.end(false);
+  assert.deepEqual(watcher.connection.read(), left("alice"));
+  assert.deepEqual(batched.connection.read(), []);
 });
 
 testPure("presence is asked for anew with each registration", () => {
@@ -245,263 +309,278 @@ testPure("presence is asked for anew with each registration", () => {
   const watcher = join("watcher", { presence: true });
   const newer = join("watcher");
   join("alice");
-  assert.deepEqual([watcher.link.read(), newer.link.read()], [[], []]);
-  router.setPresence(newer.client, true);
+  assert.deepEqual([watcher.connection.read(), newer.connection.read()], [[], []]);
+  router.setPresence(newer.session, true);
   join("bob");
-  assert.deepEqual(newer.link.read(), joined("bob"));
-  router.setPresence(newer.client, false);
+  assert.deepEqual(newer.connection.read(), joined("bob"));
+  router.setPresence(newer.session, false);
   join("carol");
-  assert.deepEqual(newer.link.read(), []);
+  assert.deepEqual(newer.connection.read(), []);
 });
 
-testPure("peersOf() lists the others of the room, held ones too", () => {
+testPure("peersOf() lists the others of the room, detached sessions among them", () => {
   const { router, join } = setUp();
   const alice = join("alice", { resume: true });
   const bob = join("bob");
   join("carol", { room: "lobby" });
-  router.unregister(alice.client, alice.link, true);
-  assert.deepEqual(router.peersOf(bob.client), ["alice"]);
+  alice.end(true);
+  assert.deepEqual(router.peersOf(bob.session), ["alice"]);
 });
 
 testPure("any number of watchers may be dropped in one announcement", () => {
-  const { router, join } = setUp();
+  const { router, join, clock, send } = setUp();
   const watchers = Array.from({ length: 20_000 }, (_, n) => join(`${n}`));
-  for (const { client, link } of watchers) {
-    router.setPresence(client, true);
-    link.whenFull = () => router.unregister(client, link, true);
+  for (const { session, fill } of watchers) {
+    router.setPresence(session, true);
+    fill();
   }
   const alice = join("alice");
+  clock.advance(0);
   assert.equal(router.connected, 1);
-  assert.equal(router.send(alice.client, "alice", "{}"), "sent");
+  assert.equal(send(alice.session, "alice", "{}"), "sent");
 });
 
-testPure("those who stay hear of everyone who is dropped in an announcement, once", () => {
-  const { router, join } = setUp();
+testPure("watchers that stay are notified once of each that an announcement drops", () => {
+  const { join, clock } = setUp();
   const first = join("first", { presence: true });
   const dropped = ["a", "b", "c"].map((id) => join(id, { presence: true }));
   const last = join("last", { presence: true });
-  for (const { client, link } of dropped) {
-    link.whenFull = () => router.unregister(client, link, true);
-  }
-  first.link.read();
+  for (const { fill } of dropped) fill();
+  first.connection.read();
   join("alice");
-  const expected = [...joined("alice"), ...left("a", "b", "c")];
-  assert.deepEqual([first.link.read(), last.link.read()], [expected, expected]);
+  clock.advance(0);
+  const expected = [...joined("alice"), ...left("a", "b", "c")].sort();
+  for (const { connection } of [first, last]) {
+    assert.deepEqual(connection.read().sort(), expected);
+  }
 });
 
 // Held IDs.
 
 testPure(
-  "a lost client that asked for a resume is held, and neither leaves nor is replaced",
+  "the ID of a lost client that asked for a resume is held: no leave, no replacement",
   () => {
-    const { router, clock, join, tryJoin, events } = setUp();
+    const { router, clock, join, refusal, events, send } = setUp();
     const watcher = join("watcher", { presence: true });
     const alice = join("alice", { resume: true });
-    watcher.link.read();
-    router.unregister(alice.client, alice.link, true);
-    assert.deepEqual([router.connected, router.held], [1, 1]);
-    assert.deepEqual([tryJoin("alice"), tryJoin("alice", { resume: "wrong" })], [null, null]);
-    assert.equal(router.broadcast(watcher.client, "{}"), 0);
-    assert.equal(router.send(watcher.client, "alice", "{}"), "kept");
+    watcher.connection.read();
+    alice.end(true);
+    assert.deepEqual([router.connected, router.heldForMs(alice.session)], [1, RESUME_TTL_MS]);
+    const refusals = [refusal("alice"), refusal("alice", { resume: "wrong" })];
+    assert.deepEqual(refusals, ["id_held", "id_held"]);
+    assert.equal(router.broadcast(watcher.session, messageOf("{}")), 0);
+    assert.equal(send(watcher.session, "alice", "{}"), "stored");
     clock.advance(RESUME_TTL_MS - 1);
-    assert.equal(router.held, 1);
-    assert.deepEqual(watcher.link.read(), [notFound("alice")]);
+    assert.equal(router.heldForMs(alice.session), 1);
+    assert.deepEqual(watcher.connection.read(), [notFound("alice")]);
     clock.advance(1);
-    assert.deepEqual([router.connected, router.held], [1, 0]);
-    assert.deepEqual(watcher.link.read(), left("alice"));
+    assert.deepEqual([router.connected, router.find("", "alice")], [1, undefined]);
+    assert.deepEqual(watcher.connection.read(), left("alice"));
     assert.deepEqual(events.lines.slice(-1), ["unregistered alice"]);
     assert.equal(join("alice").resumed, false);
   },
 );
 
-testPure("register() with the secret takes a held ID back, without a leave or a join", () => {
+testPure("claim() with the secret resumes a held session, without a leave or a join", () => {
   const { router, clock, join } = setUp();
   const watcher = join("watcher", { presence: true });
   const before = join("alice", { resume: true, presence: true });
-  const { secret } = before.client;
+  const { secret } = before;
   assert(secret !== null);
-  router.unregister(before.client, before.link, true);
+  before.end(true);
   clock.advance(RESUME_TTL_MS - 1);
   const after = join("alice", { resume: secret });
-  assert.deepEqual([after.resumed, after.client.secret], [true, secret]);
-  assert.deepEqual([router.connected, router.held], [2, 0]);
+  assert.deepEqual([after.resumed, after.secret], [true, secret]);
+  assert.deepEqual([after.session, router.connected], [before.session, 2]);
   clock.advance(10 * RESUME_TTL_MS);
   assert.equal(router.connected, 2);
-  assert.deepEqual(watcher.link.read(), joined("alice"));
-  assert.deepEqual(after.link.read(), []); // presence was asked for before, not now
+  assert.deepEqual(watcher.connection.read(), joined("alice"));
+  assert.deepEqual(after.connection.read(), []); // presence was asked for before, not now
 });
 
-testPure("register() with the secret takes the ID from a connection that still looks alive", () => {
+testPure("claim() with the secret takes the ID from a connection that still looks alive", () => {
   for (const onDuplicate of ["replace", "reject"] as const) {
     const { join } = setUp({ onDuplicate });
+    const watcher = join("watcher", { presence: true });
     const before = join("alice", { resume: true });
-    const after = join("alice", { resume: before.client.secret! });
-    assert.deepEqual([after.resumed, before.link.timesReplaced], [true, 1]);
+    watcher.connection.read();
+    const after = join("alice", { resume: before.secret! });
+    assert.deepEqual([after.resumed, before.connection.timesReplaced], [true, 1]);
+    assert.deepEqual(watcher.connection.read(), []);
   }
 });
 
-testPure(
-  "register() without the secret gets a resumable ID from nobody, but with its token",
-  () => {
-    for (const onDuplicate of ["replace", "reject"] as const) {
-      const { router, tryJoin, join } = setUp({ onDuplicate });
-      const alice = join("alice", { resume: true });
-      const { secret } = alice.client;
-      for (const resume of [false, true, "", "wrong", `${secret} `]) {
-        assert.equal(tryJoin("alice", { resume }), null);
-      }
-      assert.equal(alice.client.secret, secret);
-      const owner = tryJoin("alice", { resume: true }, true);
-      assert.deepEqual([owner?.resumed, alice.link.timesReplaced], [false, 1]);
-      assert.notEqual(owner?.client.secret, secret);
-      assert.equal(tryJoin("alice", { resume: secret! }), null);
-      assert.equal(router.connected, 1);
+testPure("claim() gives a resumable ID only to its secret or its token", () => {
+  for (const onDuplicate of ["replace", "reject"] as const) {
+    const { router, join, refusal } = setUp({ onDuplicate });
+    const watcher = join("watcher", { presence: true });
+    const alice = join("alice", { resume: true });
+    watcher.connection.read();
+    const { secret } = alice;
+    for (const resume of [false, true, "", "wrong", `${secret} `]) {
+      assert.equal(refusal("alice", { resume }), "id_taken");
     }
-  },
-);
+    assert.equal(alice.session.secret, secret);
+    const owner = join("alice", { resume: true }, true);
+    assert.deepEqual([owner.resumed, alice.connection.timesReplaced], [false, 1]);
+    assert.notEqual(owner.secret, secret);
+    assert.deepEqual(watcher.connection.read(), [...left("alice"), ...joined("alice")]);
+    assert.equal(refusal("alice", { resume: secret! }), "id_taken");
+    assert.equal(router.connected, 2);
+  }
+});
 
-testPure("unregister() of a client that may not return gives the ID up at once", () => {
-  const { router, join } = setUp();
+testPure("detach() of a client that may not resume gives its ID up at once", () => {
+  const { join } = setUp();
   const alice = join("alice", { resume: true });
-  router.unregister(alice.client, alice.link, false);
-  assert.equal(router.held, 0);
+  alice.end(false);
   assert.equal(join("alice").resumed, false);
 });
 
-testPure("with the resume time 0 nobody gets a secret, and nothing is held", () => {
+testPure("with the resume time 0 no client gets a secret, and no ID is held", () => {
   const { router, join } = setUp({ resumeTtlMs: 0 });
   const alice = join("alice", { resume: true });
-  assert.equal(alice.client.secret, null);
-  router.unregister(alice.client, alice.link, true);
-  assert.equal(router.held, 0);
+  assert.equal(alice.secret, null);
+  alice.end(true);
+  assert.equal(router.find("", "alice"), undefined);
 });
 
 testPure("a client that is lost again is held for the whole time again", () => {
   const { router, clock, join } = setUp();
-  let { client, link } = join("alice", { resume: true });
+  let alice = join("alice", { resume: true });
   for (let round = 0; round < 3; round++) {
-    router.unregister(client, link, true);
+    alice.end(true);
     clock.advance(RESUME_TTL_MS - 1);
-    ({ client, link } = join("alice", { resume: client.secret! }));
+    alice = join("alice", { resume: alice.secret! });
   }
   assert.equal(router.connected, 1);
 });
 
-// Kept messages.
-
-function keep(router: Router, from: Client, targetId: string, frames: readonly string[]) {
-  for (const frame of frames) assert.equal(router.send(from, targetId, frame), "kept");
-}
-
-testPure("deliverKept() sends what was kept, in order and once", () => {
-  const { router, clock, join } = setUp();
-  const alice = join("alice");
-  keep(router, alice.client, "bob", ["1", "2", "3"]);
-  const bob = join("bob");
-  router.deliverKept(bob.client);
-  router.deliverKept(bob.client);
-  assert.deepEqual(bob.link.read(), ["1", "2", "3"]);
-  clock.advance(10 * MAILBOX_TTL_MS);
-  assert.deepEqual([alice.link.read(), router.kept], [[], 0]);
+testPure("at most half of the connection limit is held, and the oldest is given up first", () => {
+  const { router, clock, join, events } = setUp({ maxConnections: 5 });
+  const watcher = join("watcher", { presence: true });
+  for (const id of ["a", "b", "c"]) {
+    join(id, { resume: true }).end(true);
+    clock.advance(1);
+  }
+  assert.deepEqual(router.peersOf(watcher.session), ["b", "c"]);
+  assert.deepEqual(watcher.connection.read().slice(-1), left("a"));
+  assert.equal(events.lines.filter((line) => line.startsWith("unregistered")).length, 1);
+  assert.equal(router.connected, 1);
 });
 
-testPure("a message for which nobody comes is reported to its sender when its time is up", () => {
-  const { router, clock, join, events } = setUp();
+testPure("with a limit of one connection, one ID may still be held", () => {
+  const { join } = setUp({ maxConnections: 1 });
+  const alice = join("alice", { resume: true });
+  alice.end(true);
+  assert.equal(join("alice", { resume: alice.secret! }).resumed, true);
+});
+
+// Stored messages.
+
+testPure("a client that registers gets what is stored for it, in order and once", () => {
+  const { router, clock, join, send } = setUp();
   const alice = join("alice");
-  keep(router, alice.client, "bob", ["1"]);
+  for (const text of ["1", "2", "3"]) assert.equal(send(alice.session, "bob", text), "stored");
+  assert.deepEqual(join("bob").connection.read(), ["1", "2", "3"]);
+  assert.deepEqual(join("bob").connection.read(), []);
+  clock.advance(10 * MAILBOX_TTL_MS);
+  assert.deepEqual([alice.connection.read(), router.directory.stored], [[], 0]);
+});
+
+testPure("the sender of a stored message that expires is notified", () => {
+  const { clock, join, events, send } = setUp();
+  const alice = join("alice");
+  send(alice.session, "bob", "1");
   clock.advance(4000);
-  keep(router, alice.client, "bob", ["2"]);
+  send(alice.session, "bob", "2");
   clock.advance(MAILBOX_TTL_MS - 4001);
-  assert.deepEqual(alice.link.read(), []);
+  assert.deepEqual(alice.connection.read(), []);
   clock.advance(1);
-  assert.deepEqual(alice.link.read(), [notFound("bob")]);
-  const bob = join("bob");
-  router.deliverKept(bob.client);
-  assert.deepEqual(bob.link.read(), ["2"]);
+  assert.deepEqual(alice.connection.read(), [notFound("bob")]);
+  assert.deepEqual(join("bob").connection.read(), ["2"]);
   assert.deepEqual(events.lines.filter((line) => line.startsWith("error_sent")), [
     "error_sent target_not_found",
   ]);
 });
 
-testPure("a kept message that its target cannot take is reported to its sender", () => {
-  const { router, join } = setUp();
+testPure("the sender of a stored message that its target cannot take is notified", () => {
+  const { router, join, send } = setUp();
   const alice = join("alice");
-  keep(router, alice.client, "bob", ["1"]);
-  const bob = join("bob");
-  bob.link.whenFull = () => router.unregister(bob.client, bob.link, true);
-  router.deliverKept(bob.client);
-  assert.deepEqual([alice.link.read(), router.kept], [[notFound("bob")], 0]);
+  send(alice.session, "bob", "1");
+  const registration = { clientId: "bob", room: "", presence: false, resume: false } as const;
+  const bob = new FakeConnection();
+  router.directory.claim({ ...registration, token: undefined }, false, (claim) => {
+    const session = router.attach({ ...registration, token: undefined }, bob, claim);
+    bob.whenFull = () => router.detach(session, bob, true, "overloaded");
+    return { session, confirm() {} };
+  });
+  assert.deepEqual([alice.connection.read(), router.directory.stored], [[notFound("bob")], 0]);
 });
 
-testPure("a message to one who is dropped over it is kept for his return", () => {
-  const { router, join } = setUp();
+testPure("a message to a client that is dropped over it is stored for its resume", () => {
+  const { join, send } = setUp();
   const alice = join("alice");
   const bob = join("bob", { resume: true });
-  bob.link.whenFull = () => router.unregister(bob.client, bob.link, true);
-  keep(router, alice.client, "bob", ["1"]);
-  const back = join("bob", { resume: bob.client.secret! });
-  router.deliverKept(back.client);
-  assert.deepEqual(back.link.read(), ["1"]);
+  bob.fill();
+  assert.equal(send(alice.session, "bob", "1"), "stored");
+  assert.deepEqual(join("bob", { resume: bob.secret! }).connection.read(), ["1"]);
 });
 
-testPure("a report to a sender who is held waits for his return", () => {
-  const { router, clock, events, join } = setUp();
+testPure("a notice to a detached session waits for its resume", () => {
+  const { clock, events, join, send } = setUp();
   const alice = join("alice", { resume: true });
-  keep(router, alice.client, "bob", ["1"]);
-  router.unregister(alice.client, alice.link, true);
+  send(alice.session, "bob", "1");
+  alice.end(true);
   clock.advance(MAILBOX_TTL_MS);
-  const back = join("alice", { resume: alice.client.secret! });
-  router.deliverKept(back.client);
-  assert.deepEqual(back.link.read(), [notFound("bob")]);
+  const back = join("alice", { resume: alice.secret! });
+  assert.deepEqual(back.connection.read(), [notFound("bob")]);
   assert(!events.lines.includes("stored_delivered alice"), "it is no message that was delivered");
 });
 
-testPure("a report waits as long as its sender is held, and for nobody else", () => {
-  const { router, clock, join } = setUp();
+testPure("a notice waits as long as its session is held, and for no other", () => {
+  const { router, clock, join, send } = setUp();
   const alice = join("alice", { resume: true });
-  keep(router, alice.client, "bob", ["1", "2"]);
-  router.unregister(alice.client, alice.link, true);
+  for (const text of ["1", "2"]) send(alice.session, "bob", text);
+  alice.end(true);
   clock.advance(RESUME_TTL_MS - 1);
-  const back = join("alice", { resume: alice.client.secret! });
-  router.deliverKept(back.client);
-  assert.deepEqual(back.link.read(), [notFound("bob"), notFound("bob")]);
-  keep(router, back.client, "bob", ["3"]);
-  clock.advance(MAILBOX_TTL_MS / 2); // so that its report is kept when the ID is given up
-  router.unregister(back.client, back.link, true);
+  const back = join("alice", { resume: alice.secret! });
+  assert.deepEqual(back.connection.read(), [notFound("bob"), notFound("bob")]);
+  send(back.session, "bob", "3");
+  clock.advance(MAILBOX_TTL_MS / 2); // so that its notice waits when the ID is given up
+  back.end(true);
   clock.advance(RESUME_TTL_MS);
-  const next = join("alice");
-  router.deliverKept(next.client);
-  assert.deepEqual(next.link.read(), []);
+  assert.deepEqual(join("alice").connection.read(), []);
   clock.advance(MAILBOX_TTL_MS);
-  assert.deepEqual([router.kept, clock.pending], [0, 0]);
+  assert.deepEqual([router.directory.stored, clock.pending], [0, 0]);
 });
 
-testPure(
-  "reports of all that a held sender had kept wait, even where more is not kept for one",
-  () => {
-    const { router, clock, join } = setUp();
-    const alice = join("alice", { resume: true });
-    for (let n = 0; n < 100; n++) keep(router, alice.client, `target ${n}`, ["1"]);
-    router.unregister(alice.client, alice.link, true);
-    clock.advance(MAILBOX_TTL_MS);
-    const back = join("alice", { resume: alice.client.secret! });
-    router.deliverKept(back.client);
-    assert.deepEqual(
-      back.link.read(),
-      Array.from({ length: 100 }, (_, n) => notFound(`target ${n}`)),
-    );
-  },
-);
+testPure("a notice does not wait for a client that takes a held ID by its token", () => {
+  const { clock, join, send } = setUp();
+  const alice = join("alice", { resume: true });
+  send(alice.session, "bob", "1");
+  alice.end(true);
+  clock.advance(MAILBOX_TTL_MS);
+  assert.deepEqual(join("alice", { resume: true }, true).connection.read(), []);
+});
 
-testPure(
-  "a report to a sender who has left goes to nobody, also not to the next of that ID",
-  () => {
-    const { router, clock, join } = setUp();
-    const alice = join("alice");
-    keep(router, alice.client, "bob", ["1"]);
-    router.unregister(alice.client, alice.link, false);
-    const next = join("alice");
-    clock.advance(MAILBOX_TTL_MS);
-    assert.deepEqual([next.link.read(), router.kept], [[], 0]);
-  },
-);
+testPure("notices of all that a detached session had stored wait for it", () => {
+  const { clock, join, send } = setUp();
+  const alice = join("alice", { resume: true });
+  for (let n = 0; n < 600; n++) send(alice.session, `target ${n}`, "1");
+  alice.end(true);
+  clock.advance(MAILBOX_TTL_MS);
+  const back = join("alice", { resume: alice.secret! });
+  const expected = Array.from({ length: 600 }, (_, n) => notFound(`target ${n}`));
+  assert.deepEqual(back.connection.read(), expected);
+});
+
+testPure("a notice to a session that has ended does not go to the next one of that ID", () => {
+  const { router, clock, join, send } = setUp();
+  const alice = join("alice");
+  send(alice.session, "bob", "1");
+  alice.end(false);
+  const next = join("alice");
+  clock.advance(MAILBOX_TTL_MS);
+  assert.deepEqual([next.connection.read(), router.directory.stored], [[], 0]);
+});

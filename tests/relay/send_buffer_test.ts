@@ -1,170 +1,246 @@
-/** Slow readers, on an outlet and a clock that the test moves. */
+/** Slow readers, on a socket and a clock that the test moves. */
 
 import assert from "node:assert/strict";
-import { Backlog } from "../../lib/relay/send_buffer.ts";
+import { BufferedTotal, SendBuffer } from "../../lib/relay/send_buffer.ts";
 import { FakeClock } from "../helpers/clock.ts";
 import { testPure } from "../helpers/pure.ts";
 
 const OPTIONS = { maxBufferedBytes: 1000, idleTimeoutMs: 10_000 };
-/** As often as a server looks. */
-const LOOK_EVERY_MS = 1250;
+/** As often as a server checks. */
+const CHECK_EVERY_MS = 1250;
 
 class Bench {
-  readonly outlet = { readyState: WebSocket.OPEN as number, bufferedAmount: 0 };
+  readonly socket = { readyState: WebSocket.OPEN as number, bufferedAmount: 0 };
   readonly clock = new FakeClock();
-  /** When it was said that too much waits. */
-  tooMuchAtMs: number | null = null;
-  readonly backlog: Backlog;
+  /** When the client was dropped. */
+  droppedAtMs: number | null = null;
+  readonly buffer: SendBuffer;
 
-  constructor(options = OPTIONS) {
-    this.backlog = new Backlog(this.outlet, options, this.clock, () => {
-      this.tooMuchAtMs ??= this.clock.now();
+  constructor(options = OPTIONS, total = new BufferedTotal(Infinity)) {
+    this.buffer = new SendBuffer(this.socket, options, total, this.clock, () => {
+      this.droppedAtMs ??= this.clock.now();
     });
   }
 
-  /** Sends a frame of so many bytes; false where it may not. */
+  /** Sends a message of this size; false if it may not be sent. */
   send(bytes: number): boolean {
-    if (!this.backlog.admits("x".repeat(bytes))) return false;
-    this.outlet.bufferedAmount += bytes;
+    if (!this.buffer.canSend("x".repeat(bytes))) return false;
+    this.socket.bufferedAmount += bytes;
     return true;
   }
 
-  /** Looks from time to time, for so long. */
-  look(ms: number): void {
-    for (let past = 0; past < ms; past += LOOK_EVERY_MS) {
-      this.clock.advance(LOOK_EVERY_MS);
-      this.backlog.look();
+  /** Lets time pass, with the checks in it. */
+  check(ms: number): void {
+    for (let past = 0; past < ms; past += CHECK_EVERY_MS) {
+      this.clock.advance(CHECK_EVERY_MS);
+      this.buffer.checkStalled();
     }
   }
 }
 
-testPure("admits() lets wait what the limit says, for as long as it takes", () => {
+testPure("canSend() lets as much wait as the limit says, for any time", () => {
   const bench = new Bench();
   assert(bench.send(1000));
   assert(bench.send(10)); // 1000 were waiting
-  bench.outlet.bufferedAmount = 1000;
+  bench.socket.bufferedAmount = 1000;
   bench.clock.advance(3_600_000);
-  assert.deepEqual([bench.tooMuchAtMs, bench.clock.pending], [null, 0]);
+  assert.deepEqual([bench.droppedAtMs, bench.clock.pending], [null, 0]);
 });
 
-testPure("admits() does not look at the outlet while what was sent is within the limit", () => {
-  let looks = 0;
-  const outlet = {
+testPure("canSend() does not ask the socket while what was sent is within the limit", () => {
+  let asked = 0;
+  const socket = {
     readyState: WebSocket.OPEN,
     get bufferedAmount() {
-      looks++;
+      asked++;
       return 0;
     },
   };
-  const backlog = new Backlog(outlet, OPTIONS, new FakeClock(), assert.fail);
-  for (let n = 0; n < 40; n++) assert(backlog.admits("x".repeat(100)));
-  assert.equal(looks, 9); // every fourth time: 100 characters may take 300 bytes
+  const total = new BufferedTotal(Infinity);
+  const buffer = new SendBuffer(socket, OPTIONS, total, new FakeClock(), assert.fail);
+  for (let n = 0; n < 40; n++) assert(buffer.canSend("x".repeat(100)));
+  assert.equal(asked, 9); // every fourth time: 100 characters may take 300 bytes
 });
 
-testPure("admits() gives a client past the limit a tenth of a second to read", () => {
+testPure("canSend() gives a client past the limit 100 ms to read", () => {
   const bench = new Bench();
   bench.send(1001);
   assert(bench.send(500));
   bench.clock.advance(99);
-  assert.equal(bench.tooMuchAtMs, null);
+  assert.equal(bench.droppedAtMs, null);
   bench.clock.advance(1);
-  assert.equal(bench.tooMuchAtMs, 100);
+  assert.equal(bench.droppedAtMs, 100);
 });
 
-testPure("admits() counts what was sent meanwhile as what is to be read", () => {
+testPure("canSend() counts what is sent meanwhile", () => {
   const bench = new Bench();
   bench.send(1001);
   bench.send(500);
-  bench.outlet.bufferedAmount -= 1; // one byte was read
+  bench.socket.bufferedAmount -= 1; // one byte was read
   bench.clock.advance(100);
-  assert.equal(bench.tooMuchAtMs, null);
+  assert.equal(bench.droppedAtMs, null);
   bench.clock.advance(100);
-  assert.equal(bench.tooMuchAtMs, 200);
+  assert.equal(bench.droppedAtMs, 200);
 });
 
-testPure("admits() counts in UTF-8, as the outlet does", () => {
+testPure("canSend() counts in UTF-8, as the socket does", () => {
   const bench = new Bench();
   bench.send(1001);
-  assert(bench.backlog.admits("\u{1f600}"));
-  bench.outlet.bufferedAmount += 4;
+  assert(bench.buffer.canSend("\u{1f600}"));
+  bench.socket.bufferedAmount += 4;
   bench.clock.advance(100);
-  assert.equal(bench.tooMuchAtMs, 100);
+  assert.equal(bench.droppedAtMs, 100);
 });
 
-testPure("admits() takes a burst for a client that reads", () => {
+testPure("canSend() allows a burst for a client that reads", () => {
   const bench = new Bench();
   for (let n = 0; n < 15; n++) assert(bench.send(1000));
-  while (bench.outlet.bufferedAmount > 0) {
-    bench.outlet.bufferedAmount -= 500;
+  while (bench.socket.bufferedAmount > 0) {
+    bench.socket.bufferedAmount -= 500;
     bench.clock.advance(100);
   }
-  assert.deepEqual([bench.tooMuchAtMs, bench.clock.pending], [null, 0]);
+  assert.deepEqual([bench.droppedAtMs, bench.clock.pending], [null, 0]);
 });
 
-testPure("admits() refuses what is past sixteen limits, at once", () => {
+testPure("canSend() refuses at once what is past sixteen limits", () => {
   const bench = new Bench();
   bench.send(16_000);
   assert(bench.send(1));
-  assert.equal(bench.tooMuchAtMs, null);
+  assert.equal(bench.droppedAtMs, null);
   assert.equal(bench.send(1), false);
-  assert.equal(bench.tooMuchAtMs, 0);
+  assert.equal(bench.droppedAtMs, 0);
 });
 
-testPure("look() says so when what waits has not shrunk for 1.25 idle timeouts", () => {
-  const bench = new Bench();
-  bench.look(60_000);
-  bench.send(10);
-  bench.look(12_500); // the first look finds that something waits
-  assert.equal(bench.tooMuchAtMs, null);
-  bench.look(LOOK_EVERY_MS);
-  assert.equal(bench.tooMuchAtMs, 60_000 + LOOK_EVERY_MS + 12_500);
-});
+testPure(
+  "checkStalled() drops a client if what waits has not shrunk for 1.25 idle timeouts",
+  () => {
+    const bench = new Bench();
+    bench.check(60_000);
+    bench.send(10);
+    bench.check(12_500); // the first check finds that something waits
+    assert.equal(bench.droppedAtMs, null);
+    bench.check(CHECK_EVERY_MS);
+    assert.equal(bench.droppedAtMs, 60_000 + CHECK_EVERY_MS + 12_500);
+  },
+);
 
-testPure("look() says so within two idle timeouts after a client was cut off", () => {
+testPure("checkStalled() drops a client within two idle timeouts after it was cut off", () => {
   const { idleTimeoutMs } = OPTIONS;
-  // Who gets stuck later does not keep the runtime from sending its ping, and so from closing after one idle timeout.
+  // A client that stalls later gets its ping, and is closed by the runtime after one idle timeout.
   for (let stuckAtMs = 0; stuckAtMs <= idleTimeoutMs / 2; stuckAtMs += 50) {
     const bench = new Bench();
     bench.clock.after(stuckAtMs, () => bench.send(10));
-    bench.look(2 * idleTimeoutMs);
-    assert.notEqual(bench.tooMuchAtMs, null, `stuck at ${stuckAtMs} ms`);
+    bench.check(2 * idleTimeoutMs);
+    assert.notEqual(bench.droppedAtMs, null, `stuck at ${stuckAtMs} ms`);
   }
 });
 
-testPure("look() is not deceived by what is sent meanwhile", () => {
+testPure("checkStalled() is not deceived by what is sent meanwhile", () => {
   const bench = new Bench();
   bench.send(10);
-  for (let n = 0; n < 16 && bench.tooMuchAtMs === null; n++) {
+  for (let n = 0; n < 16 && bench.droppedAtMs === null; n++) {
     bench.send(10);
-    bench.look(LOOK_EVERY_MS);
+    bench.check(CHECK_EVERY_MS);
   }
-  assert.equal(bench.tooMuchAtMs, LOOK_EVERY_MS + 12_500);
+  assert.equal(bench.droppedAtMs, CHECK_EVERY_MS + 12_500);
 });
 
-testPure("look() lets a client be that reads, however slowly, or for which nothing waits", () => {
-  const slow = new Bench();
-  const idle = new Bench();
-  for (slow.outlet.bufferedAmount = 1000; slow.outlet.bufferedAmount > 0;) {
-    slow.outlet.bufferedAmount -= 1;
-    slow.clock.advance(11_000);
-    slow.backlog.look();
-    idle.look(LOOK_EVERY_MS);
-  }
-  assert.deepEqual([idle.tooMuchAtMs, slow.tooMuchAtMs], [null, null]);
-});
+testPure(
+  "checkStalled() keeps a client that reads, however slowly, or for which nothing waits",
+  () => {
+    const slow = new Bench();
+    const idle = new Bench();
+    for (slow.socket.bufferedAmount = 1000; slow.socket.bufferedAmount > 0;) {
+      slow.socket.bufferedAmount -= 1;
+      slow.clock.advance(11_000);
+      slow.buffer.checkStalled();
+      idle.check(CHECK_EVERY_MS);
+    }
+    assert.deepEqual([idle.droppedAtMs, slow.droppedAtMs], [null, null]);
+  },
+);
 
-testPure("look() says so when the runtime's close is stuck", () => {
+testPure("checkStalled() drops a client if the runtime's close is stuck", () => {
   const bench = new Bench();
-  bench.outlet.readyState = WebSocket.CLOSING; // no pong came; bufferedAmount reads 0 from here on
-  bench.look(LOOK_EVERY_MS);
-  assert.equal(bench.tooMuchAtMs, null); // it may be a close that is under way
-  bench.look(LOOK_EVERY_MS);
-  assert.equal(bench.tooMuchAtMs, 2 * LOOK_EVERY_MS);
+  bench.socket.readyState = WebSocket.CLOSING; // no pong came; bufferedAmount reads 0 from here on
+  bench.check(CHECK_EVERY_MS);
+  assert.equal(bench.droppedAtMs, null); // it may be a close that is under way
+  bench.check(CHECK_EVERY_MS);
+  assert.equal(bench.droppedAtMs, 2 * CHECK_EVERY_MS);
 });
 
-testPure("look() says nothing with the idle timeout 0", () => {
+testPure("checkStalled() drops no client with the idle timeout 0", () => {
   const bench = new Bench({ ...OPTIONS, idleTimeoutMs: 0 });
   bench.send(10);
-  bench.look(3_600_000);
-  assert.equal(bench.tooMuchAtMs, null);
+  bench.check(3_600_000);
+  assert.equal(bench.droppedAtMs, null);
+});
+
+// The total.
+
+testPure("canSend() counts what waits past the limit, and release() takes it out", () => {
+  const total = new BufferedTotal(Infinity);
+  const [a, b] = [new Bench(OPTIONS, total), new Bench(OPTIONS, total)];
+  for (const bench of [a, b]) {
+    bench.send(1000);
+    bench.send(500); // 1000 were waiting, within the limit
+  }
+  assert.equal(total.bytes, 0);
+  for (const bench of [a, b]) bench.send(100);
+  assert.equal(total.bytes, 2 * 1600);
+  a.buffer.stop(); // it is closed, but has not left
+  a.socket.readyState = WebSocket.CLOSING;
+  a.socket.bufferedAmount = 0; // as the runtime has it from here on
+  a.buffer.checkStalled();
+  assert.equal(total.bytes, 2 * 1600);
+  a.buffer.release();
+  assert.equal(total.bytes, 1600);
+  b.buffer.release();
+  b.buffer.release();
+  assert.equal(total.bytes, 0);
+});
+
+testPure("checkStalled() and stop() count what waits within the limit, too", () => {
+  const total = new BufferedTotal(Infinity);
+  const bench = new Bench({ ...OPTIONS, idleTimeoutMs: 0 }, total);
+  bench.send(10);
+  bench.buffer.checkStalled();
+  assert.equal(total.bytes, 10);
+  bench.send(10);
+  bench.buffer.stop();
+  assert.equal(total.bytes, 20);
+  bench.buffer.release();
+  assert.equal(total.bytes, 0);
+});
+
+testPure("canSend() counts anew when the grace is over", () => {
+  const total = new BufferedTotal(Infinity);
+  const bench = new Bench(OPTIONS, total);
+  bench.send(1001);
+  bench.send(500);
+  bench.socket.bufferedAmount = 1200;
+  bench.clock.advance(100);
+  assert.equal(total.bytes, 1200);
+  bench.socket.bufferedAmount = 0;
+  bench.clock.advance(100);
+  assert.deepEqual([total.bytes, bench.droppedAtMs, bench.clock.pending], [0, null, 0]);
+});
+
+testPure("canSend() gives no grace while the total is exceeded", () => {
+  const total = new BufferedTotal(2000);
+  const [a, b] = [new Bench(OPTIONS, total), new Bench(OPTIONS, total)];
+  a.send(1800);
+  assert(a.send(200));
+  assert(!total.isExceeded);
+  assert(a.send(1));
+  assert(total.isExceeded);
+  assert(b.send(1000));
+  assert(b.send(1)); // within its limit
+  assert(!b.send(1));
+  assert.deepEqual([a.droppedAtMs, b.droppedAtMs], [null, 0]);
+  b.buffer.release();
+  a.buffer.release();
+  const c = new Bench(OPTIONS, total);
+  c.send(1001);
+  assert(c.send(1));
 });

@@ -1,4 +1,4 @@
-/** The words of the wire are those of the protocol. */
+/** The codes and IDs are those of the protocol. */
 
 import assert from "node:assert/strict";
 import fc from "fast-check";
@@ -6,14 +6,11 @@ import {
   CLOSE_CODES,
   type CloseReason,
   describe,
-  errorFrame,
+  ERROR_CODES,
   isClientId,
-  isFinal,
+  isFatalCode,
   isGoodbye,
-  peerFrame,
-  readRegistration,
-  registeredFrame,
-  targetNotFound,
+  releasesId,
 } from "../../lib/relay/vocabulary.ts";
 import { testPure } from "../helpers/pure.ts";
 
@@ -53,7 +50,7 @@ testPure("isClientId() takes nothing but strings", () => {
   }
 });
 
-testPure("isClientId() decides as the protocol says, on any string", () => {
+testPure("isClientId() decides as the protocol says for any string", () => {
   fc.assert(
     fc.property(fc.string({ unit: "binary", maxLength: 140 }), (text) => {
       const points = Array.from(text, (character) => character.codePointAt(0)!);
@@ -66,104 +63,7 @@ testPure("isClientId() decides as the protocol says, on any string", () => {
   );
 });
 
-testPure("readRegistration() reads what a client asks for", () => {
-  assert.deepEqual(readRegistration({ client_id: "alice" }), {
-    clientId: "alice",
-    room: "",
-    presence: false,
-    resume: false,
-    token: undefined,
-  });
-  assert.deepEqual(
-    readRegistration({
-      client_id: "alice",
-      room: "lobby",
-      presence: true,
-      resume: "secret",
-      token: "a.b.c",
-      more: 1,
-    }),
-    { clientId: "alice", room: "lobby", presence: true, resume: "secret", token: "a.b.c" },
-  );
-});
-
-testPure("readRegistration() takes a room that is null as the default room", () => {
-  assert.equal(readRegistration({ client_id: "alice", room: null }).room, "");
-});
-
-testPure("readRegistration() takes what is neither true nor a secret as not asked for", () => {
-  for (const value of [false, null, 0, 1, "true", [], {}]) {
-    assert.equal(readRegistration({ client_id: "a", presence: value }).presence, false);
-  }
-  for (const value of [false, null, 0, 1, [], {}]) {
-    assert.equal(readRegistration({ client_id: "a", resume: value }).resume, false);
-  }
-  assert.equal(readRegistration({ client_id: "a", resume: true }).resume, true);
-});
-
-testPure("readRegistration() refuses a malformed ID or room, and says which", () => {
-  const wanted = "must be a string of 1 to 128 characters without control characters, not";
-  for (
-    const [members, message] of [
-      [{}, `client_id ${wanted} nothing.`],
-      [{ client_id: "" }, `client_id ${wanted} "".`],
-      [{ client_id: 5 }, `client_id ${wanted} 5.`],
-      [{ client_id: null }, `client_id ${wanted} null.`],
-      [{ client_id: ["a"] }, `client_id ${wanted} an array.`],
-      [{ client_id: "a\n" }, `client_id ${wanted} "a\\n".`],
-      [{ client_id: "a", room: "" }, `room ${wanted} "".`],
-      [{ client_id: "a", room: false }, `room ${wanted} false.`],
-      [{ client_id: "a", room: { b: 1 } }, `room ${wanted} an object.`],
-    ] as const
-  ) {
-    assert.throws(() => readRegistration(members), { code: "invalid_client_id", message });
-  }
-});
-
-testPure("registeredFrame() has two members, and more only where there is more to say", () => {
-  assert.equal(registeredFrame({ client_id: "a" }), '{"type":"registered","client_id":"a"}');
-  const none = { room: undefined, peers: undefined, resume: undefined, ice_servers: undefined };
-  assert.equal(
-    registeredFrame({ client_id: "a", ...none, resumed: undefined }),
-    '{"type":"registered","client_id":"a"}',
-  );
-  assert.equal(
-    registeredFrame({ client_id: "a", room: "b", peers: [], resume: "s", resumed: false }),
-    '{"type":"registered","client_id":"a","room":"b","peers":[],"resume":"s","resumed":false}',
-  );
-});
-
-testPure("frames of the server never carry from, and are JSON whatever is in them", () => {
-  fc.assert(
-    fc.property(fc.string({ unit: "binary" }), fc.string({ unit: "binary" }), (id, message) => {
-      assert.deepEqual(JSON.parse(peerFrame("peer_left", id)), {
-        type: "peer_left",
-        client_id: id,
-      });
-      assert.deepEqual(JSON.parse(errorFrame("rate_limited", message)), {
-        type: "error",
-        code: "rate_limited",
-        message,
-      });
-      assert.deepEqual(JSON.parse(errorFrame("target_not_found", message, id)), {
-        type: "error",
-        code: "target_not_found",
-        message,
-        target_id: id,
-      });
-    }),
-  );
-});
-
-testPure("errorFrame() is as the protocol shows it", () => {
-  assert.equal(
-    errorFrame("target_not_found", targetNotFound("bob"), "bob"),
-    '{"type":"error","code":"target_not_found","message":"No client \\"bob\\" is connected.",' +
-      '"target_id":"bob"}',
-  );
-});
-
-/** As section 2 of the protocol lists them; and whether a resume finds the ID held after it (section 6). */
+/** Close codes as section 2 of the protocol lists them; and whether the ID is held after it (section 6). */
 const REASONS: Readonly<Record<CloseReason, readonly [code: number, held: boolean]>> = {
   invalid_message: [1008, false],
   not_registered: [1008, false],
@@ -174,9 +74,10 @@ const REASONS: Readonly<Record<CloseReason, readonly [code: number, held: boolea
   rate_limited: [1008, false],
   disconnected: [1008, false],
   id_taken: [4409, true],
+  id_held: [1013, true],
+  server_full: [1013, true],
   replaced: [4409, true],
   message_too_large: [1009, false],
-  unsupported_data: [1003, false],
   shutting_down: [1012, true],
   overloaded: [1013, true],
   internal_error: [1011, true],
@@ -187,9 +88,17 @@ testPure("every reason closes with the code of the protocol, and fits into a clo
   for (const [key, [code, held]] of Object.entries(REASONS)) {
     const reason = key as CloseReason;
     assert.equal(CLOSE_CODES[reason], code, reason);
-    assert.equal(isFinal(reason), !held, reason);
+    assert.equal(releasesId(reason), !held, reason);
     assert(reason.length <= 123); // RFC 6455 section 5.5
   }
+});
+
+testPure("an error code is fatal if it closes, and the silent reasons are no error codes", () => {
+  const silent = ["disconnected", "shutting_down", "overloaded", "internal_error"];
+  const mild = ["already_registered", "target_not_found", "mailbox_full", "unavailable"];
+  const fatal = Object.keys(REASONS).filter((reason) => !silent.includes(reason));
+  assert.deepEqual([...ERROR_CODES].sort(), [...fatal, ...mild].sort());
+  assert.deepEqual(ERROR_CODES.filter((code) => !isFatalCode(code)), mild);
 });
 
 testPure("isGoodbye() holds for a close with 1000 or without a code, and for no other end", () => {

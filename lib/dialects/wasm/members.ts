@@ -1,19 +1,20 @@
-// @ts-nocheck: this is AssemblyScript, TypeScript's syntax for WebAssembly. `deno task wasm` makes members.wasm of it.
+// @ts-nocheck: this is AssemblyScript, TypeScript's syntax for WebAssembly. `deno task wasm` compiles it to members.wasm.
 /**
- * Goes through the members of a JSON object (RFC 8259), for lib/json_members.ts. It refuses what JSON.parse refuses, by a
- * trap, but makes no values.
+ * Finds the members of a JSON object (RFC 8259) that have given names, for lib/dialects/members.ts. Accepts and refuses the
+ * same texts as JSON.parse, but makes no values.
  *
- * Places are addresses in the memory: there is the text in UTF-8, then the brackets that are open in it, then the members
- * that were found.
+ * A place is an address in the memory. The memory holds the table of names, the text in UTF-8, the brackets that are open in
+ * the text, and the notes of the members.
  */
 
-const TEXT: usize = 8;
-/** Stands behind the text. It is no part of JSON, so nothing else has to look where the text ends. */
+const NAMES: usize = 8;
+const TEXT: usize = 256;
+/** Follows the text. JSON has no such character, so only this byte marks where the text ends. */
 const END: u8 = 0;
-/** So much is read at once, also at the end of the text. */
+/** Bytes that are read at once, at the end of the text too. */
 const WORD_BYTES: usize = 8;
-/** A note of a member: its name, and where in the text's UTF-16 are its comma and begin and end of name and value. */
-const NOTE_BYTES: usize = 24;
+/** A note of a member: the number of its name, and the UTF-16 positions of its comma, its name and both ends of its value. */
+const NOTE_BYTES: usize = 20;
 
 const QUOTE: u8 = 0x22;
 const PLUS: u8 = 0x2b;
@@ -34,41 +35,45 @@ const CLOSING_BRACE: u8 = 0x7d;
 const TRUE: u32 = 0x65757274;
 const ALSE: u32 = 0x65736c61;
 const NULL: u32 = 0x6c6c756e;
-const TYPE: u32 = 0x65707974;
-const FROM: u32 = 0x6d6f7266;
-const TARGET_I: u64 = 0x695f746567726174;
-const SMALL_D: u8 = 0x64;
 
-// Names that matter.
-const NONE: i32 = 0;
-const IS_TYPE: i32 = 1;
-const IS_TARGET_ID: i32 = 2;
-const IS_FROM: i32 = 3;
-/** It may be any of them. */
-const HAS_ESCAPES: i32 = 4;
-const IS_OTHER: i32 = 5;
+/** Marks the end of the notes. The names in the table have the numbers from 1 on. */
+const NO_NAME: i32 = 0;
 
 let textEnd: usize = 0;
 let isAscii = false;
-/** Where the next note goes. */
+/** The place of the next note. */
 let noteAt: usize = 0;
 /** The comma before the next member; the brace before the first one. */
 let comma: usize = 0;
-/** Where the next member begins; the closing brace behind the last one. */
+/** The start of the next member; the closing brace after the last one. */
 let at: usize = 0;
-/** Up to where UTF-16 code units have been counted, and how many there are. */
+/** UTF-16 code units are counted up to here. */
 let countedTo: usize = 0;
 let countedUnits: i32 = 0;
+let failure: i32 = 0;
 
-/** Where the text is to be put. */
+/** The place of the table of names: for each a byte with its length, then its characters; a zero at the end. */
+export function namesAt(): usize {
+  return NAMES;
+}
+
+/** The place of the text. */
 export function textAt(): usize {
   return TEXT;
 }
 
+/** The position at which {@link findMembers} trapped, in UTF-16 code units; -1 if the text is JSON. */
+export function failedAt(): i32 {
+  return failure;
+}
+
 /**
- * Finds the members whose names matter. Returns where they are noted; behind the last one stands NONE. The memory has to have
- * 64 bytes, and six for each UTF-16 code unit: a character of ASCII may need one, one more as a bracket that is open, and a
- * share in a note, as a member has at least seven of them; any other up to three, and as many where brackets could stand.
+ * Finds the members whose names are in the table. Returns the place of their notes, or 0 for JSON that is not an object. Traps
+ * if the text is not JSON.
+ *
+ * The memory must have 320 bytes, and 6 for each UTF-16 code unit. An ASCII character takes one byte, another one if it is an
+ * open bracket, and its share of a note, as a member has at least 6 characters. Any other character takes at most three bytes
+ * for each unit, and as many in the space for open brackets.
  */
 export function findMembers(bytes: i32, units: i32): usize {
   textEnd = TEXT + bytes;
@@ -76,31 +81,37 @@ export function findMembers(bytes: i32, units: i32): usize {
   isAscii = bytes === units;
   countedTo = TEXT;
   countedUnits = 0;
+  failure = -1;
   const notes = (textEnd + WORD_BYTES + bytes + 3) & ~3; // a multiple of four
   noteAt = notes;
   comma = skipSpace(TEXT);
-  if (load<u8>(comma) !== OPENING_BRACE) unreachable();
-  at = skipSpace(comma + 1);
-  if (load<u8>(at) !== CLOSING_BRACE) { while (readMember()); }
-  if (load<u8>(at) !== CLOSING_BRACE || skipSpace(at + 1) !== textEnd) unreachable();
-  store<i32>(noteAt, NONE);
-  return notes;
+  const isObject = load<u8>(comma) === OPENING_BRACE;
+  const end = isObject ? endOfMembers() : endOfValue(comma);
+  const rest = skipSpace(end);
+  if (rest !== textEnd) fail(rest);
+  store<i32>(noteAt, NO_NAME);
+  return isObject ? notes : 0;
 }
 
-/** Whether another one follows. */
+function endOfMembers(): usize {
+  at = skipSpace(comma + 1);
+  if (load<u8>(at) !== CLOSING_BRACE) { while (readMember()); }
+  return endOfCharacter(at, CLOSING_BRACE);
+}
+
+/** Returns whether another member follows. */
 function readMember(): bool {
   const nameStart = at;
   const nameEnd = endOfString(nameStart);
   const valueStart = afterColon(nameEnd);
   const valueEnd = endOfValue(valueStart);
-  const name = nameBetween(nameStart + 1, nameEnd - 1);
-  if (name !== IS_OTHER) {
+  const name = numberOf(nameStart + 1, nameEnd - 1);
+  if (name !== NO_NAME) {
     store<i32>(noteAt, name);
     store<i32>(noteAt + 4, unitsTo(comma));
     store<i32>(noteAt + 8, unitsTo(nameStart));
-    store<i32>(noteAt + 12, unitsTo(nameEnd));
-    store<i32>(noteAt + 16, unitsTo(valueStart));
-    store<i32>(noteAt + 20, unitsTo(valueEnd));
+    store<i32>(noteAt + 12, unitsTo(valueStart));
+    store<i32>(noteAt + 16, unitsTo(valueEnd));
     noteAt += NOTE_BYTES;
   }
   at = skipSpace(valueEnd);
@@ -110,39 +121,67 @@ function readMember(): bool {
   return true;
 }
 
-function nameBetween(start: usize, end: usize): i32 {
-  const length = end - start;
-  if (length === 4) {
-    const word = load<u32>(start);
-    if (word === TYPE) return IS_TYPE;
-    if (word === FROM) return IS_FROM;
-  } else if (length === 9) {
-    if (load<u64>(start) === TARGET_I && load<u8>(start + 8) === SMALL_D) return IS_TARGET_ID;
+/** Returns the number of a name in the table. */
+function numberOf(start: usize, end: usize): i32 {
+  let entry = NAMES;
+  let number = 1;
+  for (let length = load<u8>(entry); length > 0; length = load<u8>(entry)) {
+    if (isName(entry + 1, length, start, end)) return number;
+    entry += 1 + length;
+    number++;
   }
-  for (let place = start; place < end; place++) {
-    if (load<u8>(place) === BACKSLASH) return HAS_ESCAPES;
-  }
-  return IS_OTHER;
+  return NO_NAME;
 }
 
-/** How many UTF-16 code units are before a place. To be asked from front to back: so each byte is counted once. */
+/** Compares a name in the table with one in the text, which may have escapes. */
+function isName(entry: usize, length: usize, start: usize, end: usize): bool {
+  let place = start;
+  for (const entryEnd = entry + length; entry < entryEnd; entry++) {
+    const byte = load<u8>(entry);
+    if (load<u8>(place) === byte) {
+      place++;
+    } else {
+      if (load<u8>(place) !== BACKSLASH || unitOfEscape(place) !== byte) return false;
+      place += 6;
+    }
+  }
+  return place === end; // the quote at the end is in no name of the table
+}
+
+/** The code unit of a `\u` escape; 0 for any other, as the table has no characters that those stand for. */
+function unitOfEscape(start: usize): u32 {
+  if (load<u8>(start + 1) !== SMALL_U) return 0;
+  let unit: u32 = 0;
+  for (let place = start + 2; place < start + 6; place++) {
+    const digit = load<u8>(place);
+    unit = unit << 4 | (isDigit(digit) ? digit - ZERO : lowerCase(digit) - 0x57);
+  }
+  return unit;
+}
+
+/** Counts the UTF-16 code units before a place. Called from front to back, so that each byte is counted once. */
 function unitsTo(place: usize): i32 {
   if (isAscii) return i32(place - TEXT);
-  for (; countedTo < place; countedTo++) {
-    const byte = load<u8>(countedTo);
-    const isContinuation = (byte & 0xc0) === 0x80;
-    if (!isContinuation) countedUnits += byte < 0xf0 ? 1 : 2; // a surrogate pair
+  for (; countedTo + WORD_BYTES <= place; countedTo += WORD_BYTES) {
+    countedUnits += unitsIn(load<u64>(countedTo));
   }
+  for (; countedTo < place; countedTo++) countedUnits += unitsIn(load<u8>(countedTo)) - 7;
   return countedUnits;
 }
 
-function afterColon(nameEnd: usize): usize {
-  const colon = skipSpace(nameEnd);
-  if (load<u8>(colon) !== COLON) unreachable();
-  return skipSpace(colon + 1);
+/** Each byte counts one, but a continuation byte none, and the first one of four two: a surrogate pair. */
+function unitsIn(word: u64): i32 {
+  const high = word & 0x8080808080808080;
+  const second = word << 1 & high;
+  const fourBytes = second & word << 2 & word << 3;
+  return 8 - i32(popcnt(high ^ second)) + i32(popcnt(fourBytes));
 }
 
-/** Without a call for each level: no depth is too much. What is open stands behind the text, as its closing brackets. */
+function afterColon(nameEnd: usize): usize {
+  return skipSpace(endOfCharacter(skipSpace(nameEnd), COLON));
+}
+
+/** Needs no call for each level, so that no depth is too much. Stacks the closing brackets that are due behind the text. */
 function endOfValue(start: usize): usize {
   const outermost = textEnd + WORD_BYTES;
   let open = outermost;
@@ -171,8 +210,7 @@ function endOfValue(start: usize): usize {
         if (closer === CLOSING_BRACE) place = afterName(place);
         break;
       }
-      if (load<u8>(place) !== closer) unreachable();
-      place++;
+      place = endOfCharacter(place, closer);
       open--;
     }
   }
@@ -198,13 +236,16 @@ function endOfScalar(start: usize): usize {
 }
 
 function endOfWord(start: usize, word: u32): usize {
-  if (load<u32>(start) !== word) unreachable();
-  return start + 4;
+  const difference = load<u32>(start) ^ word;
+  return difference === 0 ? start + 4 : fail(start + (ctz(difference) >> 3));
+}
+
+function endOfCharacter(start: usize, character: u8): usize {
+  return load<u8>(start) === character ? start + 1 : fail(start);
 }
 
 function endOfString(start: usize): usize {
-  if (load<u8>(start) !== QUOTE) unreachable();
-  let place = start + 1;
+  let place = endOfCharacter(start, QUOTE);
   while (true) {
     const special = specialBytes(load<u64>(place));
     if (special === 0) {
@@ -218,8 +259,8 @@ function endOfString(start: usize): usize {
 }
 
 /**
- * The top bit of each byte that does not stand for itself in a string: of control characters, quotes and backslashes. Only
- * the first one found is certain: from the bytes behind it, something may have been borrowed.
+ * Sets the top bit of each byte that does not stand for itself in a string: control characters, quotes and backslashes. Only
+ * the first one found is certain, as the bytes after it may have lent something to it.
  */
 function specialBytes(word: u64): u64 {
   const control = word - 0x2020202020202020;
@@ -229,7 +270,7 @@ function specialBytes(word: u64): u64 {
 }
 
 function endOfEscape(start: usize): usize {
-  if (load<u8>(start) !== BACKSLASH) unreachable(); // a control character
+  if (load<u8>(start) !== BACKSLASH) fail(start); // a control character
   switch (load<u8>(start + 1)) {
     case QUOTE:
     case BACKSLASH:
@@ -242,11 +283,11 @@ function endOfEscape(start: usize): usize {
       return start + 2;
     case SMALL_U:
       for (let place = start + 2; place < start + 6; place++) {
-        if (!isHexDigit(load<u8>(place))) unreachable();
+        if (!isHexDigit(load<u8>(place))) fail(place);
       }
       return start + 6;
     default:
-      return unreachable();
+      return fail(start + 1);
   }
 }
 
@@ -259,20 +300,30 @@ function endOfNumber(start: usize): usize {
   return endOfDigits(sign === PLUS || sign === MINUS ? place + 2 : place + 1);
 }
 
-/** At least one. */
+/** Requires at least one digit. */
 function endOfDigits(start: usize): usize {
   let place = start;
   while (isDigit(load<u8>(place))) place++;
-  if (place === start) unreachable();
-  return place;
+  return place === start ? fail(place) : place;
 }
 
-/** JSON's four white-space characters. */
+/** Skips JSON's four white-space characters. */
 function skipSpace(start: usize): usize {
   let place = start;
   let byte = load<u8>(place);
-  while (byte === 0x20 || byte === 0x0a || byte === 0x0d || byte === 0x09) byte = load<u8>(++place);
+  while (isSpace(byte)) byte = load<u8>(++place);
   return place;
+}
+
+/** The first comparison is almost always the only one. */
+function isSpace(byte: u8): bool {
+  return byte <= 0x20 && (byte === 0x20 || byte === 0x0a || byte === 0x0d || byte === 0x09);
+}
+
+/** Traps: the character at this place is wrong. */
+function fail(place: usize): usize {
+  failure = unitsTo(place);
+  return unreachable();
 }
 
 function lowerCase(byte: u8): u8 {

@@ -1,7 +1,7 @@
 // @ts-check
 /// <reference lib="dom" />
 
-/** The admin page: asks the server once a second for what is new, and shows it. */
+/** The admin page: polls the server once a second, and shows the answer. */
 
 import { Chart } from "./chart.js";
 import { ClientList } from "./clients.js";
@@ -32,7 +32,7 @@ const TILES = [
   { title: "Deliveries/s", read: ({ deliveries }) => number(deliveries) },
   { title: "Errors/s", read: ({ errors }) => number(errors) },
   { title: "Waiting to be sent", read: ({ waitingBytes }) => size(waitingBytes) },
-  { title: "Kept in the mailbox", read: ({ keptMessages }) => number(keptMessages) },
+  { title: "In the mailbox", read: ({ keptMessages }) => number(keptMessages) },
   { title: "Memory", read: ({ memoryBytes }) => size(memoryBytes) },
   { title: "CPU, of one core", read: ({ cpuShare }) => `${number(100 * cpuShare)} %` },
 ];
@@ -45,6 +45,9 @@ function find(id) {
 }
 
 let isPolling = false;
+/** Time of the last answer; null before the first one. */
+/** @type {Date | null} */
+let answeredAt = null;
 const timeline = new Timeline();
 const disconnection = new Disconnection(find, (message) => {
   find("announcer").textContent = message;
@@ -78,7 +81,7 @@ function addTile(title) {
   return value;
 }
 
-/** Asks once a second for as long as somebody may be looking. */
+/** Polls once a second while the page is visible. */
 async function poll() {
   if (isPolling) return;
   isPolling = true;
@@ -90,9 +93,10 @@ async function poll() {
       });
       if (!response.ok) throw new Error(`status ${response.status}`);
       show(await response.json());
+      answeredAt = new Date();
       showState("good", "live");
     } catch {
-      showState("bad", "the server does not answer");
+      showState("bad", noAnswer());
     }
     await delay;
   }
@@ -113,15 +117,22 @@ function show({ version, started_at, errors, closes, taken, samples }) {
   for (const chart of charts) chart.update(timeline.points);
 }
 
+function noAnswer() {
+  if (answeredAt === null) return "The server does not answer.";
+  return `The server does not answer. The numbers are from ${answeredAt.toLocaleTimeString()}.`;
+}
+
 /**
  * @param {"good" | "bad"} kind
  * @param {string} text
  */
 function showState(kind, text) {
   const state = find("state");
-  if (state.textContent === text) return; // or a screen reader would say it each second
+  if (state.textContent === text) return; // a screen reader reads each change
   state.dataset.state = kind;
   state.textContent = text;
+  document.body.classList.toggle("stale", kind === "bad");
+  if (kind === "bad") document.title = "no answer · signalbox admin";
 }
 
 document.addEventListener("visibilitychange", poll);

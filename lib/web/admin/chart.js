@@ -2,7 +2,7 @@
 /// <reference lib="dom" />
 /// <reference lib="dom.iterable" />
 
-/** A curve of the last ten minutes, in SVG: grid, lines, and the values under the pointer. */
+/** Chart of the last ten minutes, in SVG: grid, lines, and the values at the pointer. */
 
 const SPAN_MS = 600_000;
 const HEIGHT = 132;
@@ -13,7 +13,7 @@ const SVG = "http://www.w3.org/2000/svg";
 
 /**
  * @typedef {object} Series
- * @property {string} name as the legend has it
+ * @property {string} name in the legend
  * @property {(point: Point) => number} read
  */
 
@@ -33,7 +33,7 @@ export class Chart {
   /** @type {readonly Point[]} */
   #points = [];
   #endMs = 0;
-  /** How long ago the values are from that the legend shows; 0: now. */
+  /** Age of the values that the legend shows, in milliseconds. */
   #agoMs = 0;
 
   /**

@@ -2,7 +2,7 @@
 /// <reference lib="dom" />
 /// <reference lib="dom.iterable" />
 
-/** The list of clients: the server filters, sorts and pages it, so that any number of them is the same to the page. */
+/** The list of clients. The server filters, sorts and pages it, so the page shows any number of clients at the same cost. */
 
 import { duration, number, size, visible } from "./format.js";
 
@@ -13,8 +13,9 @@ const PAGE_SIZE = 50;
 
 /**
  * @typedef {object} Client as `/api/clients` gives it
- * @property {string | null} room
+ * @property {string | null} room null: the default room
  * @property {string} id
+ * @property {string | null} [dialect] null: the core protocol
  * @property {string} address
  * @property {string} connected_since
  * @property {number} messages_in
@@ -24,9 +25,9 @@ const PAGE_SIZE = 50;
 
 /**
  * @typedef {object} Column
- * @property {string} key by which the server sorts
+ * @property {string} key the server's name for it, to sort by
  * @property {string} title
- * @property {boolean} [isNumber] sorted from the highest at first
+ * @property {boolean} [isNumber] sorts from the highest at first
  * @property {(client: Client) => string} read
  */
 
@@ -41,6 +42,7 @@ const SINCE = {
 const COLUMNS = [
   { key: "id", title: "ID", read: ({ id }) => visible(id) },
   { key: "room", title: "Room", read: ({ room }) => room === null ? "–" : visible(room) },
+  { key: "dialect", title: "Dialect", read: ({ dialect }) => dialect ?? "–" },
   { key: "address", title: "Address", read: ({ address }) => address },
   SINCE,
   { key: "messages_in", title: "In", isNumber: true, read: (client) => number(client.messages_in) },
@@ -65,6 +67,8 @@ export class ClientList {
   #sort = "id";
   #offset = 0;
   #matching = 0;
+  /** A change of the filter whose result has not been announced. */
+  #isFilterNew = false;
   /** @type {Map<string, Row>} */
   #rows = new Map();
   /** @type {ReturnType<typeof setTimeout> | undefined} */
@@ -72,8 +76,8 @@ export class ClientList {
   #request = new AbortController();
 
   /**
-   * @param {(id: string) => HTMLElement} find an element of the page
-   * @param {(client: Client) => void} onDisconnect a button was pressed
+   * @param {(id: string) => HTMLElement} find finds an element of the page
+   * @param {(client: Client) => void} onDisconnect called when a button "Disconnect" is pressed
    */
   constructor(find, onDisconnect) {
     this.#find = find;
@@ -83,6 +87,7 @@ export class ClientList {
     filter.addEventListener("input", () => {
       this.#filter = filter.value;
       this.#offset = 0;
+      this.#isFilterNew = true;
       this.#refreshIn(FILTER_DELAY_MS);
     });
     find("previous").addEventListener("click", () => this.#turn(-PAGE_SIZE));
@@ -125,7 +130,7 @@ export class ClientList {
     this.#refreshIn(0);
   }
 
-  /** Asks for the page anew, as soon as can be. */
+  /** Fetches the page again, now. */
   refresh() {
     this.#refreshIn(0);
   }
@@ -138,7 +143,7 @@ export class ClientList {
 
   async #refresh() {
     if (document.hidden) return; // it comes back with visibilitychange
-    this.#request.abort(); // an answer to an earlier question would only be in the way
+    this.#request.abort(); // the answer to an earlier request would be stale
     this.#request = new AbortController();
     const { signal } = this.#request;
     try {
@@ -147,7 +152,7 @@ export class ClientList {
       });
       if (response.ok) this.#show(await response.json());
     } catch {
-      // The state at the top of the page tells that the server does not answer.
+      // The state at the top of the page says that the server does not answer.
     }
     if (!signal.aborted) this.#refreshIn(REFRESH_MS);
   }
@@ -164,35 +169,51 @@ export class ClientList {
   /** @param {{ total: number, matching: number, clients: readonly Client[] }} page */
   #show({ total, matching, clients }) {
     this.#matching = matching;
-    if (clients.length === 0 && matching > 0) return this.#turn(-PAGE_SIZE); // the last page has gone
-    this.#find("count").textContent = matching === total
-      ? number(total)
-      : `${number(matching)} of ${number(total)}`;
+    if (clients.length === 0 && matching > 0) return this.#turn(-PAGE_SIZE); // the last page is empty now
+    const count = matching === total ? number(total) : `${number(matching)} of ${number(total)}`;
+    this.#find("count").textContent = count;
+    if (this.#isFilterNew) {
+      this.#find("announcer").textContent = `${count} clients shown.`;
+      this.#isFilterNew = false;
+    }
     this.#showRows(clients);
     this.#showPlace(clients.length);
     const empty = this.#find("empty");
     empty.hidden = matching > 0;
-    empty.textContent = total === 0 ? "Nobody is connected." : "No client matches the filter.";
+    empty.textContent = total === 0 ? "No client is connected." : "No client matches the filter.";
   }
 
   /** @param {readonly Client[]} clients */
   #showRows(clients) {
     const rows = new Map(clients.map((client) => {
-      const key = JSON.stringify([client.room, client.id]);
+      const key = JSON.stringify([client.dialect, client.room, client.id]);
       const row = this.#rows.get(key) ?? new Row((client) => this.#onDisconnect(client));
       row.show(client);
       return [key, row];
     }));
     const body = this.#find("rows");
     const elements = [...rows.values()].map(({ element }) => element);
-    if (elements.some((element, i) => body.children[i] !== element)) {
+    const isSame = elements.length === body.children.length &&
+      elements.every((element, i) => body.children[i] === element);
+    if (!isSame) {
       const focused = document.activeElement; // an element that moves loses the focus
+      const place = Array.from(body.children).findIndex((row) => row.contains(focused));
       body.replaceChildren(...elements);
-      if (focused instanceof HTMLElement && body.contains(focused)) focused.focus();
-    } else {
-      while (body.children.length > elements.length) body.lastElementChild?.remove();
+      if (place >= 0) this.#focusNear(/** @type {HTMLElement} */ (focused), place);
     }
     this.#rows = rows;
+  }
+
+  /**
+   * Gives the focus back after the rows were exchanged: to the same button, or to the one in its place.
+   *
+   * @param {HTMLElement} focused
+   * @param {number} place of its row
+   */
+  #focusNear(focused, place) {
+    if (focused.isConnected) return focused.focus();
+    const buttons = this.#find("rows").querySelectorAll("button");
+    (buttons[Math.min(place, buttons.length - 1)] ?? this.#find("clients")).focus();
   }
 
   /** @param {number} shown */
@@ -207,7 +228,7 @@ export class ClientList {
   }
 }
 
-/** One client's row, which stays the same element while the client is on the page. */
+/** Row of one client; the element stays the same while the client is on the page. */
 class Row {
   element = document.createElement("tr");
   #cells = COLUMNS.map((column) => makeCell(column));
@@ -233,7 +254,7 @@ class Row {
     this.#client = client;
     for (const { column, cell, text } of this.#cells) {
       const value = column.read(client);
-      if (text.textContent === value) continue; // what does not change can be selected and copied
+      if (text.textContent === value) continue; // keeps a selection
       text.textContent = value;
       cell.title = column === SINCE ? new Date(client.connected_since).toLocaleString() : value;
     }
@@ -249,7 +270,7 @@ function makeCell(column) {
   if (column.isNumber) cell.className = "number";
   cell.dataset.column = column.key;
   cell.dataset.label = column.title;
-  const text = document.createElement("bdi"); // right-to-left letters stay in their cell
+  const text = document.createElement("bdi"); // isolates right-to-left letters
   cell.append(text);
   return { column, cell, text };
 }

@@ -25,7 +25,7 @@ export function showCloses(list, counts) {
  * @param {HTMLElement} list
  * @param {Readonly<Record<string, number>>} counts
  * @param {(code: string) => string} meaningOf
- * @param {string} none said where all are zero
+ * @param {string} none text if all are zero
  */
 function showCounts(list, counts, meaningOf, none) {
   const entries = Object.entries(counts).filter(([, count]) => count > 0);
@@ -56,7 +56,7 @@ function item(code, meaning, count, highest) {
   const value = document.createElement("b");
   value.textContent = number(count);
   const bar = document.createElement("i");
-  bar.style.width = `${100 * count / highest}%`; // set by script, which the policy allows
+  bar.style.width = `${100 * count / highest}%`; // the content security policy allows styles that a script sets
   entry.append(name, more, value, bar);
   return entry;
 }

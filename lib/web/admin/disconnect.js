@@ -1,7 +1,7 @@
 // @ts-check
 /// <reference lib="dom" />
 
-/** Asks whether a client shall really be disconnected, and does it. */
+/** Dialog that confirms a disconnect, and then asks the server for it. */
 
 import { visible } from "./format.js";
 
@@ -17,13 +17,17 @@ export class Disconnection {
 
   /**
    * @param {(id: string) => HTMLElement} find an element of the page
-   * @param {(message: string) => void} onDone is told what has happened
+   * @param {(message: string) => void} onDone gets the result, as a sentence
    */
   constructor(find, onDone) {
     this.#find = find;
     this.#onDone = onDone;
     find("confirm-no").addEventListener("click", () => this.#dialog.close());
     find("confirm-yes").addEventListener("click", () => this.#disconnect());
+    // The browser gives the focus back to the button, but that row may be gone.
+    this.#dialog.addEventListener("close", () => {
+      if (document.activeElement === document.body) find("clients").focus();
+    });
   }
 
   get #dialog() {
@@ -42,29 +46,33 @@ export class Disconnection {
 
   async #disconnect() {
     if (this.#client === null) return;
-    const { id, room } = this.#client;
+    const { id } = this.#client;
     try {
-      const status = await remove(id, room);
+      const status = await remove(this.#client);
       this.#dialog.close();
-      const what = status === 404 ? "had left already" : "was disconnected";
+      const what = status === 404 ? "was not connected any more" : "was disconnected";
       this.#onDone(`${visible(id)} ${what}.`);
     } catch (error) {
       const trouble = this.#find("confirm-trouble");
-      trouble.textContent = `It did not work: ${/** @type {Error} */ (error).message}`;
+      trouble.textContent = `The client was not disconnected: ${
+        /** @type {Error} */ (error).message
+      }`;
       trouble.hidden = false;
     }
   }
 }
 
 /**
- * @param {string} id
- * @param {string | null} room
- * @returns {Promise<number>} 204, or 404 where it was not there any more
- * @throws {Error} with what the server said
+ * Asks the server to disconnect a client.
+ *
+ * @param {Client} client
+ * @returns {Promise<number>} 204, or 404 if the client was not connected any more
+ * @throws {Error} with the server's text
  */
-async function remove(id, room) {
-  // As a parameter, not in the path: no URL can have "." or ".." as its last part.
-  const response = await fetch(`api/clients?${new URLSearchParams({ id, room: room ?? "" })}`, {
+async function remove({ id, room, dialect }) {
+  // A parameter, because no URL can end in the path "." or "..".
+  const query = new URLSearchParams({ id, room: room ?? "", ...(dialect && { dialect }) });
+  const response = await fetch(`api/clients?${query}`, {
     method: "DELETE",
     headers: { "x-signalbox-admin": "1" },
     signal: AbortSignal.timeout(TIMEOUT_MS),

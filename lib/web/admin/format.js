@@ -1,11 +1,11 @@
 // @ts-check
-/** How the page writes numbers, times and what clients call themselves. */
+/** Text of numbers, durations and of IDs that clients choose. */
 
-/** Format characters and line separators: what they do to a line of text, a name shall not. */
+/** Format characters and line separators, which could hide or reorder the text around them. */
 const INVISIBLE = /[\p{Cf}\p{Zl}\p{Zp}]/gu;
 
 /**
- * A client's ID or room with what cannot be seen made visible: `alice‹U+202E›`.
+ * Makes invisible characters of an ID or a room visible: `alice‹U+202E›`.
  *
  * @param {string} text
  */
@@ -37,7 +37,7 @@ export function size(bytes) {
 }
 
 /**
- * How long ago, in the one unit that matters.
+ * Formats a duration in its largest unit or two.
  *
  * @param {number} ms
  */
@@ -51,10 +51,10 @@ export function duration(ms) {
   return `${Math.floor(seconds / 86400)} d ${Math.floor(seconds % 86400 / 3600)} h`;
 }
 
-/** What the close codes mean here. */
+/** Meanings of close codes on this server. */
 const CLOSE_MEANINGS = /** @type {Readonly<Record<string, string>>} */ ({
   1000: "goodbye",
-  1001: "left, or silent",
+  1001: "left, or unresponsive",
   1002: "broken protocol",
   1003: "binary frame",
   1005: "without a code",
@@ -62,7 +62,7 @@ const CLOSE_MEANINGS = /** @type {Readonly<Record<string, string>>} */ ({
   1007: "broken text",
   1008: "refused",
   1009: "too large",
-  1011: "mistake in the server",
+  1011: "internal error",
   1012: "shutdown",
   1013: "too slow a reader",
   4409: "ID taken",

@@ -1,8 +1,8 @@
 // @ts-check
-/** The last ten minutes: what the server counts since its start, turned into what happens in a second. */
+/** The last ten minutes: the server counts since its start, and this turns the counts into rates. */
 
 const MAX_POINTS = 600;
-/** Rates are those of the last five seconds: of one, they would jump too much to be read. */
+/** Rates are averages over five samples; over one they would jump too much to read. */
 const SAMPLES_PER_RATE = 5;
 
 /**
@@ -38,7 +38,7 @@ const SAMPLES_PER_RATE = 5;
 export class Timeline {
   /** @type {Point[]} */
   #points = [];
-  /** @type {Sample[]} those before the next one that its rates are taken from */
+  /** @type {Sample[]} the samples that the next rates start from */
   #recent = [];
   #startedAt = "";
   #taken = 0;
@@ -48,19 +48,21 @@ export class Timeline {
     return this.#points;
   }
 
-  /** How many samples of the server are known: it is asked for those after them. */
+  /** Number of samples that the server has sent, so that a request asks only for newer ones. */
   get taken() {
     return this.#taken;
   }
 
   /**
-   * @param {string} startedAt by which a server that was started again is known
+   * Adds samples in order.
+   *
+   * @param {string} startedAt tells a restarted server from the one before
    * @param {number} taken
    * @param {readonly Sample[]} samples
    */
   add(startedAt, taken, samples) {
     if (startedAt !== this.#startedAt) {
-      this.#recent = []; // it counts from zero again
+      this.#recent = []; // a restarted server counts from zero
       this.#startedAt = startedAt;
     }
     this.#taken = taken;

@@ -3,7 +3,7 @@
 
 /** One peer on the page: its connection to the server, its connection to the other peer, and what they say. */
 
-import { connect, resumeIn } from "../client.js";
+import { connect, resumeIn } from "../clients/client.js";
 import { explain, isAboutToken } from "./trouble.js";
 import { openPicture } from "./video.js";
 
@@ -23,7 +23,7 @@ const MAX_CHAT_LINES = 200;
 export class Panel {
   root;
   #surroundings;
-  /** @type {import("../client.js").Signaling | null} */
+  /** @type {import("../clients/client.js").Signaling | null} */
   #signaling = null;
   /** @type {string | null} */
   #peerId = null;
@@ -135,7 +135,7 @@ export class Panel {
     this.#show();
   }
 
-  /** @param {import("../client.js").StateChange} change */
+  /** @param {import("../clients/client.js").StateChange} change */
   #signalingChanged({ state, delayMs = 0 }) {
     clearInterval(this.#countdown);
     if (state === "registered") this.#complain("");
@@ -157,7 +157,7 @@ export class Panel {
     show();
   }
 
-  /** @param {import("../client.js").SignalingError} error */
+  /** @param {import("../clients/client.js").SignalingError} error */
   #failed(error) {
     if (error.targetId !== undefined && error.targetId !== this.#peerId) return; // of a call that is over
     this.#complain(explain(error, this.clientId));

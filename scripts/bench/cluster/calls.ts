@@ -3,7 +3,7 @@
 import { idsKey, mailKeys } from "../../../lib/cluster/keys.ts";
 import { type DirectMessage, writeMessage } from "../../../lib/cluster/messages.ts";
 import type { ScriptName } from "../../../lib/cluster/scripts.ts";
-import { MAX_BYTES_PER_TARGET, MAX_MESSAGES_PER_TARGET } from "../../../lib/relay/mailbox.ts";
+import { MAILBOX_LIMITS } from "../../../lib/relay/mailbox.ts";
 
 /** A script, its keys, and its other arguments. */
 export type Call = readonly [script: ScriptName, ...args: (string | number)[]];
@@ -58,8 +58,8 @@ export function send(
     sender.node,
     sender.id,
     MAILBOX_TTL_MS,
-    MAX_MESSAGES_PER_TARGET,
-    MAX_BYTES_PER_TARGET,
+    MAILBOX_LIMITS.messagesPerTarget,
+    MAILBOX_LIMITS.bytesPerTarget,
     "",
     0,
     NOT_AFTER_MS,

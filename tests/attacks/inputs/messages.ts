@@ -32,16 +32,18 @@ const BROKEN_JSON = [
 ];
 
 /** JSON values that are no target, and no ID. */
-const BAD_VALUES = ["0", "true", "{}", "[]", '["bob"]', DEEP_ARRAY, DEEP_OBJECT, "1e400"];
+const SHORT_BAD_VALUES = ["0", "true", "{}", "[]", '["bob"]', "1e400"];
+const BAD_VALUES = [...SHORT_BAD_VALUES, DEEP_ARRAY, DEEP_OBJECT];
 
-const BAD_IDS = [
+const SHORT_BAD_IDS = [
   "a\u0000b",
   "a\u001b[2J",
   "a\nINFO - forged",
   "\u009b",
   "x".repeat(129),
-  "x".repeat(60_000),
 ];
+const LONG_ID = "x".repeat(60_000);
+const BAD_IDS = [...SHORT_BAD_IDS, LONG_ID];
 
 const NO_REGISTRATION = [
   '{"type":"offer"}',
@@ -85,7 +87,7 @@ export const BAD_MESSAGES: readonly Kind[] = [
     return json({ target_id: random.pick(BAD_IDS) });
   }),
   registered("strange messages", "open", (random) => text(strangeMessage(random))),
-  registered("binary frames", "1003", (random) => {
+  registered("binary frames that are no text", "invalid_message", (random) => {
     return frameBytes({ opcode: OPCODE.BINARY, payload: random.bytes(random.integer(0, 1000)) });
   }),
   registered("messages that are too large", "1009", (random) => {
@@ -96,11 +98,16 @@ export const BAD_MESSAGES: readonly Kind[] = [
   }),
   unregistered("a first message that is none", "1008", [...BROKEN_JSON, ...NO_REGISTRATION]),
   unregistered("IDs and rooms that are none", "1008", [
-    ...BAD_IDS.map((id) => JSON.stringify({ type: "register", client_id: id })),
-    ...BAD_IDS.map((room) => JSON.stringify({ type: "register", client_id: "a", room })),
-    ...BAD_VALUES.map((value) => `{"type":"register","client_id":${value}}`),
+    ...SHORT_BAD_IDS.map((id) => JSON.stringify({ type: "register", client_id: id })),
+    ...SHORT_BAD_IDS.map((room) => JSON.stringify({ type: "register", client_id: "a", room })),
+    ...SHORT_BAD_VALUES.map((value) => `{"type":"register","client_id":${value}}`),
     '{"type":"register","client_id":""}',
     '{"type":"register","client_id":"\\ud800"}',
     '{"type":"register"}',
+  ]),
+  unregistered("registrations that are too large", "1009", [
+    JSON.stringify({ type: "register", client_id: LONG_ID }),
+    `{"type":"register","client_id":"a","deep":${DEEP_ARRAY}}`,
+    `{"type":"register","client_id":${DEEP_OBJECT}}`,
   ]),
 ];

@@ -1,0 +1,166 @@
+/**
+ * Reads what a client sends: checks a text as JSON (RFC 8259) and finds the members that matter, at a cost that depends on the
+ * text's size alone. WebAssembly looks at every character. JSON.parse never gets a whole message, because objects with ever new
+ * names take it thirty times as long.
+ */
+
+import { describe, ProtocolError, Unread } from "../relay/vocabulary.ts";
+import { failedAt, findMembers, memory, namesAt, textAt } from "./wasm/members.wasm";
+
+/** The names of the members to look for, as {@link compileNames} returns them. */
+export interface Names<Name extends string> {
+  readonly list: readonly Name[];
+  /** The same for WebAssembly: for each a byte with its length, then its characters; a zero at the end. */
+  readonly table: Uint8Array;
+}
+
+/** A member of the top level. Positions are in UTF-16 code units. */
+export interface Member<Name extends string> {
+  readonly name: Name;
+  /** The position of the comma before it; that of the opening brace for the first member. */
+  readonly comma: number;
+  /** The position of the quote that opens its name. */
+  readonly nameStart: number;
+  readonly valueStart: number;
+  readonly valueEnd: number;
+}
+
+export interface Scan<Name extends string> {
+  /** The text's size in bytes of UTF-8. */
+  readonly bytes: number;
+  /** The members with one of the names, in the order of the text, duplicates included. */
+  readonly members: readonly Member<Name>[];
+}
+
+/** A value as {@link readValue} returns it. */
+export type Value = string | number | boolean | null | Unread;
+
+/** Upper bound of what JSON.parse gets, in UTF-16 code units. An ID that is all escapes has at most 1538. */
+export const MAX_PARSED_CHARS = 4096;
+
+const ENCODER = new TextEncoder();
+const PAGE_BYTES = 64 * 1024;
+/** What WebAssembly needs for each UTF-16 code unit of a text, and in addition. */
+const BYTES_PER_UNIT = 6;
+const MARGIN_BYTES = 320;
+/** The number of a name, and four positions. */
+const NUMBERS_PER_NOTE = 5;
+
+/** Made once for each size of the memory: to make them costs as much as to scan a short message. */
+let views = viewMemory();
+
+function viewMemory() {
+  return {
+    names: new Uint8Array(memory.buffer, namesAt(), textAt() - namesAt()),
+    text: new Uint8Array(memory.buffer, textAt()),
+    notes: new Int32Array(memory.buffer),
+  };
+}
+
+/**
+ * Prepares names for {@link scanMembers}.
+ *
+ * @param list names of ASCII letters, digits and underscores
+ * @throws {TypeError} if a name has other characters, or all together are too long for the table
+ */
+export function compileNames<const Name extends string>(...list: Name[]): Names<Name> {
+  const text = list.map((name) => String.fromCharCode(name.length) + name).join("") + "\0";
+  if (!list.every((name) => /^\w{1,127}$/.test(name)) || text.length > textAt() - namesAt()) {
+    throw new TypeError(`cannot look for members named ${list.join(", ")}`);
+  }
+  return { list, table: ENCODER.encode(text) };
+}
+
+/**
+ * Checks that a text is a JSON object, and finds the members of the top level that have one of the names, however those are
+ * escaped.
+ *
+ * @throws {ProtocolError} `invalid_message` if it is not, with the position and the character that are wrong
+ */
+export function scanMembers<Name extends string>(text: string, names: Names<Name>): Scan<Name> {
+  ensureMemory(text);
+  const { notes } = views;
+  views.names.set(names.table);
+  const bytes = ENCODER.encodeInto(text, views.text).written;
+  const members: Member<Name>[] = [];
+  let note = find(text, bytes) / Int32Array.BYTES_PER_ELEMENT;
+  for (; notes[note] !== 0; note += NUMBERS_PER_NOTE) {
+    members.push({
+      name: names.list[notes[note]! - 1]!,
+      comma: notes[note + 1]!,
+      nameStart: notes[note + 2]!,
+      valueStart: notes[note + 3]!,
+      valueEnd: notes[note + 4]!,
+    });
+  }
+  return { bytes, members };
+}
+
+/** Grows the memory if a text is longer than any before. It stays as large as the longest message needs. */
+function ensureMemory(text: string): void {
+  const missingBytes = BYTES_PER_UNIT * text.length + MARGIN_BYTES - views.notes.byteLength;
+  if (missingBytes <= 0) return;
+  memory.grow(Math.ceil(missingBytes / PAGE_BYTES));
+  views = viewMemory();
+}
+
+function find(text: string, bytes: number): number {
+  let notesAt: number;
+  try {
+    notesAt = findMembers(bytes, text.length);
+  } catch (error) {
+    if (!(error instanceof WebAssembly.RuntimeError) || failedAt() < 0) throw error;
+    throw new ProtocolError("invalid_message", `This is not JSON: ${explain(text, failedAt())}.`);
+  }
+  if (notesAt !== 0) return notesAt;
+  const value = text.trim();
+  const kind = describe(readBetween(value, 0, value.length));
+  throw new ProtocolError("invalid_message", `A message must be a JSON object, not ${kind}.`);
+}
+
+/** Names of characters that other programs send by mistake. */
+const CHARACTER_NAMES: Readonly<Record<number, string>> = {
+  0: " (NUL)",
+  0xfeff: " (byte order mark)",
+};
+
+function explain(text: string, position: number): string {
+  const codePoint = text.codePointAt(position);
+  if (codePoint === undefined) return `the text ends too early, after ${position} characters`;
+  const character = String.fromCodePoint(codePoint);
+  const hex = codePoint.toString(16).toUpperCase().padStart(4, "0");
+  const isVisible = !/[\p{C}\p{Z}]/u.test(character);
+  const shown = isVisible
+    ? JSON.stringify(character)
+    : `U+${hex}${CHARACTER_NAMES[codePoint] ?? ""}`;
+  return `unexpected ${shown} at position ${position}`;
+}
+
+/** Returns the value of the last member with this name, which is the one that counts in JSON.parse; undefined if there is none. */
+export function readLast<Name extends string>(
+  text: string,
+  { members }: Scan<Name>,
+  name: NoInfer<Name>,
+): Value | undefined {
+  const member = members.findLast((member) => member.name === name);
+  return member && readValue(text, member);
+}
+
+/** Returns the value of a member of a text. */
+export function readValue(text: string, { valueStart, valueEnd }: Member<string>): Value {
+  return readBetween(text, valueStart, valueEnd);
+}
+
+/** Reads the value between two positions, which is valid JSON. */
+function readBetween(text: string, start: number, end: number): Value {
+  const first = text[start];
+  if (first === "{") return new Unread("an object");
+  if (first === "[") return new Unread("an array");
+  if (first === '"') {
+    const inside = text.slice(start + 1, end - 1);
+    if (!inside.includes("\\")) return inside;
+  }
+  const chars = end - start;
+  if (chars <= MAX_PARSED_CHARS) return JSON.parse(text.slice(start, end));
+  return new Unread(`a ${first === '"' ? "string" : "number"} of ${chars} characters`);
+}

@@ -1,0 +1,110 @@
+/** Whether another connection, or another client, fits. Held IDs count like connections once a client registers. */
+
+import { isIP } from "node:net";
+import { ProtocolError } from "./vocabulary.ts";
+
+export interface CapacityOptions {
+  /** Connections and held IDs; 0: no limit. */
+  readonly maxConnections: number;
+  /** Connections and held IDs of one address, of one /64 with IPv6; 0: no limit. */
+  readonly maxConnectionsPerIp: number;
+}
+
+/** Counts connections, or held IDs, by the address that they come from. */
+class AddressCounter {
+  readonly #counts = new Map<string, number>();
+  size = 0;
+
+  get(address: string): number {
+    return this.#counts.get(networkOf(address)) ?? 0;
+  }
+
+  change(address: string, by: 1 | -1, countsAddresses: boolean): void {
+    this.size += by;
+    if (!countsAddresses) return;
+    const network = networkOf(address);
+    const count = (this.#counts.get(network) ?? 0) + by;
+    if (count > 0) this.#counts.set(network, count);
+    else this.#counts.delete(network);
+  }
+}
+
+export class Capacity {
+  readonly #options: CapacityOptions;
+  readonly #connections = new AddressCounter();
+  readonly #held = new AddressCounter();
+
+  constructor(options: CapacityOptions) {
+    this.#options = options;
+  }
+
+  /** Counts a connection that has opened (1) or ended (-1). */
+  countConnection(address: string, by: 1 | -1): void {
+    this.#connections.change(address, by, this.#options.maxConnectionsPerIp > 0);
+  }
+
+  /** Counts an ID that is held (1) or no longer held (-1). */
+  countHeld(address: string, by: 1 | -1): void {
+    this.#held.change(address, by, this.#options.maxConnectionsPerIp > 0);
+  }
+
+  /** Upper bound of the IDs that are held. */
+  get maxHeld(): number {
+    const { maxConnections } = this.#options;
+    return maxConnections > 0 ? Math.max(1, Math.floor(maxConnections / 2)) : Infinity;
+  }
+
+  /** Tells whether one more connection may open. Held IDs do not count: their owner has to come in to resume. */
+  get hasCapacityForConnection(): boolean {
+    const { maxConnections } = this.#options;
+    return maxConnections === 0 || this.#connections.size < maxConnections;
+  }
+
+  /** Tells whether one more connection from this address may open. */
+  hasCapacityForAddress(address: string): boolean {
+    const { maxConnectionsPerIp } = this.#options;
+    return maxConnectionsPerIp === 0 || this.#connections.get(address) < maxConnectionsPerIp;
+  }
+
+  /**
+   * Checks whether a client fits that resumes nothing. Its connection has been counted.
+   *
+   * @param heldAddress the address of the held ID that it takes over; null if it takes none
+   * @throws {ProtocolError} `server_full`
+   */
+  checkClient(address: string, heldAddress: string | null): void {
+    const { maxConnections, maxConnectionsPerIp } = this.#options;
+    const released = heldAddress === null ? 0 : 1;
+    if (
+      maxConnections > 0 && this.#connections.size + this.#held.size - released > maxConnections
+    ) {
+      throw serverFull(`${maxConnections} clients are connected or may resume (--max-connections)`);
+    }
+    if (maxConnectionsPerIp === 0) return;
+    const releasedHere = heldAddress !== null && networkOf(heldAddress) === networkOf(address);
+    const count = this.#connections.get(address) + this.#held.get(address) - Number(releasedHere);
+    if (count <= maxConnectionsPerIp) return;
+    throw serverFull(
+      `${maxConnectionsPerIp} clients of this address are connected or may resume ` +
+        "(--max-connections-per-ip)",
+    );
+  }
+}
+
+function serverFull(reason: string): ProtocolError {
+  return new ProtocolError("server_full", `The server is full: ${reason}. Come back later.`);
+}
+
+/**
+ * Returns who an address belongs to, as far as an address tells: IPv4 as it is, of IPv6 the first 64 bits. A customer
+ * gets that much at the least, and may use every address in it (RFC 6177).
+ */
+export function networkOf(address: string): string {
+  if (isIP(address) !== 6) return address;
+  const [left = "", right] = address.replace(/%.*/, "").split("::");
+  const leading = left === "" ? [] : left.split(":");
+  const trailing = right ? right.split(":") : [];
+  const zeros = Array<string>(Math.max(0, 8 - leading.length - trailing.length)).fill("0");
+  const groups = [...leading, ...zeros, ...trailing].slice(0, 4);
+  return `${groups.map((group) => parseInt(group, 16).toString(16)).join(":")}::/64`;
+}

@@ -1,0 +1,228 @@
+/** Decides who has an ID, and what becomes of a message whose target is not connected to this node. */
+
+import type { Clock } from "../clock.ts";
+import type { Emit } from "../events.ts";
+import { Mailbox, type StoredMessage } from "./mailbox.ts";
+import type { Router } from "./router.ts";
+import { isSecret, newSecret, type Session } from "./session.ts";
+import {
+  describe,
+  type ErrorCode,
+  type ErrorNotice,
+  isClientId,
+  type Message,
+  type Notice,
+  ProtocolError,
+  type Registration,
+} from "./vocabulary.ts";
+
+/** What a registration has a right to. */
+export interface Claim {
+  /** Whether it takes back an earlier session. */
+  readonly resumed: boolean;
+  /** The resume secret from now on; null without a resume. */
+  readonly secret: string | null;
+}
+
+/** A session that has been attached to its new connection. */
+export interface Entry {
+  readonly session: Session;
+  /** Answers the client. */
+  confirm(): void;
+}
+
+/**
+ * Attaches the connection for which an ID was claimed; null if it has ended meanwhile.
+ *
+ * @throws {ProtocolError} `server_full`
+ */
+export type Enter = (claim: Claim) => Entry | null;
+
+/** What a second registration of a connected ID does. */
+export type DuplicateRule = "replace" | "reject";
+
+export interface DirectoryOptions {
+  readonly onDuplicate: DuplicateRule;
+  /** How long messages for clients that are not connected are stored, in milliseconds; 0: not at all. */
+  readonly mailboxTtlMs: number;
+  /** How long the ID of a lost connection is held, in milliseconds; 0: not at all. */
+  readonly resumeTtlMs: number;
+}
+
+/** Serves a node alone ({@link LocalDirectory}), or the nodes of a cluster. */
+export interface Directory {
+  /** Whether {@link Directory.claim} always decides before it returns. */
+  readonly isImmediate: boolean;
+  /**
+   * Gives an ID to a connection, which `enter` attaches, and delivers what is stored for the ID.
+   *
+   * @param ownsId whether a token proves that the ID is the client's own
+   * @throws {ProtocolError} `id_taken`, `id_held`, and what `enter` throws
+   */
+  claim(registration: Registration, ownsId: boolean, enter: Enter): void | Promise<void>;
+  /** Takes note that a session has lost its connection, and that its ID is held. */
+  detached(session: Session): void;
+  /** Takes note that a session has ended. */
+  left(session: Session): void;
+  /** Lists the IDs of a room, on whatever node. */
+  idsIn(room: string): Iterable<string>;
+  /** Returns the number of IDs in a room. */
+  sizeOf(room: string): number;
+  /** Sends a message on to the target's node or stores it, and notifies the sender if neither can be done. */
+  store(from: Session, targetId: string, message: Message): void;
+  /** Sends a message to the members of the sender's room on other nodes. */
+  broadcast(from: Session, message: Message): void;
+  /** Keeps a notice for a session that is not connected here, if its client may come back. */
+  notify(session: Session, notice: Notice): void;
+  /** The number of messages of this node's clients that are stored. */
+  readonly stored: number;
+  /** Lets all stored messages expire, and notifies their senders while they are still connected. */
+  expireStored(): void | Promise<void>;
+  /** Null while messages need not wait; otherwise resolves once they need not. */
+  pauseAt(nowMs: number): Promise<void> | null;
+  stop(): void | Promise<void>;
+}
+
+/**
+ * Decides by what this node knows.
+ *
+ * @param existing the session that has the ID
+ * @param heldForMs for how long the ID of `existing` is still held, if it is
+ * @throws {ProtocolError} `id_taken` or `id_held`
+ */
+export function decideClaim(
+  existing: Session | undefined,
+  { clientId, resume }: Registration,
+  ownsId: boolean,
+  { onDuplicate, resumeTtlMs }: DirectoryOptions,
+  heldForMs: () => number,
+): Claim {
+  if (existing?.secret && typeof resume === "string" && isSecret(existing.secret, resume)) {
+    return { resumed: true, secret: existing.secret };
+  }
+  if (existing !== undefined && !mayReplace(existing, ownsId, onDuplicate)) {
+    throw existing.connection === null ? idHeld(clientId, heldForMs()) : idTaken(clientId);
+  }
+  return { resumed: false, secret: resume !== false && resumeTtlMs > 0 ? newSecret() : null };
+}
+
+function mayReplace({ secret }: Session, ownsId: boolean, onDuplicate: DuplicateRule): boolean {
+  return secret === null ? onDuplicate === "replace" : ownsId;
+}
+
+export function idTaken(clientId: string): ProtocolError {
+  const message = `The ID ${describe(clientId)} is connected: ` +
+    "use another one, or register with its resume secret.";
+  return new ProtocolError("id_taken", message);
+}
+
+export function idHeld(clientId: string, retryAfterMs: number): ProtocolError {
+  const message = `The ID ${describe(clientId)} is held for the client that has lost it: ` +
+    `register with its resume secret, or again in ${Math.ceil(retryAfterMs / 1000)} s.`;
+  return new ProtocolError("id_held", message, Math.ceil(retryAfterMs));
+}
+
+/** Returns the error notice for a message that was not delivered. */
+export function undelivered(code: ErrorCode, targetId: string): ErrorNotice {
+  return { kind: "error", code, message: reasonOf(code, describe(targetId)), targetId };
+}
+
+function reasonOf(code: ErrorCode, target: string): string {
+  if (code === "target_not_found") return `No client ${target} is connected.`;
+  if (code === "mailbox_full") {
+    return `The mailbox of ${target} is full: send less until it is connected.`;
+  }
+  return `Client ${target} is not on this node, and the others cannot be reached: send it again later.`;
+}
+
+export class LocalDirectory implements Directory {
+  readonly isImmediate = true;
+  readonly #options: DirectoryOptions;
+  readonly #router: Router;
+  readonly #emit: Emit;
+  readonly #mailbox: Mailbox<Session>;
+  #isOff: boolean;
+
+  constructor(options: DirectoryOptions, router: Router, clock: Clock, emit: Emit) {
+    this.#options = options;
+    this.#router = router;
+    this.#emit = emit;
+    this.#isOff = options.mailboxTtlMs === 0;
+    this.#mailbox = new Mailbox(clock, options.mailboxTtlMs, (message) => this.#expire(message));
+  }
+
+  claim(registration: Registration, ownsId: boolean, enter: Enter): void {
+    const { clientId, room } = registration;
+    const existing = this.#router.find(room, clientId);
+    const heldForMs = () => this.#router.heldForMs(existing!);
+    const claim = decideClaim(existing, registration, ownsId, this.#options, heldForMs);
+    const entry = enter(claim);
+    if (entry === null) return;
+    if (!claim.resumed) {
+      if (existing !== undefined) this.#router.announce(room, "left", clientId);
+      this.#router.announce(room, "joined", clientId);
+    }
+    entry.confirm();
+    this.#deliverStored(entry.session);
+  }
+
+  #deliverStored(session: Session): void {
+    for (const message of this.#mailbox.take(session.roomName, session.id)) {
+      if (!session.connection?.send(message.text)) this.#expire(message);
+      else this.#emit({ kind: "stored_delivered", client: session });
+    }
+    for (const notice of session.pendingNotices.splice(0)) this.#router.notify(session, notice);
+  }
+
+  detached(): void {}
+
+  left({ roomName, id }: Session): void {
+    this.#router.announce(roomName, "left", id);
+  }
+
+  idsIn(room: string): Iterable<string> {
+    return this.#router.room(room)?.sessions.keys() ?? [];
+  }
+
+  sizeOf(room: string): number {
+    return this.#router.room(room)?.sessions.size ?? 0;
+  }
+
+  store(from: Session, targetId: string, message: Message): void {
+    const isStorable = !this.#isOff && isClientId(targetId);
+    if (!isStorable) return this.#router.fail(from, undelivered("target_not_found", targetId));
+    if (this.#mailbox.store(from.roomName, { sender: from, targetId, text: message.text })) {
+      this.#emit({ kind: "stored", from, targetId, message });
+    } else {
+      this.#router.fail(from, undelivered("mailbox_full", targetId));
+    }
+  }
+
+  #expire({ sender, targetId }: StoredMessage<Session>): void {
+    this.#router.fail(sender, undelivered("target_not_found", targetId));
+  }
+
+  broadcast(): void {}
+
+  notify(session: Session, notice: Notice): void {
+    const isDetached = this.#router.find(session.roomName, session.id) === session;
+    if (isDetached) session.pendingNotices.push(notice);
+  }
+
+  get stored(): number {
+    return this.#mailbox.size;
+  }
+
+  expireStored(): void {
+    this.#isOff = true;
+    this.#mailbox.expireAll();
+  }
+
+  pauseAt(): null {
+    return null;
+  }
+
+  stop(): void {
+    this.#mailbox.clear();
+  }
+}

@@ -1,0 +1,64 @@
+/** A client that may outlive its connection: its ID, its room, and the secret by which it resumes. */
+
+import { Buffer } from "node:buffer";
+import { randomBytes, timingSafeEqual } from "node:crypto";
+import type { ClientInfo } from "../events.ts";
+import type { Notice } from "./vocabulary.ts";
+
+/** The connection of a session, as the relay sees it. */
+export interface SessionConnection {
+  /** The client's IP address. */
+  readonly address: string;
+  /** The dialect's name; null for the core protocol. */
+  readonly dialect: string | null;
+  /** Whether messages can still be sent to the client. */
+  readonly isOpen: boolean;
+  /** Receives its session, once the registration has succeeded. */
+  attached(session: Session): void;
+  /** Sends a text of the connection's own dialect; false if it can take none any more. */
+  send(text: string): boolean;
+  /** Sends a notice; false likewise. A notice that the dialect has no words for counts as sent. */
+  notify(notice: Notice): boolean;
+  /** Closes it, because a newer connection has registered its ID. */
+  replaced(): void;
+}
+
+/** A namespace of IDs. */
+export class Room {
+  readonly sessions = new Map<string, Session>();
+  constructor(readonly name: string) {}
+}
+
+export class Session implements ClientInfo {
+  /** Null while the ID is held for a resume. */
+  connection: SessionConnection | null = null;
+  /** Null if the client did not ask for a resume. */
+  secret: string | null = null;
+  /** Whether it has moved to another node of the cluster. */
+  hasMoved = false;
+  /** The address of the connection, or of the last one. */
+  address = "";
+  dialect: string | null = null;
+  /** Notices that came while the session was detached. */
+  readonly pendingNotices: Notice[] = [];
+
+  constructor(readonly id: string, readonly room: Room) {}
+
+  get roomName(): string {
+    return this.room.name;
+  }
+}
+
+const SECRET_BYTES = 24;
+
+/** Makes a resume secret from the system's cryptographic random numbers. */
+export function newSecret(): string {
+  return randomBytes(SECRET_BYTES).toString("base64url");
+}
+
+/** Compares two secrets in a time that does not tell how much of `given` is right. */
+export function isSecret(secret: string, given: string): boolean {
+  const expected = Buffer.from(secret);
+  const actual = Buffer.from(given);
+  return expected.length === actual.length && timingSafeEqual(expected, actual);
+}
