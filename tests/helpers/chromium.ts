@@ -33,8 +33,10 @@ export class TestBrowser implements AsyncDisposable {
     this.#browser = browser;
   }
 
-  static async launch(): Promise<TestBrowser> {
-    return new TestBrowser(await chromium.launch({ executablePath: PATH, args: ARGS }));
+  /** Launches one, with more arguments than all tests need. */
+  static async launch(...more: readonly string[]): Promise<TestBrowser> {
+    const args = [...ARGS, ...more];
+    return new TestBrowser(await chromium.launch({ executablePath: PATH, args }));
   }
 
   /** Opens a page as in a browser of its own: with no storage of another's. */
