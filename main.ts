@@ -7,14 +7,17 @@ import { type Authenticator, createAuthenticator, signToken } from "./lib/auth/t
 import { systemClock } from "./lib/clock.ts";
 import { readCommandLine, type Task } from "./lib/config/command_line.ts";
 import type { Emit } from "./lib/events.ts";
-import { findFileLimit } from "./lib/file_limit.ts";
-import { createLog, LineWriter, type Log } from "./lib/log.ts";
+import { createLog, type Fields, LineWriter, type Log } from "./lib/log.ts";
 import { createEventLog } from "./lib/log_events.ts";
-import { MemoryWatch } from "./lib/memory.ts";
+import { findFileLimit, MemoryWatch } from "./lib/process.ts";
 import { Metrics } from "./lib/admin/metrics.ts";
 import { type Options, UsageError } from "./lib/config/options.ts";
 import { readDocument } from "./lib/http/documents.ts";
+import { expiryWarning, readPair, type TlsFiles, type TlsPaths } from "./lib/http/certificate.ts";
+import { checkHealth } from "./lib/http/healthcheck.ts";
+import { explainListening, isPortFree } from "./lib/http/listen_errors.ts";
 import { Server } from "./lib/http/server.ts";
+import { dropPermissions, networkAddress, usableMemoryBytes } from "./lib/machine.ts";
 
 /** Exit statuses. `TEMPORARY_FAILURE` is EX_TEMPFAIL of sysexits.h: a supervisor shall start the program again. */
 const STATUS = { OK: 0, FAILURE: 1, USAGE: 2, TEMPORARY_FAILURE: 75 } as const;
@@ -29,11 +32,14 @@ const MEMORY_DRAIN_TIMEOUT_MS = 250;
 /** How long the last log lines may take to be written. */
 const LAST_LINES_MS = 200;
 
+const DAY_MS = 24 * 60 * 60 * 1000;
+
 async function main(): Promise<void> {
   try {
-    await run(readCommandLine(Deno.args, Deno.env.toObject(), config.version));
+    const system = { memoryBytes: usableMemoryBytes(), readTextFile: Deno.readTextFileSync };
+    await run(readCommandLine(Deno.args, Deno.env.toObject(), config.version, system));
   } catch (error) {
-    print(Deno.stderr, `signalbox: ${messageOf(error)}\n`);
+    print(Deno.stderr, `signalbox: ${asSentence(messageOf(error))}\n`);
     Deno.exit(error instanceof UsageError ? STATUS.USAGE : STATUS.FAILURE);
   }
 }
@@ -46,14 +52,17 @@ async function run(task: Task): Promise<void> {
       return print(Deno.stdout, readDocument(task.topic));
     case "token":
       return print(Deno.stdout, `${await signToken(task)}\n`);
+    case "healthcheck":
+      return print(Deno.stdout, `${await checkHealth(task.url)}\n`);
     case "serve":
-      return await serve(task.options);
+      return await serve(task.options, task.warnings);
   }
 }
 
-async function serve(options: Options): Promise<void> {
-  const lines = new LineWriter(Deno.stderr, (lost) => {
-    log.write("warn", `${lost} log lines were lost: stderr did not take them.`, () => ({ lost }));
+async function serve(options: Options, warnings: readonly string[]): Promise<void> {
+  const lines = new LineWriter(Deno.stderr, (count) => {
+    const message = `Dropped ${count} log lines: stderr is blocked.`;
+    log.write("warn", message, () => ({ dropped: count }));
   });
   const log = createLog(options.logLevel, options.logFormat, (line) => lines.put(line));
   const metrics = options.admin === null ? null : new Metrics(systemClock);
@@ -65,52 +74,113 @@ async function serve(options: Options): Promise<void> {
   surviveInternalErrors(emit);
 
   let server: Server | null = null;
-  const shutdown = async (status: number, drainTimeoutMs?: number) => {
-    await server?.drain(drainTimeoutMs);
-    await Promise.race([lines.flush(), wait(LAST_LINES_MS)]);
-    Deno.exit(status);
+  const shutdown = async (status: number, drainTimeoutMs?: number, drainDelayMs?: number) => {
+    try {
+      await server?.drain(drainTimeoutMs, drainDelayMs);
+    } catch (error) {
+      emit({ kind: "internal_error", where: "shutdown", error });
+    } finally {
+      await Promise.race([lines.flush(), wait(LAST_LINES_MS)]);
+      Deno.exit(status);
+    }
   };
-  // Before anything listens: on Deno 2.9.6, running out of file descriptors panics where no signal is listened for.
+  // Before anything listens: on Deno 2.9.6, running out of file descriptors panics if no signal is listened for.
   onSignal((signal) => {
-    log.write("info", `Shutting down (${signal})`, () => ({}));
+    log.write("info", `Shutting down (${signal})`);
     shutdown(STATUS.OK);
   });
+  for (const warning of warnings) log.write("warn", warning);
   warnOfFileLimit(options.maxConnections, log);
   const memory = watchMemory(options.maxMemoryBytes, log, () => {
-    shutdown(STATUS.TEMPORARY_FAILURE, Math.min(options.drainTimeoutMs, MEMORY_DRAIN_TIMEOUT_MS));
+    const timeoutMs = Math.min(options.drainTimeoutMs, MEMORY_DRAIN_TIMEOUT_MS);
+    shutdown(STATUS.TEMPORARY_FAILURE, timeoutMs, 0);
   });
   const authenticator = await findAuthenticator(options, log);
-  server = startServer(options, emit, authenticator, () => memory?.isTight ?? false);
+  const certificate = new Certificate(options, log);
+  onHangup(() => certificate.reload(server));
+  server = startServer(options, emit, authenticator, certificate.files, () => memory.isTight);
   const admin = metrics && startAdmin(options, { metrics, emit, server }, log);
   await server.join();
-  const page = options.noPage ? "" : ` (see it work: ${pageUrl(server)})`;
-  const line = `signalbox ${config.version} listens on ${webSocketUrl(server)}${page}\n`;
-  const adminLine = admin === null ? "" : `admin page: ${admin.url}\n`;
-  print(Deno.stdout, line + adminLine);
+  printStart(options, server, admin);
+  dropPermissions(certificate.files !== null);
 }
 
-/** Null where nobody needs a token. */
-function findAuthenticator({ authSecret, authJwks }: Options, log: Log) {
-  if (authSecret === undefined && authJwks === undefined) return null;
+/** Null if clients need no token. */
+function findAuthenticator({ authSecrets = [], authJwks }: Options, log: Log) {
+  if (authSecrets.length === 0 && authJwks === undefined) return null;
   const keySet = authJwks && {
     url: authJwks,
     clock: systemClock,
     onFailed(error: Error) {
       const message = `The keys of --auth-jwks could not be fetched: ${error.message}`;
-      log.write("warn", message, () => ({}));
+      log.write("warn", message);
     },
   };
-  return createAuthenticator(authSecret, keySet);
+  return createAuthenticator(authSecrets, keySet);
+}
+
+/** The certificate and its key, as they were read last. */
+class Certificate {
+  readonly #paths: TlsPaths | null;
+  readonly #log: Log;
+  #files: TlsFiles | null;
+  #reloading: Promise<void> = Promise.resolve();
+
+  /** @throws {Error} if the files cannot be read, or do not belong together */
+  constructor({ tlsCert, tlsKey }: Options, log: Log) {
+    const hasTls = tlsCert !== undefined && tlsKey !== undefined;
+    this.#paths = hasTls ? { cert: tlsCert, key: tlsKey } : null;
+    this.#log = log;
+    this.#files = this.#paths && readPair(this.#paths, Deno.readTextFileSync);
+    if (hasTls) this.#warnDaily();
+  }
+
+  /** Null if the server speaks no TLS. */
+  get files(): TlsFiles | null {
+    return this.#files;
+  }
+
+  /** Reads the files again, and listens with them; what is wrong with them is logged, and the old ones stay. */
+  reload(server: Server | null): void {
+    this.#reloading = this.#reloading.then(() => this.#reload(server));
+  }
+
+  async #reload(server: Server | null): Promise<void> {
+    if (this.#paths === null || server === null) {
+      return this.#log.write("info", "SIGHUP: there is no certificate to be read again.");
+    }
+    try {
+      const files = readPair(this.#paths, Deno.readTextFileSync);
+      Deno.listenTls({ hostname: "127.0.0.1", port: 0, ...files }).close(); // what only the runtime can tell
+      await server.reload(files);
+      this.#files = files;
+      this.#log.write("info", "SIGHUP: listening with the certificate as it is now.");
+      this.#warnOfExpiry();
+    } catch (error) {
+      const message = `SIGHUP: the old certificate stays: ${messageOf(error)}`;
+      this.#log.write("error", asSentence(message));
+    }
+  }
+
+  #warnDaily(): void {
+    this.#warnOfExpiry();
+    systemClock.after(DAY_MS, () => this.#warnDaily());
+  }
+
+  #warnOfExpiry(): void {
+    const warning = this.#files && expiryWarning(this.#files.cert, Date.now());
+    if (warning !== null) this.#log.write("warn", warning);
+  }
 }
 
 function startServer(
   options: Options,
   emit: Emit,
   authenticator: Authenticator | null,
+  tls: TlsFiles | null,
   isMemoryTight: () => boolean,
 ): Server {
   const { host, port, tlsCert, tlsKey } = options;
-  const tls = readTls(options);
   const parts = {
     version: config.version,
     clock: systemClock,
@@ -123,10 +193,29 @@ function startServer(
     return new Server(options, parts);
   } catch (error) {
     const withTls = tls === null ? "" : ` with --tls-cert ${tlsCert} and --tls-key ${tlsKey}`;
-    throw new Error(
-      `cannot listen on --host ${host} --port ${port}${withTls}: ${messageOf(error)}`,
-    );
+    const reason = explainListening(error, port, (other) => isPortFree(host, other));
+    throw new Error(`cannot listen on --host ${host} --port ${port}${withTls}: ${reason}`);
   }
+}
+
+/** Tells where it listens: as lines for a person, or as JSON. */
+function printStart({ noPage, logFormat }: Options, server: Server, admin: Admin | null): void {
+  const url = webSocketUrl(server, server.address.hostname);
+  const page = noPage ? undefined : pageUrl(server);
+  const listening = `signalbox ${config.version} listens on ${url}`;
+  const start: [message: string, fields: Fields][] = [
+    [page === undefined ? listening : `${listening} (see it work: ${page})`, { url, page }],
+  ];
+  const network = isEveryAddress(server.address.hostname) ? networkAddress() : null;
+  if (network !== null) {
+    const networkUrl = webSocketUrl(server, network);
+    start.push([`other machines: ${networkUrl}`, { url: networkUrl }]);
+  }
+  if (admin !== null) start.push([`admin page: ${admin.url}`, { page: admin.url }]);
+  const write = (line: string) => print(Deno.stdout, `${line}\n`);
+  if (logFormat === "text") return write(start.map(([message]) => message).join("\n"));
+  const log = createLog("info", logFormat, write);
+  for (const [message, fields] of start) log.write("info", message, () => fields);
 }
 
 type AdminRest = Pick<AdminParts, "metrics" | "emit" | "server">;
@@ -141,21 +230,8 @@ function startAdmin(options: Options, rest: AdminRest, log: Log): Admin | null {
   } catch (error) {
     const cannot = `cannot listen on --admin ${writeAddress(address)}: ${messageOf(error)}`;
     if (asked !== undefined) throw new Error(cannot);
-    log.write("warn", `No admin page: ${cannot}`, () => ({}));
+    log.write("warn", `No admin page: ${cannot}`);
     return null;
-  }
-}
-
-function readTls({ tlsCert, tlsKey }: Options): { cert: string; key: string } | null {
-  if (tlsCert === undefined || tlsKey === undefined) return null;
-  return { cert: readFile("--tls-cert", tlsCert), key: readFile("--tls-key", tlsKey) };
-}
-
-function readFile(flag: string, path: string): string {
-  try {
-    return Deno.readTextFileSync(path);
-  } catch (error) {
-    throw new Error(`cannot read ${flag} ${path}: ${messageOf(error)}`);
   }
 }
 
@@ -168,8 +244,7 @@ function warnOfFileLimit(maxConnections: number, log: Log): void {
   log.write("warn", message, () => ({ limit }));
 }
 
-function watchMemory(limitBytes: number | undefined, log: Log, shutdown: () => void) {
-  if (limitBytes === undefined) return null;
+function watchMemory(limitBytes: number, log: Log, shutdown: () => void): MemoryWatch {
   const read = () => Deno.memoryUsage().rss;
   return new MemoryWatch(systemClock, limitBytes, read, (bytes) => {
     const message = `Shutting down: ${bytes} bytes of memory, over --max-memory ${limitBytes}`;
@@ -202,16 +277,28 @@ function onSignal(shutdown: (signal: Deno.Signal) => void): void {
   }
 }
 
-function webSocketUrl({ address: { hostname, port }, isSecure }: Server): string {
-  const host = hostname.includes(":") ? `[${hostname}]` : hostname;
-  return `${isSecure ? "wss" : "ws"}://${host}:${port}`;
+/** SIGHUP never ends the process. */
+function onHangup(reload: () => void): void {
+  Deno.addSignalListener("SIGHUP", reload);
 }
 
-/** Where a person finds the page; from this machine, if it listens on all addresses. */
+function webSocketUrl({ address: { port }, isSecure }: Server, hostname: string): string {
+  return `${isSecure ? "wss" : "ws"}://${writeAddress({ hostname, port })}`;
+}
+
+/** Returns the address of the page, as seen from this machine. */
 function pageUrl(server: Server): string {
-  const url = new URL(webSocketUrl(server).replace(/^ws/, "http"));
-  if (url.hostname === "0.0.0.0" || url.hostname === "[::]") url.hostname = "localhost";
-  return url.href;
+  const { hostname } = server.address;
+  const own = isEveryAddress(hostname) ? "localhost" : hostname;
+  return new URL(webSocketUrl(server, own).replace(/^ws/, "http")).href;
+}
+
+function isEveryAddress(hostname: string): boolean {
+  return hostname === "0.0.0.0" || hostname === "::";
+}
+
+function asSentence(text: string): string {
+  return /[.?!]$/.test(text) ? text : `${text}.`;
 }
 
 function messageOf(error: unknown): string {

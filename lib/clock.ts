@@ -97,3 +97,45 @@ export class Deadlines<Item> {
     }
   }
 }
+
+/** Things that fall due after a few different times. */
+export class VariedDeadlines<Item> {
+  readonly #clock: Clock;
+  readonly #onDue: (item: Item) => void;
+  readonly #byDelay = new Map<number, Deadlines<Item>>();
+
+  constructor(clock: Clock, onDue: (item: Item) => void) {
+    this.#clock = clock;
+    this.#onDue = onDue;
+  }
+
+  get size(): number {
+    let size = 0;
+    for (const deadlines of this.#byDelay.values()) size += deadlines.size;
+    return size;
+  }
+
+  /** Starts the time of `item`. There must be few different delays: none is ever forgotten. */
+  add(item: Item, delayMs: number): void {
+    let deadlines = this.#byDelay.get(delayMs);
+    if (deadlines === undefined) {
+      deadlines = new Deadlines(this.#clock, delayMs, this.#onDue);
+      this.#byDelay.set(delayMs, deadlines);
+    }
+    deadlines.add(item);
+  }
+
+  delete(item: Item): boolean {
+    for (const deadlines of this.#byDelay.values()) if (deadlines.delete(item)) return true;
+    return false;
+  }
+
+  /** Lets everything fall due now. */
+  runAll(): void {
+    for (const deadlines of this.#byDelay.values()) deadlines.runAll();
+  }
+
+  clear(): void {
+    for (const deadlines of this.#byDelay.values()) deadlines.clear();
+  }
+}

@@ -90,6 +90,8 @@ export type Event =
   | { readonly kind: "cluster_joined" }
   /** Redis cannot be used; the node goes on trying. The reason is a sentence without a full stop. */
   | { readonly kind: "cluster_lost"; readonly reason: string }
+  /** Something that the operator should look at: a sentence. */
+  | { readonly kind: "warning"; readonly message: string }
   /** The runtime's listener ended; the server goes on trying to listen. */
   | { readonly kind: "listener_failed"; readonly error: unknown }
   /** A bug: code threw that must not. */

@@ -1,75 +1,43 @@
-/** Log lines: what they look like, and a way to stderr that the relay never waits for. */
-
-import { configureSync, getLogger, type LogLevel, type LogRecord } from "@logtape/logtape";
+/** Log lines: their format, and a writer to stderr for which the relay never waits. */
 
 export const LOG_LEVELS = ["debug", "info", "warn", "error"] as const;
 export type Level = (typeof LOG_LEVELS)[number];
 export type Format = "text" | "json";
 
-/** What a line says beside its message, in JSON. */
+/** Members of a line in JSON, beside time, level and message. */
 export type Fields = Readonly<Record<string, string | number | undefined>>;
 
 export interface Log {
-  /** Whether a line of this level is written: where not, build nothing for it. */
+  /** Whether lines of this level are written; if not, a caller builds nothing for them. */
   enabled(level: Level): boolean;
   /**
-   * Writes a line. `fields` are for JSON alone, and are asked for only there.
+   * Writes a line. `fields` are for JSON alone, and are called only there.
    *
    * @param stack of an error; in text, its frames stay on lines of their own
    */
-  write(level: Level, message: string, fields: () => Fields, stack?: string): void;
+  write(level: Level, message: string, fields?: () => Fields, stack?: string): void;
 }
 
-// LogTape calls "warning" what everybody else calls "warn".
-const LOGTAPE_LEVELS = { debug: "debug", info: "info", warn: "warning", error: "error" } as const;
-
-/** A log that hands each finished line, without its line feed, to `put`. LogTape knows one at a time. */
-export function createLog(level: Level, format: Format, put: (line: string) => void): Log {
-  const toLine = format === "json" ? toJsonLine : toTextLine;
-  configureSync({
-    reset: true,
-    sinks: { lines: (record: LogRecord) => put(toLine(record)) },
-    loggers: [
-      { category: "signalbox", sinks: ["lines"], lowestLevel: LOGTAPE_LEVELS[level] },
-      { category: ["logtape", "meta"], sinks: [] },
-    ],
-  });
-  const logger = getLogger("signalbox");
+/** Creates a log that passes each finished line, without its line feed, to `put`. */
+export function createLog(lowest: Level, format: Format, put: (line: string) => void): Log {
+  const levels: readonly Level[] = LOG_LEVELS.slice(LOG_LEVELS.indexOf(lowest));
   return {
-    enabled: (level) => logger.isEnabledFor(LOGTAPE_LEVELS[level]),
+    enabled: (level) => levels.includes(level),
     write(level, message, fields, stack) {
-      // Only JSON shows the fields, and a record with properties costs LogTape four times as much.
-      if (format === "json") logger[level](message, { ...fields(), stack });
-      else if (stack === undefined) logger[level](message);
-      else logger[level](message, { stack });
+      if (!levels.includes(level)) return;
+      if (format === "json") put(toJsonLine(level, message, { ...fields?.(), stack }));
+      else put(toTextLine(level, message, stack));
     },
   };
 }
 
-// Both use `rawMessage`: in the other one LogTape has replaced what stands between braces, which a client may have sent.
-
-function toTextLine(record: LogRecord): string {
-  const { stack } = record.properties;
-  const line = `${levelName(record.level).toUpperCase()} - ${escapeControls(rawMessage(record))}`;
-  return typeof stack === "string" ? `${line}${escapeStack(stack)}` : line;
+function toTextLine(level: Level, message: string, stack?: string): string {
+  const line = `${level.toUpperCase()} - ${escapeControls(message)}`;
+  return stack === undefined ? line : `${line}: ${escapeStack(stack)}`;
 }
 
-function toJsonLine(record: LogRecord): string {
-  const line = {
-    time: new Date(record.timestamp).toISOString(),
-    level: levelName(record.level),
-    msg: rawMessage(record),
-    ...record.properties,
-  };
-  return escapeControls(JSON.stringify(line));
-}
-
-function rawMessage(record: LogRecord): string {
-  return typeof record.rawMessage === "string" ? record.rawMessage : record.rawMessage.join("");
-}
-
-function levelName(level: LogLevel): string {
-  return level === "warning" ? "warn" : level;
+function toJsonLine(level: Level, msg: string, fields: Fields): string {
+  return escapeControls(JSON.stringify({ time: new Date().toISOString(), level, msg, ...fields }));
 }
 
 /** Control characters, format characters (bidirectional and invisible ones), and Unicode's line separators. */
@@ -89,42 +57,41 @@ function escapeStack(stack: string): string {
   return stack.split(/\n(?= {4}at )/).map(escapeControls).join("\n");
 }
 
-/** Somewhere to write bytes, like Deno.stderr. */
+/** A destination of bytes, such as Deno.stderr. */
 export interface ByteWriter {
   write(bytes: Uint8Array): Promise<number>;
 }
 
 const FLUSH_DELAY_MS = 20;
-const MAX_WAITING_CHARS = 1024 * 1024;
+const MAX_BUFFERED_CHARS = 1024 * 1024;
 
 /**
- * Collects lines and writes them a batch at a time in the background. Where they come faster than the writer takes
- * them, or it takes none any more, lines are lost, and counted; nobody ever waits.
+ * Collects lines and writes them in batches in the background. Lines that find the buffer full are dropped and counted,
+ * because the writer is slower than they come or is blocked.
  */
 export class LineWriter {
   readonly #writer: ByteWriter;
+  readonly #onDropped: (count: number) => void;
   readonly #encoder = new TextEncoder();
   #lines: string[] = [];
-  #waitingChars = 0;
-  #lost = 0;
+  #bufferedChars = 0;
+  #dropped = 0;
   #timer: ReturnType<typeof setTimeout> | undefined;
   #writing: Promise<void> | null = null;
 
-  readonly #onLost: (lines: number) => void;
-
-  /** @param onLost is told, once there is room again, how many lines were lost; what it logs comes next */
-  constructor(writer: ByteWriter, onLost: (lines: number) => void) {
+  /** @param onDropped reports the number of dropped lines as soon as the buffer has space; it may put a line */
+  constructor(writer: ByteWriter, onDropped: (count: number) => void) {
     this.#writer = writer;
-    this.#onLost = onLost;
+    this.#onDropped = onDropped;
   }
 
   put(line: string): void {
-    if (this.#waitingChars > MAX_WAITING_CHARS) {
-      this.#lost++;
+    if (this.#bufferedChars > MAX_BUFFERED_CHARS) {
+      this.#dropped++;
       return;
     }
     this.#lines.push(line);
-    this.#waitingChars += line.length;
+    this.#bufferedChars += line.length;
     if (this.#writing === null) this.#flushSoon();
   }
 
@@ -132,13 +99,13 @@ export class LineWriter {
     this.#timer ??= setTimeout(() => this.flush(), FLUSH_DELAY_MS);
   }
 
-  /** Writes what waits. Resolves once all of it is written or lost; never rejects. */
+  /** Writes the buffered lines. Resolves once they are written or lost; never rejects. */
   flush(): Promise<void> {
     clearTimeout(this.#timer);
     this.#timer = undefined;
     this.#writing ??= this.#writeAll().finally(() => {
       this.#writing = null;
-      if (this.#lines.length > 0) this.#flushSoon(); // put when it was as good as done
+      if (this.#lines.length > 0) this.#flushSoon(); // a line was put after the last look at the buffer
     });
     return this.#writing;
   }
@@ -147,22 +114,22 @@ export class LineWriter {
     while (this.#lines.length > 0) {
       const bytes = this.#encoder.encode(this.#lines.join("\n") + "\n");
       this.#lines = [];
-      this.#waitingChars = 0;
-      this.#reportLost(); // now there is room for it, and it stands where the lost lines would have stood
+      this.#bufferedChars = 0;
+      this.#reportDropped(); // its line takes the place of the dropped ones
       try {
         for (let written = 0; written < bytes.length;) {
           written += await this.#writer.write(bytes.subarray(written));
         }
       } catch {
-        return; // stderr is closed: nobody is left to tell
+        return; // stderr is closed, so that there is no way to report it
       }
     }
   }
 
-  #reportLost(): void {
-    if (this.#lost === 0) return;
-    const lost = this.#lost;
-    this.#lost = 0;
-    this.#onLost(lost);
+  #reportDropped(): void {
+    if (this.#dropped === 0) return;
+    const count = this.#dropped;
+    this.#dropped = 0;
+    this.#onDropped(count);
   }
 }

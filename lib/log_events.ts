@@ -114,7 +114,7 @@ function writeDetail(log: Log, event: Detail): void {
 }
 
 type Trouble = Of<
-  "closing" | "cluster_joined" | "cluster_lost" | "listener_failed" | "internal_error"
+  "closing" | "cluster_joined" | "cluster_lost" | "warning" | "listener_failed" | "internal_error"
 >;
 
 function writeTrouble(log: Log, event: Trouble): void {
@@ -127,16 +127,18 @@ function writeTrouble(log: Log, event: Trouble): void {
       return log.write(level, message, () => ({ ...subjectFields(subject), code: reason }));
     }
     case "cluster_joined":
-      return log.write("info", "Joined the cluster", noFields);
+      return log.write("info", "Joined the cluster");
     case "cluster_lost":
-      return log.write("warn", `Serving alone, trying again: ${event.reason}`, noFields);
+      return log.write("warn", `Serving alone, trying again: ${event.reason}`);
+    case "warning":
+      return log.write("warn", event.message);
     case "listener_failed": {
       const message = `Listening failed, trying again: ${messageOf(event.error)}`;
-      return log.write("error", message, noFields);
+      return log.write("error", message);
     }
     case "internal_error": {
-      const message = `Internal error in signalbox (${event.where}), please report it: `;
-      return log.write("error", message, noFields, stackOf(event.error));
+      const message = `Internal error in signalbox (${event.where}), please report it`;
+      return log.write("error", message, undefined, stackOf(event.error));
     }
   }
 }
@@ -172,10 +174,6 @@ class Refusals {
     if (omitted === 0) return;
     this.#log.write("info", `🚫 ${omitted} more refused within a second.`, () => ({ omitted }));
   }
-}
-
-function noFields(): Fields {
-  return {};
 }
 
 function clientFields({ id, roomName, address }: ClientInfo): Fields {

@@ -1,4 +1,4 @@
-/** Log lines cannot be forged, and whoever writes one never waits. */
+/** Log lines cannot be forged, and writing one never waits. */
 
 import assert from "node:assert/strict";
 import fc from "fast-check";
@@ -13,7 +13,7 @@ import {
 } from "../lib/log.ts";
 import { testPure } from "./helpers/pure.ts";
 
-/** The lines that a log puts. */
+/** A log, and the lines that it puts. */
 function logTo(format: Format, level: Level = "debug") {
   const lines: string[] = [];
   return { log: createLog(level, format, (line) => lines.push(line)), lines };
@@ -41,39 +41,43 @@ testPure("createLog() puts JSON lines: time, level, message and fields", () => {
   assert.match(lines[0]!, /^\{"time":"[^"]+","level":"warn","msg":"hello","client_id":/);
 });
 
-testPure("createLog() asks for no fields where it shows none", () => {
+testPure("createLog() calls for fields in JSON alone", () => {
   const { log, lines } = logTo("text");
   log.write("info", "hello", () => assert.fail("asked for"));
   assert.deepEqual(lines, ["INFO - hello"]);
 });
 
 for (const [at, level] of LOG_LEVELS.entries()) {
-  testPure(`createLog() at ${level} writes that and what is graver, and says so`, () => {
-    for (const format of ["text", "json"] as const) {
-      const { log, lines } = logTo(format, level);
-      for (const other of LOG_LEVELS) log.write(other, "hello", () => ({}));
-      assert.equal(lines.length, LOG_LEVELS.length - at);
-      assert.deepEqual(LOG_LEVELS.filter((other) => log.enabled(other)), LOG_LEVELS.slice(at));
-    }
-  });
+  testPure(
+    `createLog() at ${level} writes that level and higher ones, and enabled() says so`,
+    () => {
+      for (const format of ["text", "json"] as const) {
+        const { log, lines } = logTo(format, level);
+        for (const other of LOG_LEVELS) log.write(other, "hello", () => ({}));
+        assert.equal(lines.length, LOG_LEVELS.length - at);
+        assert.deepEqual(LOG_LEVELS.filter((other) => log.enabled(other)), LOG_LEVELS.slice(at));
+      }
+    },
+  );
 }
 
-/** Text with all that could begin a line, move a cursor or be taken for a template. */
+/** Text that could start a line, move a cursor, reorder text or be taken for a template. */
 const hostileText = fc.array(
   fc.oneof(
     fc.constantFrom("\n", "\r", "\x1b[2J", "\x7f", "\x85", "\x9b", "\u2028", "\u2029", "\0"),
+    fc.constantFrom("\u202e", "\u2066", "\u200b", "\ufeff", "\u{e0041}"),
     fc.constantFrom("{", "}", "{{", "{msg}", "{0}", "{*}", "%s", "${1}", "\\n", '"', "'"),
     fc.string({ unit: "binary", maxLength: 3 }),
   ),
 ).map((parts) => parts.join(""));
 
-testPure("a line has no control character, whatever its message and fields", () => {
+testPure("a line has no control or format character, whatever its message and fields", () => {
   for (const format of ["text", "json"] as const) {
     const { log, lines } = logTo(format);
     fc.assert(
       fc.property(hostileText, hostileText, (message, clientId) => {
         log.write("info", message, () => ({ msg: message, client_id: clientId }));
-        assert.doesNotMatch(lines.pop()!, /[\p{Cc}\u2028\u2029]/u);
+        assert.doesNotMatch(lines.pop()!, /[\p{Cc}\p{Cf}\u2028\u2029]/u);
       }),
       { numRuns: 2000 },
     );
@@ -103,12 +107,13 @@ testPure("a text line is the message to the character, but for its control chara
   );
 });
 
-testPure("escapeControls() writes them as JSON does, and leaves all else", () => {
+testPure("escapeControls() writes JSON escapes, and leaves other characters", () => {
   assert.equal(escapeControls("a\n\x1b\x7f\x9b\u2028b"), "a\\u000a\\u001b\\u007f\\u009b\\u2028b");
+  assert.equal(escapeControls("\u202e\u{e0041}"), "\\u202e\\udb40\\udc41");
   assert.equal(escapeControls("é {x} \\n 😀 \ud800"), "é {x} \\n 😀 \ud800");
 });
 
-/** A writer that keeps what it is given. */
+/** A writer that records what is written. */
 class Notebook implements ByteWriter {
   #text = "";
   #onChange = () => {};
@@ -123,28 +128,28 @@ class Notebook implements ByteWriter {
     return Promise.resolve(bytes.length);
   }
 
-  /** Resolves once the text has come to be this. */
+  /** Resolves once this is the recorded text. */
   async reads(text: string): Promise<void> {
     while (this.#text !== text) await new Promise<void>((resolve) => this.#onChange = resolve);
   }
 }
 
-const ignoreLost = () => {};
+const ignoreDropped = () => {};
 
 testPure("LineWriter writes lines by itself, in order", async () => {
   const notebook = new Notebook();
-  const lines = new LineWriter(notebook, ignoreLost);
+  const lines = new LineWriter(notebook, ignoreDropped);
   lines.put("one");
   lines.put("zwölf");
-  assert.equal(notebook.text, ""); // nobody has waited for it
+  assert.equal(notebook.text, ""); // put() has not waited
   await notebook.reads("one\nzwölf\n");
 });
 
 testPure(
-  "LineWriter.flush() writes what waits, and resolves at once where nothing does",
+  "LineWriter.flush() writes the buffered lines, and resolves at once if there are none",
   async () => {
     const notebook = new Notebook();
-    const lines = new LineWriter(notebook, ignoreLost);
+    const lines = new LineWriter(notebook, ignoreDropped);
     await lines.flush();
     lines.put("one");
     await lines.flush();
@@ -155,7 +160,7 @@ testPure(
   },
 );
 
-testPure("LineWriter goes on where a writer takes only a part", async () => {
+testPure("LineWriter goes on if the writer takes only a part", async () => {
   const taken: number[] = [];
   const writer = {
     write(bytes: Uint8Array): Promise<number> {
@@ -164,17 +169,17 @@ testPure("LineWriter goes on where a writer takes only a part", async () => {
       return Promise.resolve(part.length);
     },
   };
-  const lines = new LineWriter(writer, ignoreLost);
+  const lines = new LineWriter(writer, ignoreDropped);
   for (let n = 0; n < 10; n++) lines.put(`line ${n} €`);
   await lines.flush();
   const expected = Array.from({ length: 10 }, (_, n) => `line ${n} €\n`).join("");
   assert.equal(new TextDecoder().decode(new Uint8Array(taken)), expected);
 });
 
-testPure("LineWriter forgets no line that is put just when a batch is done", async () => {
+testPure("LineWriter writes a line that is put at the very end of a batch", async () => {
   for (let ticks = 0; ticks < 20; ticks++) {
     const notebook = new Notebook();
-    const lines = new LineWriter(notebook, ignoreLost);
+    const lines = new LineWriter(notebook, ignoreDropped);
     lines.put("one");
     lines.flush();
     for (let tick = 0; tick < ticks; tick++) await Promise.resolve();
@@ -183,7 +188,7 @@ testPure("LineWriter forgets no line that is put just when a batch is done", asy
   }
 });
 
-/** A writer that takes nothing until it is told to. */
+/** A writer that blocks until it is released. */
 class Blocked extends Notebook {
   readonly #gate = Promise.withResolvers<void>();
 
@@ -198,13 +203,13 @@ class Blocked extends Notebook {
 }
 
 testPure(
-  "LineWriter keeps a bounded number of lines for a writer that takes none, and counts the rest",
+  "LineWriter buffers a bounded number of lines for a blocked writer, and counts the dropped ones",
   async () => {
     const blocked = new Blocked();
     const reports: number[] = [];
-    const lines = new LineWriter(blocked, (lost) => {
-      reports.push(lost);
-      lines.put(`${lost} lost`);
+    const lines = new LineWriter(blocked, (count) => {
+      reports.push(count);
+      lines.put(`${count} dropped`);
     });
     const line = "x".repeat(1023);
     lines.put(line);
@@ -214,21 +219,21 @@ testPure(
     blocked.release();
     await flushed;
     const written = blocked.text.split("\n").filter((text) => text === line).length;
-    assert(written * line.length < 2 * 1024 * 1024, `${written} lines were kept`);
+    assert(written * line.length < 2 * 1024 * 1024, `${written} lines were buffered`);
     assert.deepEqual(reports, [count - written]);
-    assert(blocked.text.endsWith(`\n${count - written} lost\n`));
+    assert(blocked.text.endsWith(`\n${count - written} dropped\n`));
   },
 );
 
 testPure("LineWriter.put() never waits for a writer that never resolves, and never throws", () => {
-  const lines = new LineWriter({ write: () => new Promise(() => {}) }, ignoreLost);
+  const lines = new LineWriter({ write: () => new Promise(() => {}) }, ignoreDropped);
   lines.put("one");
   lines.flush();
   for (let n = 0; n < 100_000; n++) lines.put("x".repeat(100));
 });
 
 testPure(
-  "LineWriter outlives a writer that fails, and tries again with the next line",
+  "LineWriter goes on after the writer has failed",
   async () => {
     let failures = 0;
     const notebook = new Notebook();
@@ -238,7 +243,7 @@ testPure(
         return notebook.write(bytes);
       },
     };
-    const lines = new LineWriter(writer, ignoreLost);
+    const lines = new LineWriter(writer, ignoreDropped);
     lines.put("one");
     await lines.flush();
     lines.put("two");

@@ -3,23 +3,23 @@
 import type { Clock } from "../clock.ts";
 import type { Emit } from "../events.ts";
 import { Listener } from "../http/listener.ts";
-import type { Metrics } from "./metrics.ts";
 import type { CloseReason } from "../relay/vocabulary.ts";
 import { type AdminAddress, writeAddress } from "../config/admin_address.ts";
 import { listClients, type ListedConnection, readClientQuery } from "./client_list.ts";
-import type { Collector } from "./collector.ts";
-import { collectAll, cpuSeconds } from "./exposition.ts";
 import { guard } from "./guard.ts";
 import { History, type Sample } from "./history.ts";
+import {
+  cpuSeconds,
+  type MeasuredServer,
+  type Metrics,
+  METRICS_TYPE,
+  metricsText,
+} from "./metrics.ts";
 import { readAdminPage } from "./page.ts";
 
 /** What the admin listener needs of a server. */
-export interface WatchedServer {
+export interface WatchedServer extends MeasuredServer {
   readonly connections: ReadonlySet<ListedConnection & { close(reason: CloseReason): void }>;
-  /** How many clients are registered and connected. */
-  readonly clients: number;
-  /** How many messages wait in the mailbox. */
-  readonly storedMessages: number;
 }
 
 /** What the admin listener works with. */
@@ -51,7 +51,6 @@ export class Admin {
   readonly #page = readAdminPage();
   readonly #history: History;
   readonly #listener: Listener;
-  #collector: Promise<Collector> | null = null;
 
   /**
    * Starts to listen.
@@ -62,7 +61,7 @@ export class Admin {
     const { clock, emit } = parts;
     this.#hostname = hostname;
     this.#parts = parts;
-    this.#listener = new Listener({ hostname, port }, clock, emit, async (request) => {
+    this.#listener = new Listener({ hostname, port, tls: null }, clock, emit, async (request) => {
       const response = await this.#answer(request);
       for (const [name, value] of Object.entries(HEADERS)) {
         if (!response.headers.has(name)) response.headers.set(name, value);
@@ -107,11 +106,10 @@ export class Admin {
     return this.#page.answer(pathname, request) ?? text(404, "Not found.");
   }
 
-  async #scrape(): Promise<Response> {
-    this.#collector ??= collectAll(this.#parts);
-    const collector = await this.#collector;
-    const headers = { "content-type": collector.contentType };
-    return new Response(await collector.text(), { headers });
+  #scrape(): Response {
+    const { version, metrics, server } = this.#parts;
+    const headers = { "content-type": METRICS_TYPE };
+    return new Response(metricsText(version, metrics, server), { headers });
   }
 
   #list(parameters: URLSearchParams): Response {
@@ -139,7 +137,7 @@ export class Admin {
   }
 
   #sample(): Sample {
-    const { metrics, server } = this.#parts;
+    const { metrics: { counts }, server } = this.#parts;
     let waitingBytes = 0;
     for (const connection of server.connections) waitingBytes += connection.bufferedBytes;
     return {
@@ -150,14 +148,14 @@ export class Admin {
       waiting_bytes: waitingBytes,
       memory_bytes: Deno.memoryUsage().rss,
       cpu_seconds: cpuSeconds(),
-      opened: metrics.opened,
-      messages: metrics.direct + metrics.broadcasts,
-      deliveries: metrics.deliveries,
-      errors: metrics.failures,
+      opened: counts.opened,
+      messages: counts.direct + counts.broadcasts,
+      deliveries: counts.deliveries,
+      errors: counts.errors,
     };
   }
 
-  /** `DELETE /api/clients/{id}?room=`, or `?id=` for the two IDs that no URL can have as its last part: `.` and `..`. */
+  /** `DELETE /api/clients/{id}?room=&dialect=`, or `?id=` for the two IDs that no URL can have as its last part: `.` and `..`. */
   #delete({ pathname, searchParams }: URL): Response {
     const id = pathname === CLIENTS_PATH ? searchParams.get("id") : lastPart(pathname);
     if (id === null) return text(404, "DELETE is for /api/clients/{id}.");
@@ -165,6 +163,7 @@ export class Admin {
     for (const connection of this.#parts.server.connections) {
       const { session } = connection;
       if (session === null || session.id !== id || session.roomName !== roomName) continue;
+      if (session.dialect !== searchParams.get("dialect")) continue;
       connection.close("disconnected");
       return new Response(null, { status: 204 });
     }

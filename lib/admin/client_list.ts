@@ -1,5 +1,6 @@
 /** The clients as the admin listener lists them: filtered, sorted, a page at a time. */
 
+import type { ClientInfo } from "../events.ts";
 import { readChoice, readInteger } from "../config/parse.ts";
 
 /** What is listed of a connection. */
@@ -10,7 +11,7 @@ export interface ListedConnection {
   readonly messagesOut: number;
   readonly bufferedBytes: number;
   /** Null where it has not registered, or is closing: then it is not listed. */
-  readonly session: { readonly id: string; readonly roomName: string } | null;
+  readonly session: Pick<ClientInfo, "id" | "roomName" | "dialect"> | null;
 }
 
 type Client = ListedConnection & { readonly session: NonNullable<ListedConnection["session"]> };
@@ -18,6 +19,7 @@ type Client = ListedConnection & { readonly session: NonNullable<ListedConnectio
 const SORT_KEYS = {
   room: ({ session }: Client) => session.roomName,
   id: ({ session }: Client) => session.id,
+  dialect: ({ session }: Client) => session.dialect ?? "",
   address: ({ address }: Client) => address,
   connected_since: ({ connectedAtMs }: Client) => connectedAtMs,
   messages_in: ({ messagesIn }: Client) => messagesIn,
@@ -74,6 +76,8 @@ export interface ClientRow {
   /** Null: the default room. */
   readonly room: string | null;
   readonly id: string;
+  /** Null: the core. */
+  readonly dialect: string | null;
   readonly address: string;
   /** ISO 8601. */
   readonly connected_since: string;
@@ -137,6 +141,7 @@ function toRow(connection: Client, clockStartEpochMs: number): ClientRow {
   return {
     room: session.roomName || null,
     id: session.id,
+    dialect: session.dialect,
     address,
     connected_since: new Date(clockStartEpochMs + connectedAtMs).toISOString(),
     messages_in: messagesIn,

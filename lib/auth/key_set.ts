@@ -1,102 +1,62 @@
-/** The public keys that tokens are signed with: fetched from their host when they are needed, and seldom. */
+/** Public keys that tokens are signed with: a JSON Web Key Set (RFC 7517) at a URL. */
 
 import type * as Jose from "jose";
 import type { Clock } from "../clock.ts";
 
-type Keys = ReturnType<typeof Jose.createLocalJWKSet>;
-
 export interface KeySetOptions {
   readonly url: URL;
   readonly clock: Clock;
-  /** Is told of each fetch that failed. */
+  /** Reports each fetch that failed; there is at most one a second. */
   readonly onFailed: (error: Error) => void;
-  /** How long the host may take to answer. @default 4000 */
+  /** Time that a fetch may take, in milliseconds. @default 5000 */
   readonly timeoutMs?: number;
-  /** How far apart two fetches begin at the least; a token that needs one sooner waits. @default 1000 */
-  readonly spacingMs?: number;
-  /** How old the keys may be before they are fetched again. @default 600000 */
-  readonly maxAgeMs?: number;
 }
 
-const DEFAULTS = { timeoutMs: 4000, spacingMs: 1000, maxAgeMs: 600_000 };
+const TIMEOUT_MS = 5000;
+/** Interval between two fetches, in milliseconds. It bounds what tokens with unknown keys cost the host. */
+const FETCH_INTERVAL_MS = 1000;
+/** Age at which keys are fetched again in the background, in milliseconds, so that withdrawn ones are dropped. */
+const MAX_AGE_MS = 600_000;
 
-/** Nobody can tell whether the key set has a key: its host does not give it. */
+/** The host did not give its keys, so that an unknown key may exist or not. */
 export class KeySetUnavailable extends Error {}
 
 /**
- * A JSON Web Key Set (RFC 7517) at a URL. `createRemoteJWKSet` of jose drops its keys when they are old and the host is
- * down, refuses a new key within its cooldown, and knows no bound on fetches that fail; this one goes on with the keys
- * that it has, lets a token with an unknown one wait for the next fetch, and spaces them all.
+ * Finds the key of a token, and fetches the keys when there is a reason to. Known keys stay valid while their host is
+ * down. A token with an unknown key waits for the next fetch.
  */
-export class KeySet {
-  readonly #jose: typeof Jose;
-  readonly #options: Required<KeySetOptions>;
-  #keys: Keys | null = null;
-  #fetching: Promise<Keys> | null = null;
-  #fetchedAtMs = -Infinity;
+export function createKeySet(jose: typeof Jose, options: KeySetOptions): Jose.JWTVerifyGetKey {
+  const { url, clock, onFailed, timeoutMs = TIMEOUT_MS } = options;
+  let fetchedAtMs = -Infinity;
 
-  constructor(jose: typeof Jose, options: KeySetOptions) {
-    this.#jose = jose;
-    this.#options = { ...DEFAULTS, ...options };
-  }
-
-  /**
-   * The key that a token names.
-   *
-   * @throws {KeySetUnavailable} where it is not known and could not be asked for
-   * @throws `JWKSNoMatchingKey` where there is none, and other errors of jose
-   */
-  async find(header: Jose.JWSHeaderParameters, token: Jose.FlattenedJWSInput) {
-    const keys = this.#keys;
-    if (keys === null) return (await this.fetch())(header, token);
-    const { clock, maxAgeMs } = this.#options;
-    const isOld = clock.now() - this.#fetchedAtMs >= maxAgeMs;
-    if (isOld) this.fetch().catch(() => {}); // the known keys serve meanwhile
-    try {
-      return await keys(header, token);
-    } catch (error) {
-      if (!(error instanceof this.#jose.errors.JWKSNoMatchingKey)) throw error;
-      return await (await this.fetch())(header, token);
-    }
-  }
-
-  /**
-   * Fetches the keys; all who ask meanwhile share the answer.
-   *
-   * @throws {KeySetUnavailable}
-   */
-  fetch(): Promise<Keys> {
-    this.#fetching ??= this.#fetch().finally(() => this.#fetching = null);
-    return this.#fetching;
-  }
-
-  async #fetch(): Promise<Keys> {
-    const { url, clock, timeoutMs, onFailed } = this.#options;
-    await this.#waitForTurn();
-    this.#fetchedAtMs = clock.now();
-    const abort = new AbortController();
-    const late = new Error(`no answer within ${timeoutMs} ms`);
-    const cancel = clock.after(timeoutMs, () => abort.abort(late));
-    try {
-      return this.#keys = this.#jose.createLocalJWKSet(await fetchJson(url, abort.signal));
-    } catch (error) {
-      onFailed(error as Error);
-      throw new KeySetUnavailable("The key set could not be fetched.", { cause: error });
-    } finally {
-      cancel();
-    }
-  }
-
-  async #waitForTurn(): Promise<void> {
-    const { clock, spacingMs } = this.#options;
-    const waitMs = this.#fetchedAtMs + spacingMs - clock.now();
+  async function fetchKeys(url: string, init: RequestInit): Promise<Response> {
+    const waitMs = fetchedAtMs + FETCH_INTERVAL_MS - clock.now();
     if (waitMs > 0) await new Promise<void>((resolve) => clock.after(waitMs, resolve));
+    fetchedAtMs = clock.now();
+    try {
+      const response = await fetch(url, { ...init, redirect: "follow" });
+      const text = await response.text();
+      if (response.status !== 200) throw new Error(`HTTP status ${response.status}`);
+      jose.createLocalJWKSet(JSON.parse(text)); // throws if it is not a key set
+      return new Response(text);
+    } catch (caught) {
+      const error = caught as Error;
+      const isLate = error.name === "TimeoutError"; // its message differs between versions of Deno
+      onFailed(isLate ? new Error(`no answer within ${timeoutMs} ms`) : error);
+      throw new KeySetUnavailable("The key set could not be fetched.", { cause: error });
+    }
   }
-}
 
-async function fetchJson(url: URL, signal: AbortSignal) {
-  const response = await fetch(url, { signal, headers: { accept: "application/json" } });
-  if (response.ok) return await response.json();
-  await response.body?.cancel();
-  throw new Error(`status ${response.status}`);
+  const keys = jose.createRemoteJWKSet(url, {
+    [jose.customFetch]: fetchKeys,
+    timeoutDuration: timeoutMs,
+    cooldownDuration: 0, // jose would refuse unknown keys meanwhile; fetchKeys() waits instead
+    cacheMaxAge: Infinity, // jose would drop the known keys while their host is down
+  });
+  const refresh = () => void keys.reload().catch(() => {}); // fetchKeys() has reported it
+  refresh();
+  return (header, token) => {
+    if (clock.now() - fetchedAtMs >= MAX_AGE_MS) refresh();
+    return keys(header, token);
+  };
 }

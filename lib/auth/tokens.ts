@@ -1,13 +1,13 @@
-/** Checks the tokens with which clients register, and makes them. */
+/** Checks the tokens that clients register with, and makes them. */
 
 import type * as Jose from "jose";
-import { KeySet, type KeySetOptions, KeySetUnavailable } from "./key_set.ts";
+import { createKeySet, type KeySetOptions, KeySetUnavailable } from "./key_set.ts";
 
-/** What a token allows. */
+/** Rights that a token gives. */
 export interface Grant {
-  /** The one ID that it allows; null: any. */
+  /** The one ID that it allows; null is any. */
   readonly clientId: string | null;
-  /** The rooms that it allows; null: any, and none. */
+  /** The rooms that it allows; null is any, and the default room. */
   readonly rooms: readonly string[] | null;
 }
 
@@ -23,30 +23,54 @@ export interface Authenticator {
   check(token: string | null): Promise<Grant>;
 }
 
-/** By how much the clocks of two machines may differ. */
+/** Tolerated difference between the clocks of two machines. */
 const CLOCK_TOLERANCE_SECONDS = 5;
-/** The algorithms that each kind of key may be used with: never what the token itself asks for. */
+/** Algorithms that each kind of key may be used with: never what the token itself asks for. */
 const SECRET_ALGORITHMS = ["HS256"];
 const KEY_SET_ALGORITHMS = ["RS256", "ES256", "EdDSA", "Ed25519"];
 
-/** An authenticator for tokens signed with a shared secret, with a key of a key set (RFC 7517), or either. */
+/**
+ * Makes an authenticator for tokens signed with a shared secret, with a key of a key set (RFC 7517), or either.
+ *
+ * @param secrets all of them are accepted
+ */
 export async function createAuthenticator(
-  secret: string | undefined,
+  secrets: readonly string[],
   keySetOptions: KeySetOptions | undefined,
 ): Promise<Authenticator> {
   const jose = await import("jose"); // only here: a server without tokens starts faster
-  const secretBytes = secret === undefined ? null : new TextEncoder().encode(secret);
-  const keySet = keySetOptions === undefined ? null : new KeySet(jose, keySetOptions);
-  keySet?.fetch().catch(() => {}); // so that nobody has to wait for it, and a mistake shows at the start
+  const secretKeys = secrets.map((secret) => new TextEncoder().encode(secret));
+  const findKey = keySetOptions === undefined ? null : createKeySet(jose, keySetOptions);
 
-  function verify(token: string): Promise<Jose.JWTVerifyResult> {
-    const options = { clockTolerance: CLOCK_TOLERANCE_SECONDS };
+  async function verify(token: string): Promise<Jose.JWTVerifyResult> {
     const { alg } = jose.decodeProtectedHeader(token);
-    if (secretBytes !== null && (keySet === null || SECRET_ALGORITHMS.includes(alg ?? ""))) {
-      return jose.jwtVerify(token, secretBytes, { ...options, algorithms: SECRET_ALGORITHMS });
+    if (secrets.length > 0 && (findKey === null || SECRET_ALGORITHMS.includes(alg ?? ""))) {
+      return await verifyWithAny(token, secretKeys, SECRET_ALGORITHMS);
     }
-    const findKey: Jose.JWTVerifyGetKey = (header, token) => keySet!.find(header, token);
-    return jose.jwtVerify(token, findKey, { ...options, algorithms: KEY_SET_ALGORITHMS });
+    const options = { clockTolerance: CLOCK_TOLERANCE_SECONDS, algorithms: KEY_SET_ALGORITHMS };
+    try {
+      return await jose.jwtVerify(token, findKey!, options);
+    } catch (error) {
+      // The token names no key (kid), and the set has several of its kind.
+      if (!(error instanceof jose.errors.JWKSMultipleMatchingKeys)) throw error;
+      return await verifyWithAny(token, error, KEY_SET_ALGORITHMS);
+    }
+  }
+
+  async function verifyWithAny(
+    token: string,
+    keys: Iterable<Uint8Array> | AsyncIterable<Jose.CryptoKey>,
+    algorithms: string[],
+  ): Promise<Jose.JWTVerifyResult> {
+    const options = { clockTolerance: CLOCK_TOLERANCE_SECONDS, algorithms };
+    for await (const key of keys) {
+      try {
+        return await jose.jwtVerify(token, key, options);
+      } catch (error) {
+        if (!(error instanceof jose.errors.JWSSignatureVerificationFailed)) throw error;
+      }
+    }
+    throw new jose.errors.JWSSignatureVerificationFailed();
   }
 
   return {
@@ -69,9 +93,6 @@ export async function createAuthenticator(
       return "The token is not signed with an algorithm that is allowed here.";
     }
     if (error instanceof jose.errors.JWKSNoMatchingKey) return "The token's key is not known.";
-    if (error instanceof jose.errors.JWKSMultipleMatchingKeys) {
-      return "The token does not say with which of several keys it is signed (kid).";
-    }
     if (error instanceof KeySetUnavailable) return "The token's key could not be fetched.";
     return "The token is malformed or badly signed.";
   }
@@ -92,22 +113,22 @@ function isStringArray(value: unknown): value is string[] {
   return Array.isArray(value) && value.every((item) => typeof item === "string");
 }
 
-/** Whether a grant covers an ID and a room; one that names rooms does not cover the default room (`""`). */
+/** Tells whether a grant covers an ID and a room; one that names rooms does not cover the default room (`""`). */
 export function allows({ clientId, rooms }: Grant, id: string, room: string): boolean {
   const hasRoom = rooms === null || (room !== "" && rooms.includes(room));
   return hasRoom && (clientId === null || clientId === id);
 }
 
-/** A token to be made. */
+/** Claims of a token to be made, and the secret that signs it. */
 export interface TokenRequest {
   readonly secret: string;
   readonly clientId: string;
-  /** Undefined: the token allows any room, and none. */
+  /** Undefined is any room, and the default room. */
   readonly room: string | undefined;
   readonly ttlMs: number;
 }
 
-/** A token signed with a shared secret (HS256), as {@link createAuthenticator} accepts it. */
+/** Makes a token signed with a shared secret (HS256), as {@link createAuthenticator} accepts it. */
 export async function signToken(request: TokenRequest): Promise<string> {
   const { secret, clientId, room, ttlMs } = request;
   const { SignJWT } = await import("jose");

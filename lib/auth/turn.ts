@@ -1,8 +1,8 @@
-/** The ICE servers that clients are given, with TURN credentials that expire. */
+/** ICE servers that clients are given, with TURN credentials. */
 
 import { createHmac } from "node:crypto";
 
-/** What RTCPeerConnection takes (W3C WebRTC, RTCIceServer). */
+/** One server as RTCPeerConnection takes it (W3C WebRTC, RTCIceServer). */
 export interface IceServer {
   readonly urls: readonly string[];
   readonly username?: string;
@@ -12,14 +12,16 @@ export interface IceServer {
 export interface IceConfig {
   /** STUN and TURN URLs (RFC 7064, RFC 7065). */
   readonly urls: readonly string[];
-  /** Shared with the TURN server. */
+  /** Shared with the TURN server, for credentials that expire. */
   readonly turnSecret: string | undefined;
   readonly turnTtlMs: number;
+  /** Fixed credentials, if there is no secret. */
+  readonly turnUsername: string | undefined;
+  readonly turnPassword: string | undefined;
 }
 
 /**
- * The ICE servers for one client. TURN credentials are those of draft-uberti-behave-turn-rest-00: the user name says
- * until when they hold, and the TURN server checks them without knowing the client.
+ * Lists the ICE servers for one client.
  *
  * @param epochMs the time, in milliseconds since 1970
  */
@@ -28,27 +30,23 @@ export function iceServers(config: IceConfig, clientId: string, epochMs: number)
   const turn = config.urls.filter(isTurnUrl);
   const servers: IceServer[] = [];
   if (stun.length > 0) servers.push({ urls: stun });
-  if (turn.length > 0 && config.turnSecret !== undefined) {
-    const username = `${Math.floor((epochMs + config.turnTtlMs) / 1000)}:${clientId}`;
-    const credential = createHmac("sha1", config.turnSecret).update(username).digest("base64");
-    servers.push({ urls: turn, username, credential });
-  }
+  if (turn.length > 0) servers.push({ urls: turn, ...turnCredentials(config, clientId, epochMs) });
   return servers;
 }
 
-/** Whether a URL is a TURN server's, which wants credentials. */
-export function isTurnUrl(url: string): boolean {
-  return /^turns?:/.test(url);
+/**
+ * Credentials of draft-uberti-behave-turn-rest-00 if there is a secret: the user name says until when they hold, and the
+ * TURN server checks them without knowing the client.
+ */
+function turnCredentials(config: IceConfig, clientId: string, epochMs: number) {
+  const { turnSecret, turnTtlMs, turnUsername = "", turnPassword = "" } = config;
+  if (turnSecret === undefined) return { username: turnUsername, credential: turnPassword };
+  const username = `${Math.floor((epochMs + turnTtlMs) / 1000)}:${clientId}`;
+  const credential = createHmac("sha1", turnSecret).update(username).digest("base64");
+  return { username, credential };
 }
 
-/**
- * A STUN or TURN URL.
- *
- * @throws {RangeError} that says what it must look like
- */
-export function readIceUrl(text: string): string {
-  if (/^(stuns?:[^\s?]+|turns?:[^\s?]+(\?transport=(udp|tcp))?)$/.test(text)) return text;
-  throw new RangeError(
-    "STUN or TURN URLs such as stun:stun.example.org:3478 or turn:turn.example.org?transport=udp",
-  );
+/** Tells whether a URL is a TURN server's, which wants credentials. */
+export function isTurnUrl(url: string): boolean {
+  return /^turns?:/.test(url);
 }

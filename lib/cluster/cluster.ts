@@ -15,6 +15,7 @@ import type { RedisSession } from "./redis.ts";
 import { explain } from "./redis_errors.ts";
 import { Registry } from "./registry.ts";
 import { Rooms } from "./rooms.ts";
+import { ClusterTopics } from "./topics.ts";
 import { within } from "./within.ts";
 
 /** How long a shutdown waits for Redis to say which messages nobody has fetched. */
@@ -32,6 +33,7 @@ export class Cluster implements Directory {
   readonly #rooms: Rooms;
   readonly #registry: Registry;
   readonly #post: Post;
+  readonly #topics: ClusterTopics;
   /** Resolves after the first attempt to connect; null once that is over. */
   #starting: PromiseWithResolvers<void> | null = Promise.withResolvers();
   /** Why it serves alone, so that each reason is told once. */
@@ -70,6 +72,10 @@ export class Cluster implements Directory {
       this.#questions,
       this.#rooms,
       (message) => this.#deliver(message),
+    );
+    this.#topics = new ClusterTopics(
+      this.#node,
+      (key, text) => this.#guard(() => this.#router.topics.deliver(key, text)),
     );
     this.#post = new Post(options, emit, router, this.#node, this.#registry, clock);
   }
@@ -124,6 +130,10 @@ export class Cluster implements Directory {
     return this.#rooms.get(room)?.ids ?? [];
   }
 
+  listIds(room: string): Promise<readonly string[]> {
+    return this.#rooms.list(room);
+  }
+
   sizeOf(room: string): number {
     return this.#rooms.get(room)?.size ?? 0;
   }
@@ -134,6 +144,14 @@ export class Cluster implements Directory {
 
   broadcast(from: Session, { text }: Message): void {
     this.#post.broadcast(from, text);
+  }
+
+  watchTopic(key: string, isWatched: boolean): void {
+    this.#topics.watch(key, isWatched);
+  }
+
+  publish(key: string, text: string): void {
+    this.#topics.publish(key, text);
   }
 
   notify(session: Session, notice: Notice): void {
@@ -200,6 +218,7 @@ export class Cluster implements Directory {
       (text) => this.#guard(() => this.#onNodeMessage(text)),
     );
     await this.#rooms.subscribe(session);
+    await this.#topics.subscribe(session);
     await this.#registry.catchUp(session);
     await this.#registry.forgetLeft(session);
   }

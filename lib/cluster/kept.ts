@@ -1,6 +1,6 @@
 /** Messages that Redis keeps for somebody on behalf of this node: until one hears of their end, either way. */
 
-import { type Clock, Deadlines } from "../clock.ts";
+import { type Clock, Deadlines, VariedDeadlines } from "../clock.ts";
 import { type Cost, MailboxBudget } from "../relay/mailbox.ts";
 
 /** A message that was sent into the cluster and may be kept there. */
@@ -10,6 +10,10 @@ export interface KeptMessage {
   readonly targetId: string;
   readonly bytes: number;
   readonly cost: Cost;
+  /** How long it is kept, in milliseconds. */
+  readonly ttlMs: number;
+  /** Whether all messages of the same sender and target end with it. */
+  readonly expiresTogether: boolean;
   /** Tells its sender that nobody came for it. */
   report(): void;
 }
@@ -19,22 +23,19 @@ export const UNSURE_MS = 6000;
 
 export class KeptMessages {
   readonly #messages = new Map<string, KeptMessage>();
-  readonly #waiting: Deadlines<KeptMessage>;
+  readonly #waiting: VariedDeadlines<KeptMessage>;
   readonly #unsure: Deadlines<KeptMessage>;
-  readonly #isOff: boolean;
   readonly #takeBack: (message: KeptMessage) => Promise<unknown>;
   readonly #budget = new MailboxBudget();
 
   /**
-   * @param ttlMs how long a message is kept, in milliseconds; 0: not at all
    * @param takeBack is to take a message back whose time is up; rejects where Redis cannot be reached. If somebody
    * has fetched it, that is to be heard, by {@link delete}, before it resolves.
    */
-  constructor(clock: Clock, ttlMs: number, takeBack: (message: KeptMessage) => Promise<unknown>) {
-    this.#isOff = ttlMs === 0;
+  constructor(clock: Clock, takeBack: (message: KeptMessage) => Promise<unknown>) {
     this.#takeBack = takeBack;
     this.#unsure = new Deadlines(clock, UNSURE_MS, (message) => this.#lose(message));
-    this.#waiting = new Deadlines(clock, ttlMs, (message) => this.#end(message));
+    this.#waiting = new VariedDeadlines(clock, (message) => this.#end(message));
   }
 
   get size(): number {
@@ -47,10 +48,10 @@ export class KeptMessages {
   }
 
   add(message: KeptMessage): void {
-    if (this.#isOff) return;
+    if (message.ttlMs === 0) return;
     this.#messages.set(message.id, message);
     this.#budget.count(message.cost, 1);
-    this.#waiting.add(message);
+    this.#waiting.add(message, message.ttlMs);
   }
 
   /** It was not kept, or somebody has fetched it. False where it was not known. */
@@ -74,7 +75,19 @@ export class KeptMessages {
   }
 
   #lose(message: KeptMessage): void {
-    if (this.delete(message.id)) message.report();
+    if (!this.delete(message.id)) return;
+    this.dropTogether(message);
+    message.report();
+  }
+
+  /** Drops what expires together with a message, without a report. */
+  dropTogether({ cost, expiresTogether }: KeptMessage): void {
+    if (!expiresTogether) return;
+    for (const other of this.#messages.values()) {
+      const isSame = other.cost.sender === cost.sender && other.cost.targetKey === cost.targetKey;
+      if (!isSame || !this.delete(other.id)) continue;
+      this.#takeBack(other).catch(() => {}); // Redis drops it by itself a little later
+    }
   }
 
   /** Takes all messages back at once, and reports those for which nobody has come. */

@@ -175,8 +175,9 @@ function readAnswer(header: Record<string, unknown>): AnswerMessage | null {
   return { kind: "answer", question, status, claim, claimedAtMs, ids, mail };
 }
 
+/** The namespace of a dialect begins with a control character. */
 function isRoom(value: unknown): value is string {
-  return value === "" || isClientId(value);
+  return isString(value) && (value === "" || isClientId(value.replace(/^\u0001/, "")));
 }
 
 function isArrayOf<Item>(value: unknown, isItem: (item: unknown) => item is Item): value is Item[] {

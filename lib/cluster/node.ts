@@ -4,7 +4,7 @@ import { randomBytes } from "node:crypto";
 import type { Clock } from "../clock.ts";
 import { RemoteClock } from "./remote_clock.ts";
 import { RedisSession, type Reply } from "./redis.ts";
-import { NODE_LIFETIME_MS, type ScriptName } from "./scripts.ts";
+import { NODE_LIFETIME_MS, readScripts, type ScriptName } from "./scripts.ts";
 import { within } from "./within.ts";
 
 const HEARTBEAT_MS = 2000;
@@ -37,6 +37,7 @@ export interface NodeHooks {
 export class Node {
   readonly id = randomBytes(12).toString("base64url");
   readonly #url: string;
+  readonly #scripts = readScripts();
   readonly #clock: Clock;
   readonly #hooks: NodeHooks;
   #session: RedisSession | null = null;
@@ -62,7 +63,7 @@ export class Node {
     this.#goOnAlone();
     let session: RedisSession | null = null;
     try {
-      session = await RedisSession.begin(this.#url, this.#clock);
+      session = await RedisSession.begin(this.#url, this.#scripts, this.#clock);
       if (this.#hasEnded) return session.end();
       await this.#join(session);
     } catch (error) {

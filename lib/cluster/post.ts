@@ -45,7 +45,7 @@ export class Post {
     this.#router = router;
     this.#node = node;
     this.#registry = registry;
-    this.#kept = new KeptMessages(clock, options.mailboxTtlMs, ({ room, targetId, id, bytes }) => {
+    this.#kept = new KeptMessages(clock, ({ room, targetId, id, bytes }) => {
       const [, mail, size] = mailKeys(room, targetId);
       return this.#node.run("expire", mail, size, id, bytes);
     });
@@ -58,7 +58,7 @@ export class Post {
 
   /** Sends a client's message to one that is not connected here. */
   async send(from: Session, targetId: string, message: Message): Promise<void> {
-    const outcome = await this.#send(from, targetId, message.text)
+    const outcome = await this.#send(from, targetId, message)
       .catch((error): Outcome => {
         this.#emit({ kind: "internal_error", where: "post", error });
         return "unavailable";
@@ -71,19 +71,21 @@ export class Post {
       case "full":
         return this.#router.fail(from, undelivered("mailbox_full", targetId));
       case "off":
+        if (message.storage?.maxTtlMs === 0) return;
         return this.#router.fail(from, undelivered("target_not_found", targetId));
       case "unavailable":
         return this.#router.fail(from, undelivered("unavailable", targetId));
     }
   }
 
-  async #send(from: Session, targetId: string, text: string): Promise<Outcome> {
+  async #send(from: Session, targetId: string, message: Message): Promise<Outcome> {
     if (!isClientId(targetId)) return "off"; // no client can ever come for it
+    const { text } = message;
     return await this.#underWay(Buffer.byteLength(text), () => {
       const sendAgain = () =>
-        this.#router.deliver(from, targetId, text) ? "sent" : this.#send(from, targetId, text);
+        this.#router.deliver(from, targetId, text) ? "sent" : this.#send(from, targetId, message);
       return this.#registry.afterClaim(from.room.name, targetId, sendAgain) ??
-        this.#sendOrKeep(from, targetId, text);
+        this.#sendOrKeep(from, targetId, message);
     });
   }
 
@@ -98,7 +100,11 @@ export class Post {
     }
   }
 
-  async #sendOrKeep(from: Session, targetId: string, frame: string): Promise<Outcome> {
+  async #sendOrKeep(
+    from: Session,
+    targetId: string,
+    { text: frame, storage }: Message,
+  ): Promise<Outcome> {
     if (!this.#node.isReady) return "unavailable";
     const room = from.room.name;
     const bytes = Buffer.byteLength(frame);
@@ -107,11 +113,15 @@ export class Post {
     const maxMessages = this.#kept.hasCapacityFor(cost) ? MAILBOX_LIMITS.messagesPerTarget : 0;
     // Before the reply: somebody may have fetched it by then.
     const report = () => this.#report(from, targetId);
-    this.#kept.add({ id, room, targetId, bytes, cost, report });
+    const ttlMs = Math.min(this.#mailboxTtlMs, storage?.maxTtlMs ?? Infinity);
+    const expiresTogether = storage?.expiresTogether ?? false;
+    const kept = { id, room, targetId, bytes, cost, ttlMs, expiresTogether, report };
+    this.#kept.add(kept);
     const sender = { node: this.#node.id, id: from.id };
     const message = { kind: "message", room, targetId, frame, sender } as const;
-    const delivery = await this.#run(message, id, bytes, { maxMessages });
+    const delivery = await this.#run(message, id, bytes, { maxMessages, ttlMs });
     if (delivery !== "kept") this.#kept.delete(id);
+    if (delivery === "full") this.#kept.dropTogether(kept);
     return delivery;
   }
 
@@ -131,6 +141,7 @@ export class Post {
     bytes: number,
     {
       maxMessages = MAILBOX_LIMITS.messagesPerTarget as number,
+      ttlMs = this.#mailboxTtlMs,
       returnedClaim = null as number | null,
     },
   ): Promise<Outcome> {
@@ -148,7 +159,7 @@ export class Post {
       bytes,
       sender?.node ?? "",
       sender?.id ?? "",
-      isReport && this.#mailboxTtlMs > 0 ? this.#resumeTtlMs : this.#mailboxTtlMs,
+      isReport && this.#mailboxTtlMs > 0 ? this.#resumeTtlMs : ttlMs,
       isReport ? Number.MAX_SAFE_INTEGER : maxMessages,
       isReport ? Number.MAX_SAFE_INTEGER : MAILBOX_LIMITS.bytesPerTarget,
       returnedClaim === null ? "" : this.#node.id,
@@ -176,7 +187,7 @@ export class Post {
   /** Tells a client something that is not connected here, if it may be, or come to be, elsewhere. */
   notify(session: Session, notice: Notice): void {
     if (!this.#registry.mayBeElsewhere(session)) return;
-    this.#tellById(session.roomName, session.id, JSON.stringify(notice));
+    this.#tellById(session.room.name, session.id, JSON.stringify(notice));
   }
 
   #tellById(room: string, id: string, frame: string, returnedClaim: number | null = null): void {
@@ -198,7 +209,8 @@ export class Post {
     };
     const sender = this.#router.find(room, senderId) ?? { address: "" };
     const cost = costOf(sender, clientKey(room, targetId), bytes);
-    this.#kept.add({ id, room, targetId, bytes, cost, report });
+    const ttlMs = this.#mailboxTtlMs;
+    this.#kept.add({ id, room, targetId, bytes, cost, ttlMs, expiresTogether: false, report });
   }
 
   /** A message has come from another node or, where it has a number, from the mailbox. */

@@ -2,7 +2,7 @@
 
 import type { RedisClientType } from "redis";
 import type { Clock } from "../clock.ts";
-import { type ScriptName, SCRIPTS } from "./scripts.ts";
+import type { ScriptName, Scripts } from "./scripts.ts";
 import { within } from "./within.ts";
 
 const CONNECT_TIMEOUT_MS = 3000;
@@ -14,11 +14,13 @@ export type Reply = string | number | null | readonly Reply[];
 
 export class RedisSession {
   readonly #client: RedisClientType;
+  readonly #scripts: Scripts;
   #digests: Readonly<Record<string, string>> = {};
   #end = Promise.withResolvers<unknown>();
 
-  private constructor(client: RedisClientType) {
+  private constructor(client: RedisClientType, scripts: Scripts) {
     this.#client = client;
+    this.#scripts = scripts;
     client.on("error", (error) => this.#end.resolve(error));
   }
 
@@ -27,7 +29,7 @@ export class RedisSession {
    *
    * @throws what the client library throws, or that Redis does not answer
    */
-  static async begin(url: string, clock: Clock): Promise<RedisSession> {
+  static async begin(url: string, scripts: Scripts, clock: Clock): Promise<RedisSession> {
     const { createClient } = await import("redis"); // only here: it takes a tenth of a second to load
     const session = new RedisSession(
       createClient({
@@ -37,6 +39,7 @@ export class RedisSession {
         maintNotifications: "disabled",
         socket: { reconnectStrategy: false, connectTimeout: CONNECT_TIMEOUT_MS },
       }) as unknown as RedisClientType,
+      scripts,
     );
     try {
       await within(BEGIN_TIMEOUT_MS, clock, session.#open(), "no reply while connecting");
@@ -49,7 +52,7 @@ export class RedisSession {
 
   async #open(): Promise<void> {
     await this.#client.connect();
-    const entries = Object.entries(SCRIPTS).map(async ([name, { text }]) => [
+    const entries = Object.entries(this.#scripts).map(async ([name, { text }]) => [
       name,
       await this.#client.scriptLoad(text),
     ]);
@@ -63,7 +66,7 @@ export class RedisSession {
 
   /** Runs a script; its keys come first among `args`. Rejects where the session ends before the reply. */
   async run(name: ScriptName, ...args: (string | number)[]): Promise<Reply> {
-    const { keys } = SCRIPTS[name];
+    const { keys } = this.#scripts[name];
     try {
       return await this.#client.sendCommand<Reply>(
         ["EVALSHA", this.#digests[name]!, String(keys), ...args.map(String)],
@@ -89,6 +92,10 @@ export class RedisSession {
     onMessage: (message: string, channel: string) => void,
   ): Promise<void> {
     await this.#client.unsubscribe(channel, onMessage);
+  }
+
+  async publish(channel: string, message: string): Promise<void> {
+    await this.#client.publish(channel, message);
   }
 
   /** Ends the session at once; what is under way rejects. */

@@ -183,7 +183,8 @@ export class Registry {
     return entry;
   }
 
-  #secretsFor({ resume }: Registration): Secrets {
+  #secretsFor({ resume, ownSecret }: Registration): Secrets {
+    if (ownSecret !== undefined) return { given: ownSecret, fresh: ownSecret };
     if (resume === false || this.#options.resumeTtlMs === 0) return { given: null, fresh: null };
     return { given: resume === true ? null : resume, fresh: newSecret() };
   }

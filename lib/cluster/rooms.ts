@@ -76,6 +76,18 @@ export class Rooms {
     await Promise.all([...this.#views.keys()].map((room) => this.#refresh(session, room, true)));
   }
 
+  /** Lists the IDs of a room, also of one that this node does not watch. */
+  async list(room: string): Promise<readonly string[]> {
+    const view = this.#views.get(room);
+    if (view !== undefined && !view.isStale) return [...view.ids];
+    const { session } = this.#node;
+    if (session === null) return [...view?.ids ?? []];
+    let ids: readonly string[] = [];
+    const put = (question: number) => session.run("members", idsKey(room), this.#node.id, question);
+    await this.#questions.ask(put, (answer) => ids = answer?.ids ?? []);
+    return ids;
+  }
+
   #refresh(session: RedisSession, room: string, areAll: boolean): Promise<void> {
     const put = (question: number) => session.run("members", idsKey(room), this.#node.id, question);
     return this.#questions.ask(put, (answer) => {

@@ -3,6 +3,8 @@
 import { Command, CommanderError, Option } from "commander";
 import type { TokenRequest } from "../auth/tokens.ts";
 import {
+  type Environment,
+  findUnknownVariables,
   type GivenOptions,
   type Options,
   readOption,
@@ -10,15 +12,23 @@ import {
   readValue,
   type Setting,
   SETTINGS,
+  type System,
   UsageError,
 } from "./options.ts";
+import { writeAddress } from "./admin_address.ts";
 import { isClientId } from "../relay/vocabulary.ts";
-import { readMoreThanZeroMs } from "./parse.ts";
+import { readHttpUrl, readMoreThanZeroMs } from "./parse.ts";
 
 /** What the command line asks for. */
 export type Task =
-  | { readonly kind: "serve"; readonly options: Options }
+  | {
+    readonly kind: "serve";
+    readonly options: Options;
+    /** Sentences for the log. */
+    readonly warnings: readonly string[];
+  }
   | ({ readonly kind: "token" } & TokenRequest)
+  | { readonly kind: "healthcheck"; readonly url: URL }
   | { readonly kind: "document"; readonly topic: string }
   | { readonly kind: "print"; readonly text: string };
 
@@ -34,8 +44,6 @@ export const TOPICS: readonly string[] = [
   "design",
 ];
 
-type Environment = Readonly<Record<string, string | undefined>>;
-
 /**
  * Reads the command line.
  *
@@ -46,6 +54,7 @@ export function readCommandLine(
   args: readonly string[],
   env: Environment,
   version: string,
+  system: System,
 ): Task {
   const [command, topic] = args;
   if (command === "help" && topic !== undefined && TOPICS.includes(topic)) {
@@ -71,28 +80,40 @@ export function readCommandLine(
     })
     .exitOverride();
   const serve = program.command("serve", { isDefault: true })
-    .description("serve clients; the command where none is named")
+    .description("serve clients; the default command")
     .allowExcessArguments(false)
     .addHelpText("after", SERVE_HELP);
   for (const setting of Object.values(SETTINGS)) serve.addOption(optionOf(setting));
   serve.action(() => {
-    task = { kind: "serve", options: readOptions(given(serve), env) };
+    task = {
+      kind: "serve",
+      options: readOptions(given(serve), env, system),
+      warnings: findUnknownVariables(env).map(([name, nearest]) =>
+        `${name} is no option and is ignored. The nearest one is ${nearest}.`
+      ),
+    };
   });
   const token = program.command("token")
     .description("print a token signed with the secret, for one client ID")
     .requiredOption("--client-id <id>", "the client ID that it allows")
     .option("--room <room>", "the room that it allows; any without it")
     .option("--ttl <duration>", "how long it holds (default: 1h)")
-    .addOption(optionOf(SETTINGS.authSecret));
+    .addOption(optionOf(SETTINGS.authSecrets));
   token.action(() => {
-    task = { kind: "token", ...readTokenRequest(token.opts(), env) };
+    task = { kind: "token", ...readTokenRequest(token.opts(), env, system) };
   });
+  program.command("healthcheck")
+    .description("ask a running server whether it serves; status 0 or 1")
+    .argument("[url]", "of the server; this machine's without it")
+    .action((url?: string) => {
+      task = { kind: "healthcheck", url: readServerUrl(url, env, system) };
+    });
   program.addHelpText("after", () => `\n${serve.helpInformation()}${SERVE_HELP}`);
   try {
     program.parse(args, { from: "user" });
   } catch (error) {
     if (!(error instanceof CommanderError)) throw error;
-    if (error.exitCode !== 0) throw new UsageError(explain(error));
+    if (error.exitCode !== 0) throw new UsageError(explain(error, program, args));
   }
   return task ?? { kind: "print", text: printed };
 }
@@ -100,22 +121,24 @@ export function readCommandLine(
 const SERVE_HELP = `
 Every option can be given as a variable, too: --max-message-size as
 SIGNALBOX_MAX_MESSAGE_SIZE; one that is repeatable as a comma-separated list.
+A secret can be read from a file: SIGNALBOX_AUTH_SECRET_FILE names it.
 Durations are written 500ms, 10s, 5m, 1h; sizes 65536, 64KiB, 1MiB.
 `;
 
 /** An option as text: readOptions reads it, and the variables too. */
 function optionOf(setting: Setting): Option {
-  const byDefault = setting.default === undefined ? "" : ` (default: ${setting.default})`;
-  const option = new Option(setting.flag, setting.help + byDefault);
-  if (setting.repeatable) {
-    option.argParser<string>((value, before) => before ? `${before},${value}` : value);
-  }
-  return option;
+  const byDefault = setting.default ?? setting.computedDefault;
+  const help = byDefault === undefined ? setting.help : `${setting.help} (default: ${byDefault})`;
+  const option = new Option(setting.flag, help);
+  if (option.isBoolean() || option.negate) return option;
+  return option.argParser<readonly string[] | true>((value, before) => {
+    return [...(Array.isArray(before) ? before : []), value]; // true: given before without its value
+  });
 }
 
 /** What was written on the command line, by the names that options have in the program. */
 function given(command: Command): GivenOptions {
-  const written = command.opts<Record<string, string | boolean | undefined>>();
+  const written = command.opts<Record<string, readonly string[] | boolean | undefined>>();
   const entries = Object.entries<Setting>(SETTINGS).map(([name, setting]) => {
     const option = new Option(setting.flag);
     const value = written[option.attributeName()];
@@ -126,10 +149,14 @@ function given(command: Command): GivenOptions {
 }
 
 function readTokenRequest(
-  written: Readonly<Record<"clientId" | "room" | "ttl" | "authSecret", string | undefined>>,
+  written: Readonly<Record<"clientId" | "room" | "ttl", string | undefined>> & {
+    readonly authSecret?: readonly string[];
+  },
   env: Environment,
+  system: System,
 ): TokenRequest {
-  const secret = readOption(SETTINGS.authSecret, written.authSecret, env) as string | undefined;
+  const secrets = readOption(SETTINGS.authSecrets, written.authSecret, env, system);
+  const [secret] = secrets as Options["authSecrets"] ?? [];
   if (secret === undefined) {
     throw new UsageError("token needs --auth-secret, or SIGNALBOX_AUTH_SECRET, to sign with");
   }
@@ -146,9 +173,33 @@ function readClientId(text: string): string {
   throw new RangeError("1 to 128 characters without control characters");
 }
 
+/** The server to ask: the one that was named, or this machine's, as the environment describes it. */
+function readServerUrl(given: string | undefined, env: Environment, system: System): URL {
+  if (given !== undefined) {
+    return readValue("the URL", readHttpUrl, given.replace(/^ws/, "http"));
+  }
+  const read = (setting: Setting) => readOption(setting, undefined, env, system);
+  const host = read(SETTINGS.host) as string;
+  const own = host === "0.0.0.0" ? "127.0.0.1" : host === "::" ? "::1" : host;
+  const scheme = read(SETTINGS.tlsCert) === undefined ? "http" : "https";
+  const address = { hostname: own, port: read(SETTINGS.port) as number };
+  return new URL(`${scheme}://${writeAddress(address)}`);
+}
+
 /** What commander says, in one line and without the value of an option that it does not know: it may be a secret. */
-function explain({ code, message }: CommanderError): string {
-  if (code === "commander.help") return "help takes the name of a command: serve or token";
+function explain(
+  { code, message }: CommanderError,
+  program: Command,
+  args: readonly string[],
+): string {
+  const names = `${program.commands.map((command) => command.name()).join(", ")} and help`;
+  if (code === "commander.help") {
+    return `help takes a command (${names}) or a document (${TOPICS.join(", ")})`;
+  }
+  const isCommand = program.commands.some((command) => command.name() === args[0]);
+  if (code === "commander.excessArguments" && !isCommand && !args[0]?.startsWith("-")) {
+    return `there is no command ${JSON.stringify(args[0])}: those that exist are ${names}`;
+  }
   return message.replace(/^error: /, "").replace(/^(unknown option '[^=]*)=.*'/s, "$1'")
     .replaceAll(/\s*\n\s*/g, " ").trim();
 }

@@ -1,25 +1,25 @@
-/** Every option of the server, declared once: its flag, its unit, its default, its help. Variables follow from the flag. */
+/** Every option of the server, each once: its flag, its default, its help, its parser. Variables follow from the flag. */
 
-import { readTrustedProxies } from "../http/address.ts";
 import {
   DEFAULT_ADMIN_ADDRESS,
   isLoopback,
   readAdminAddress,
   writeAddress,
 } from "./admin_address.ts";
-import { isTurnUrl, readIceUrl } from "../auth/turn.ts";
-import { type Format, type Level, LOG_LEVELS } from "../log.ts";
-import type { DuplicateRule } from "../relay/directory.ts";
+import { isTurnUrl } from "../auth/turn.ts";
+import { LOG_LEVELS } from "../log.ts";
 import {
   readBytes,
   readChoice,
   readDurationMs,
   readHttpUrl,
+  readIceUrl,
   readInteger,
-  readList,
   readMoreThanZeroMs,
+  readNetworks,
   readOrigin,
   readRedisUrl,
+  readSelection,
   readSwitch,
   readText,
 } from "./parse.ts";
@@ -29,18 +29,29 @@ export interface Setting {
   /** As the help shows it: `--port <number>`. */
   readonly flag: string;
   readonly help: string;
-  /** As a user would write it. Without one the option is off, and its value undefined. */
+  /** As a user would write it. An option without a default is off: its value is undefined. */
   readonly default?: string;
-  /** Its value is never quoted. */
+  /** Default that {@link readOptions} computes, as the help shows it. */
+  readonly computedDefault?: string;
+  /** Its value is never quoted nor split at commas, and may come from a file. */
   readonly secret?: true;
-  /** May be given several times; as a variable, and to `read`, a comma-separated list. */
+  /** May be given several times; its value is a list of what `read` returns. */
   readonly repeatable?: true;
   /** @throws {RangeError} that says what the option takes */
   readonly read: (text: string) => unknown;
 }
 
-/** A shorter key is weaker than the hash (RFC 7518 section 3.2). */
+/** Lower bound of a secret, in bytes: a shorter key is weaker than the hash (RFC 7518 section 3.2). */
 const MIN_SECRET_BYTES = 32;
+/** Lower bound of the password of an admin listener that other machines can reach, in characters. */
+const MIN_PASSWORD_CHARS = 12;
+/** Share of the machine's memory that the process may use. */
+const MACHINE_SHARE = 3 / 4;
+/** Share of the process's memory that may wait in send buffers. */
+const BUFFERED_SHARE = 1 / 8;
+
+/** Protocols of other servers that `--dialects` turns on, see DIALECTS in the documents. */
+export const DIALECTS = ["peerjs", "y-webrtc", "trystero", "libdatachannel"] as const;
 
 const oneOf = <const Choice extends string>(choices: readonly Choice[]) => (value: string) =>
   readChoice(value, choices);
@@ -61,7 +72,7 @@ export const SETTINGS = {
     read: (value) => readInteger(value, 0, 65535),
   },
   admin: {
-    flag: "--admin <address>",
+    flag: "--admin <address:port>",
     help: "address and port of the admin listener, or off " +
       `(default: ${writeAddress(DEFAULT_ADMIN_ADDRESS)}, or none if that is taken)`,
     read: readAdminAddress,
@@ -91,19 +102,19 @@ export const SETTINGS = {
     flag: "--log-level <level>",
     default: "info",
     help: LOG_LEVELS.join(", "),
-    read: oneOf<Level>(LOG_LEVELS),
+    read: oneOf(LOG_LEVELS),
   },
   logFormat: {
     flag: "--log-format <format>",
     default: "text",
     help: "text, or json: one object a line",
-    read: oneOf<Format>(["text", "json"]),
+    read: oneOf(["text", "json"]),
   },
   onDuplicate: {
     flag: "--on-duplicate <rule>",
     default: "replace",
     help: "what a second registration of a connected ID does: replace or reject",
-    read: oneOf<DuplicateRule>(["replace", "reject"]),
+    read: oneOf(["replace", "reject"]),
   },
   registerTimeoutMs: {
     flag: "--register-timeout <duration>",
@@ -131,13 +142,15 @@ export const SETTINGS = {
   },
   maxMemoryBytes: {
     flag: "--max-memory <size>",
-    help: "of the whole process: above 3/4 of it nobody new is let in, above it the server " +
-      "shuts down with status 75; off without it",
+    computedDefault: "three quarters of the machine's",
+    help:
+      "of the whole process: above 3/4 of it new connections are refused, above it the server " +
+      "shuts down with status 75",
     read: readBytes,
   },
   maxMessageSizeBytes: {
     flag: "--max-message-size <size>",
-    default: "64KiB",
+    default: "256KiB",
     help: "of one message, in UTF-8",
     read: readBytes,
   },
@@ -145,6 +158,13 @@ export const SETTINGS = {
     flag: "--max-buffered <size>",
     default: "1MiB",
     help: "what may wait for one client that does not read",
+    read: readBytes,
+  },
+  maxBufferedTotalBytes: {
+    flag: "--max-buffered-total <size>",
+    computedDefault: "an eighth of --max-memory",
+    help:
+      "what may wait for all clients together; above it, no burst over --max-buffered is allowed",
     read: readBytes,
   },
   rateLimitPerSecond: {
@@ -155,14 +175,14 @@ export const SETTINGS = {
   },
   rateBurst: {
     flag: "--rate-burst <number>",
-    default: "200",
+    default: "600",
     help: "messages at once for one connection",
     read: (value) => readInteger(value, 1, Number.MAX_SAFE_INTEGER),
   },
   mailboxTtlMs: {
     flag: "--mailbox-ttl <duration>",
     default: "10s",
-    help: "how long a message is kept for a client that is not connected; 0: off",
+    help: "how long a message is stored for a client that is not connected; 0: off",
     read: readDurationMs,
   },
   resumeTtlMs: {
@@ -171,22 +191,42 @@ export const SETTINGS = {
     help: "how long the ID of a lost connection is held for its resume; 0: off",
     read: readDurationMs,
   },
+  dialects: {
+    flag: "--dialects <list>",
+    default: "peerjs,y-webrtc,trystero",
+    help: `clients of other servers to serve: ${DIALECTS.join(", ")}; or all, or off`,
+    read: (value) => readSelection(value, DIALECTS),
+  },
+  peerjsKey: {
+    flag: "--peerjs-key <key>",
+    default: "peerjs",
+    help: "the key that PeerJS clients must give",
+    read: readText,
+  },
+  peerjsDiscovery: {
+    flag: "--peerjs-discovery",
+    help: "tell PeerJS clients the IDs of all others",
+    read: readSwitch,
+  },
   allowOrigins: {
     flag: "--allow-origin <origin>",
     repeatable: true,
-    help: "exact origin that browsers may connect from, repeatable; any without it",
-    read: (value) => readList(value, readOrigin),
+    help: "origin that browsers may connect from, repeatable: exact, null, or " +
+      "https://*.example.org; any without it",
+    read: readOrigin,
   },
   trustProxy: {
     flag: "--trust-proxy [list]",
-    help: "addresses and networks of proxies whose X-Forwarded-For tells a client's address; " +
-      "bare: loopback and private ranges",
-    read: readTrustedProxies,
+    help: "addresses and networks of proxies that are believed about a client's address " +
+      "(X-Forwarded-For, X-Real-IP); bare: loopback, private ranges, 100.64.0.0/10",
+    read: readNetworks,
   },
-  authSecret: {
+  authSecrets: {
     flag: "--auth-secret <secret>",
+    repeatable: true,
     help:
-      `clients need a token, signed with this secret (HS256, at least ${MIN_SECRET_BYTES} bytes)`,
+      `clients need a token, signed with this secret (HS256, at least ${MIN_SECRET_BYTES} bytes); ` +
+      "repeatable: all are accepted, the first signs",
     secret: true,
     read: readAuthSecret,
   },
@@ -199,7 +239,7 @@ export const SETTINGS = {
     flag: "--ice-server <url>",
     repeatable: true,
     help: "STUN or TURN URL handed to clients, repeatable",
-    read: (value) => readList(value, readIceUrl),
+    read: readIceUrl,
   },
   turnSecret: {
     flag: "--turn-secret <secret>",
@@ -213,73 +253,120 @@ export const SETTINGS = {
     help: "how long TURN credentials hold",
     read: readMoreThanZeroMs,
   },
+  turnUsername: {
+    flag: "--turn-username <name>",
+    help: "fixed TURN credentials, in place of --turn-secret",
+    read: readText,
+  },
+  turnPassword: {
+    flag: "--turn-password <password>",
+    help: "the password of --turn-username",
+    secret: true,
+    read: readText,
+  },
   redisUrl: {
     flag: "--redis <url>",
     help: "redis://… or rediss://… (Redis or Valkey): join the cluster there",
     secret: true,
     read: readRedisUrl,
   },
+  drainDelayMs: {
+    flag: "--drain-delay <duration>",
+    default: "0",
+    help: "how long clients stay at a shutdown while new ones are refused and /healthz says 503",
+    read: readDurationMs,
+  },
   drainTimeoutMs: {
     flag: "--drain-timeout <duration>",
     default: "5s",
-    help: "how long a shutdown may take",
+    help: "how long the rest of a shutdown may take",
     read: readDurationMs,
   },
 } as const satisfies Record<string, Setting>;
 
 type Settings = typeof SETTINGS;
+type Item<Name extends keyof Settings> = ReturnType<Settings[Name]["read"]>;
+type Value<Name extends keyof Settings> = Settings[Name] extends { repeatable: true }
+  ? readonly Item<Name>[]
+  : Item<Name>;
+type HasDefault = { default: string } | { computedDefault: string };
 
 /** The value of every option. */
 export type Options = {
   readonly [Name in keyof Settings]:
-    | ReturnType<Settings[Name]["read"]>
-    | (Settings[Name] extends { default: string } ? never : undefined);
+    | Value<Name>
+    | (Settings[Name] extends HasDefault ? never : undefined);
 };
 
 /** A mistake of the person who starts the program. Its message is one line, for them. */
 export class UsageError extends Error {}
 
-/** What was written for each option that was given on the command line. */
-export type GivenOptions = { readonly [Name in keyof Settings]?: string };
+/** What was written for each option that was given on the command line; a list for one that was repeated. */
+export type GivenOptions = { readonly [Name in keyof Settings]?: string | readonly string[] };
+
+export type Environment = Readonly<Record<string, string | undefined>>;
+
+/** What the options depend on beside arguments and environment. */
+export interface System {
+  /** The memory that the process can use, in bytes. */
+  readonly memoryBytes: number;
+  /** @throws if the file cannot be read */
+  readTextFile(path: string): string;
+}
 
 /**
- * The options as they hold: what is `given`, else the variable, else the default.
+ * Returns the options in force: what is `given`, else the variable, else the default.
  *
  * @param env the environment; an empty variable counts as none
  * @throws {UsageError} that names the option or variable and what it takes
  */
-export function readOptions(
-  given: GivenOptions,
-  env: Readonly<Record<string, string | undefined>>,
-): Options {
+export function readOptions(given: GivenOptions, env: Environment, system: System): Options {
   const values: Record<string, unknown> = {};
   for (const [name, setting] of Object.entries<Setting>(SETTINGS)) {
-    values[name] = readOption(setting, given[name as keyof Settings], env);
+    values[name] = readOption(setting, given[name as keyof Settings], env, system);
   }
+  values.maxMemoryBytes ??= Math.floor(system.memoryBytes * MACHINE_SHARE);
+  values.maxBufferedTotalBytes ??= Math.floor(values.maxMemoryBytes as number * BUFFERED_SHARE);
   const options = values as Options;
-  checkCombination(options);
+  checkAdmin(options);
+  checkCombinations(options);
   return options;
 }
 
-/** @throws {UsageError} where one option needs another */
-function checkCombination(options: Options): void {
-  const { admin, adminPassword, tlsCert, tlsKey, iceServers, turnSecret } = options;
-  if (admin && adminPassword === undefined && !isLoopback(admin.hostname)) {
+/** @throws {UsageError} if the admin listener could be reached by others without a password that is hard to guess */
+function checkAdmin({ admin, adminPassword }: Options): void {
+  if (!admin || isLoopback(admin.hostname)) return;
+  const reason = `--admin ${writeAddress(admin)} can be reached from other machines`;
+  if (adminPassword === undefined) throw new UsageError(`${reason}: it needs --admin-password`);
+  if (adminPassword.length < MIN_PASSWORD_CHARS) {
     throw new UsageError(
-      `--admin ${
-        writeAddress(admin)
-      } can be reached from other machines: it needs --admin-password`,
+      `${reason}: its --admin-password needs at least ${MIN_PASSWORD_CHARS} characters`,
     );
   }
+}
+
+/** @throws {UsageError} if one option needs another, or excludes it */
+function checkCombinations(options: Options): void {
+  const { tlsCert, tlsKey, iceServers = [], turnSecret, turnUsername, turnPassword } = options;
   if ((tlsCert === undefined) !== (tlsKey === undefined)) {
     throw new UsageError("--tls-cert and --tls-key go together: one of them is missing");
   }
-  const hasTurn = iceServers?.some(isTurnUrl) ?? false;
-  if (hasTurn && turnSecret === undefined) {
-    throw new UsageError("--ice-server with a TURN URL needs --turn-secret for its credentials");
+  if ((turnUsername === undefined) !== (turnPassword === undefined)) {
+    throw new UsageError("--turn-username and --turn-password go together: one of them is missing");
   }
-  if (!hasTurn && turnSecret !== undefined) {
-    throw new UsageError("--turn-secret needs an --ice-server with a TURN URL to be used for");
+  if (turnSecret !== undefined && turnUsername !== undefined) {
+    throw new UsageError("--turn-secret and --turn-username exclude each other: give one of them");
+  }
+  const hasTurn = iceServers.some(isTurnUrl);
+  const credentials = turnSecret ?? turnUsername;
+  if (hasTurn && credentials === undefined) {
+    throw new UsageError(
+      "--ice-server with a TURN URL needs --turn-secret, or --turn-username and --turn-password",
+    );
+  }
+  if (!hasTurn && credentials !== undefined) {
+    const flag = turnSecret === undefined ? "--turn-username" : "--turn-secret";
+    throw new UsageError(`${flag} needs an --ice-server with a TURN URL to be used for`);
   }
 }
 
@@ -294,20 +381,89 @@ function readAuthSecret(secret: string): string {
 }
 
 /**
- * One option as it holds; undefined where it is off.
+ * Returns the value of one option; undefined if it is off.
  *
  * @throws {UsageError} that names the option or variable and what it takes
  */
 export function readOption(
   setting: Setting,
-  given: string | undefined,
-  env: Readonly<Record<string, string | undefined>>,
+  given: string | readonly string[] | undefined,
+  env: Environment,
+  system: System,
 ): unknown {
-  const flag = setting.flag.split(" ", 1)[0]!;
-  if (given !== undefined) return readValue(flag, setting.read, given, setting.secret);
-  const variable = variableName(flag);
-  if (env[variable]) return readValue(variable, setting.read, env[variable], setting.secret);
-  return setting.default === undefined ? undefined : setting.read(setting.default);
+  const flag = flagOf(setting);
+  const [source, written] = given !== undefined
+    ? [flag, [given].flat()]
+    : readVariable(setting, env, system) ?? [flag, [setting.default].flat()];
+  const texts = written.filter((text) => text !== undefined);
+  if (texts.length === 0) return undefined;
+  const read = (text: string) => readValue(source, setting.read, text, setting.secret);
+  if (!setting.repeatable) return read(texts.at(-1)!);
+  const items = setting.secret ? texts : texts.flatMap((text) => text.split(","));
+  return items.map((item) => read(setting.secret ? item : item.trim()));
+}
+
+type Written = readonly [source: string, texts: readonly string[]];
+
+/** What a variable says, or the file that it names; null if there is neither. */
+function readVariable(setting: Setting, env: Environment, system: System): Written | null {
+  const variable = variableName(setting);
+  const fileVariable = `${variable}_FILE`;
+  const value = isServiceAddress(variable, env[variable]) ? "" : env[variable];
+  const path = setting.secret ? env[fileVariable] : "";
+  if (value && path) {
+    throw new UsageError(`${variable} and ${fileVariable} exclude each other: give one of them`);
+  }
+  if (value) return [variable, [value]];
+  if (!path) return null;
+  const text = readSecretFile(fileVariable, path, system);
+  return [fileVariable, setting.repeatable ? text.split(/\r?\n/) : [text]];
+}
+
+/** @throws if the file cannot be read; which is no mistake in the options, but of the machine */
+function readSecretFile(variable: string, path: string, system: System): string {
+  try {
+    return system.readTextFile(path).replace(/\r?\n$/, "");
+  } catch (error) {
+    const reason = error instanceof Error ? error.message : String(error);
+    throw new Error(`cannot read ${variable} ${path}: ${reason}`);
+  }
+}
+
+/** Kubernetes sets this for each pod beside a Service that is called signalbox. */
+function isServiceAddress(variable: string, value = ""): boolean {
+  return variable === "SIGNALBOX_PORT" && /^(tcp|udp):\/\//.test(value);
+}
+
+/** Variables that look like options and are none; each with the nearest name that is one. */
+export function findUnknownVariables(env: Environment): readonly (readonly [string, string])[] {
+  const known = Object.values<Setting>(SETTINGS).flatMap((setting) => {
+    const name = variableName(setting);
+    return setting.secret ? [name, `${name}_FILE`] : [name];
+  });
+  return Object.keys(env)
+    .filter((name) => name.startsWith(PREFIX) && env[name] && !known.includes(name))
+    .filter((name) => !/^SIGNALBOX_(SERVICE|PORT)_/.test(name)) // those of a Service in Kubernetes
+    .map((name) => [name, nearest(name, known)]);
+}
+
+function nearest(name: string, known: readonly string[]): string {
+  const distances = known.map((candidate) => editDistance(name, candidate));
+  return known[distances.indexOf(Math.min(...distances))]!;
+}
+
+/** Number of characters to insert, delete or replace to make one text of another (Levenshtein). */
+function editDistance(from: string, to: string): number {
+  let row = Array.from({ length: to.length + 1 }, (_, index) => index);
+  for (const [i, character] of [...from].entries()) {
+    const next = [i + 1];
+    for (let j = 0; j < to.length; j++) {
+      const replaced = row[j]! + (character === to[j] ? 0 : 1);
+      next.push(Math.min(replaced, row[j + 1]! + 1, next[j]! + 1));
+    }
+    row = next;
+  }
+  return row.at(-1)!;
 }
 
 /**
@@ -331,7 +487,13 @@ export function readValue<Value>(
   }
 }
 
+const PREFIX = "SIGNALBOX_";
+
+function flagOf({ flag }: Setting): string {
+  return flag.split(" ", 1)[0]!;
+}
+
 /** `SIGNALBOX_MAX_MESSAGE_SIZE` of `--max-message-size`. */
-function variableName(flag: string): string {
-  return `SIGNALBOX_${flag.slice(2).replaceAll("-", "_").toUpperCase()}`;
+function variableName(setting: Setting): string {
+  return `${PREFIX}${flagOf(setting).slice(2).replaceAll("-", "_").toUpperCase()}`;
 }

@@ -1,4 +1,6 @@
-/** Reads what people write into options: durations, sizes, counts, words. Each throws a {@link RangeError} that says what it takes. */
+/** Parsers of what people write into options. Each throws a {@link RangeError} that says what the option takes. */
+
+import { BlockList, isIP } from "node:net";
 
 const DURATION_UNITS_MS = { ms: 1, s: 1000, m: 60_000, h: 3_600_000 } as const;
 const SIZE_UNITS_BYTES = { KiB: 1024, MiB: 1024 ** 2, GiB: 1024 ** 3 } as const;
@@ -6,7 +8,7 @@ const SIZE_UNITS_BYTES = { KiB: 1024, MiB: 1024 ** 2, GiB: 1024 ** 3 } as const;
 /** The longest that a timer of JavaScript can wait: 2^31-1 ms, a little under 25 days. */
 const MAX_DURATION_MS = 24 * 24 * DURATION_UNITS_MS.h;
 
-/** Milliseconds from `500ms`, `10s`, `5m`, `1h`; a bare number is ambiguous, but for `0`. */
+/** Milliseconds from `500ms`, `10s`, `5m`, `1h`; a bare number other than `0` is ambiguous. */
 export function readDurationMs(text: string): number {
   if (text === "0") return 0;
   const [, amount, unit] = /^(\d{1,12})(ms|s|m|h)$/.exec(text) ?? [];
@@ -68,19 +70,14 @@ export function readSwitch(text: string): boolean {
   throw new RangeError("1 or true, 0 or false");
 }
 
-/** The items of a comma-separated list, each read with `read`. */
-export function readList<Item>(text: string, read: (text: string) => Item): Item[] {
-  return text.split(",").map((item) => read(item.trim()));
-}
-
-/** An HTTP or HTTPS address. */
+/** An HTTP or HTTPS URL. */
 export function readHttpUrl(text: string): URL {
   const url = URL.parse(text);
   if (url?.protocol === "http:" || url?.protocol === "https:") return url;
   throw new RangeError("a URL such as https://example.org/keys.json");
 }
 
-/** The address of a Redis, as text. It names no database: Redis's channels, unlike its keys, would reach all of them. */
+/** The URL of a Redis server, as text. It names no database, as Redis's channels, unlike its keys, reach all of them. */
 export function readRedisUrl(text: string): string {
   const { protocol, hostname, pathname = "" } = URL.parse(text) ?? {};
   const isRedis = protocol === "redis:" || protocol === "rediss:";
@@ -88,11 +85,83 @@ export function readRedisUrl(text: string): string {
   throw new RangeError("a URL such as redis://127.0.0.1:6379, without the number of a database");
 }
 
-/** An origin as browsers write it (RFC 6454 section 6.2). */
+/**
+ * An origin as browsers write it (RFC 6454 section 6.2), `null`, or a pattern such as `https://*.example.org` for all
+ * hosts below one.
+ */
 export function readOrigin(text: string): string {
-  const isPattern = text.includes("*"); // which URL takes for a host's name
-  if (!isPattern && URL.parse(text)?.origin === text) return text;
+  if (text === "null") return text;
+  const example = text.replace(/^(https?:\/\/)\*(?=\.[^.])/, "$1any"); // of what a pattern stands for
+  const isOrigin = /^https?:/.test(text)
+    ? URL.parse(example)?.origin === example && !example.includes("*")
+    : /^[a-z][a-z0-9+.-]*:\/\/[^\s/?#@*,]+$/.test(text);
+  if (isOrigin) return text;
   throw new RangeError(
-    "an origin such as https://example.org or http://localhost:3000, without a path",
+    "an origin such as https://example.org, https://*.example.org, capacitor://localhost or null, " +
+      "without a path",
   );
+}
+
+/** Networks that a proxy of one's own is likely in: loopback, RFC 1918, RFC 6598, RFC 4193, link-local. */
+const PRIVATE_NETWORKS = [
+  "127.0.0.0/8",
+  "10.0.0.0/8",
+  "172.16.0.0/12",
+  "192.168.0.0/16",
+  "100.64.0.0/10",
+  "169.254.0.0/16",
+  "::1/128",
+  "fc00::/7",
+  "fe80::/10",
+];
+
+/** Tells whether an address is one of a set. */
+export type AddressSet = (address: string) => boolean;
+
+/** Addresses and networks; `1` or `true` means loopback and private ranges; `0` or `false` means none (null). */
+export function readNetworks(text: string): AddressSet | null {
+  if (text === "0" || text === "false") return null;
+  const isBare = text === "1" || text === "true";
+  const networks = new BlockList();
+  for (const entry of isBare ? PRIVATE_NETWORKS : text.split(",")) {
+    addNetwork(networks, entry.trim());
+  }
+  return (address) => isIP(address) !== 0 && networks.check(address, family(address));
+}
+
+function addNetwork(networks: BlockList, entry: string): void {
+  const [address, prefix, ...rest] = entry.split("/");
+  const version = entry.includes("%") ? 0 : isIP(address ?? ""); // a zone makes no network
+  const bits = version === 4 ? 32 : 128;
+  const length = prefix === undefined ? bits : /^\d{1,3}$/.test(prefix) ? Number(prefix) : NaN;
+  if (address === undefined || version === 0 || !(length <= bits) || rest.length > 0) {
+    throw new RangeError(
+      "a comma-separated list of addresses and networks such as 10.0.0.7,192.168.0.0/16",
+    );
+  }
+  networks.addSubnet(address, length, family(address));
+}
+
+function family(address: string): "ipv4" | "ipv6" {
+  return isIP(address) === 6 ? "ipv6" : "ipv4";
+}
+
+/** A STUN or TURN URL (RFC 7064, RFC 7065). */
+export function readIceUrl(text: string): string {
+  if (/^(stuns?:[^\s?]+|turns?:[^\s?]+(\?transport=(udp|tcp))?)$/.test(text)) return text;
+  throw new RangeError(
+    "a STUN or TURN URL such as stun:stun.example.org:3478 or turn:turn.example.org?transport=udp",
+  );
+}
+
+/** A selection of `choices`: some of them, comma-separated, or `all`, or `off` for none. */
+export function readSelection<const Choice extends string>(
+  text: string,
+  choices: readonly Choice[],
+): readonly Choice[] {
+  if (text === "all") return choices;
+  if (text === "off") return [];
+  const chosen = text.split(",").map((name) => choices.find((choice) => choice === name.trim()));
+  if (chosen.every((choice) => choice !== undefined)) return [...new Set(chosen)];
+  throw new RangeError(`a comma-separated list of ${choices.join(", ")}, or all, or off`);
 }

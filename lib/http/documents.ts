@@ -17,8 +17,9 @@ export class Documents {
   /** Everything in the folder, by its path below `/docs/`. */
   readonly #files = new StaticFiles();
   readonly #markdown = new Map<string, Body>();
-  /** HTML pages, each made when a browser first asks for it. */
+  /** HTML pages, each made once, when a browser first asks for it. */
   readonly #pages = new StaticFiles();
+  readonly #making = new Map<string, Promise<void>>();
 
   /** Reads the whole folder, because the process may not read files later. */
   constructor() {
@@ -47,14 +48,17 @@ export class Documents {
   }
 
   async #page(path: string, markdown: Body, request: Request): Promise<Response> {
-    const made = this.#pages.answer(path, request);
-    if (made !== null) return made;
-    const html = await renderPage(path, new TextDecoder().decode(markdown), [
-      ...this.#markdown.keys(),
-    ]);
+    const making = this.#making.get(path) ?? this.#make(path, markdown);
+    this.#making.set(path, making);
+    await making;
+    return this.#pages.answer(path, request)!;
+  }
+
+  async #make(path: string, markdown: Body): Promise<void> {
+    const text = new TextDecoder().decode(markdown);
+    const html = await renderPage(path, text, [...this.#markdown.keys()]);
     const headers = { "content-type": "text/html; charset=utf-8", vary: "accept", ...PAGE_POLICY };
     this.#pages.put(path, new TextEncoder().encode(html), headers);
-    return this.#pages.answer(path, request)!;
   }
 }
 

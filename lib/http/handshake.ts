@@ -1,4 +1,4 @@
-/** Decides whether an HTTP request can become a WebSocket (RFC 6455 section 4.2.1): the runtime checks only part of it. */
+/** Checks of an upgrade to WebSocket (RFC 6455 section 4.2.1): the runtime makes only some of them. */
 
 const WEBSOCKET_VERSION = "13";
 /** 16 bytes in base64. */
@@ -12,18 +12,24 @@ const UPGRADE = /(?:^|,)[ \t]*upgrade[ \t]*(?:,|$)/i;
 /** A refused upgrade, as HTTP says it. */
 export interface Refusal {
   readonly status: 400 | 403 | 426 | 429 | 503;
+  /** For the client and the log: a sentence. */
   readonly message: string;
 }
 
-/** Whether a request wants to become a WebSocket at all. */
+/** Tells whether a request is to become a WebSocket; a proxy may have dropped the header that says so. */
 export function wantsWebSocket(headers: Headers): boolean {
-  return WEBSOCKET.test(headers.get("upgrade") ?? "");
+  return headers.has("sec-websocket-key") || WEBSOCKET.test(headers.get("upgrade") ?? "");
 }
 
-/** What is wrong with the request for an upgrade; null where nothing is. */
+/** Returns what is wrong with the request for an upgrade; null if nothing is. */
 export function checkHandshake(method: string, headers: Headers): Refusal | null {
   if (method !== "GET") {
     return { status: 400, message: `A WebSocket is opened with GET, not ${method}.` };
+  }
+  if (!WEBSOCKET.test(headers.get("upgrade") ?? "")) {
+    const message = "The header Upgrade: websocket is missing. If a proxy stands before the " +
+      "server, it has to pass on Upgrade and Connection.";
+    return { status: 426, message };
   }
   if (!UPGRADE.test(headers.get("connection") ?? "")) {
     return { status: 400, message: "The header Connection: Upgrade is missing." };
@@ -39,7 +45,7 @@ export function checkHandshake(method: string, headers: Headers): Refusal | null
   return null;
 }
 
-/** The answer to a refused upgrade. */
+/** Answers a refused upgrade. */
 export function refuse({ status, message }: Refusal): Response {
   const headers = new Headers({
     "connection": "close", // or the refused one keeps a file descriptor
@@ -55,7 +61,19 @@ export function refuse({ status, message }: Refusal): Response {
 
 const RETRY_AFTER_SECONDS = 5;
 
-/** The token of an upgrade request: an `Authorization: Bearer` header or a `token` parameter; null where neither is there. */
+const TOKEN = /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/;
+
+/**
+ * Returns the first subprotocol that a client offers; null if it offers none. A browser closes a connection whose
+ * offer is not answered (RFC 6455 section 4.1).
+ */
+export function offeredProtocol(headers: Headers): string | null {
+  const [first = ""] = headers.get("sec-websocket-protocol")?.split(",") ?? [];
+  const name = first.trim();
+  return TOKEN.test(name) ? name : null;
+}
+
+/** Returns the token of an upgrade request: of `Authorization: Bearer`, or the parameter `token`; null if there is none. */
 export function bearerToken(headers: Headers, url: string): string | null {
   const [, token] = /^bearer +(\S+) *$/i.exec(headers.get("authorization") ?? "") ?? [];
   return token ?? URL.parse(url)?.searchParams.get("token") ?? null;

@@ -2,17 +2,21 @@
 
 import type { Clock } from "../clock.ts";
 import type { Emit } from "../events.ts";
+import type { TlsFiles } from "./certificate.ts";
 
-/** How often it is looked whether anybody listens. */
+/** Interval of checks whether the runtime still listens. */
 const CHECK_EVERY_MS = 500;
+/** Time that the system may take to free the port of a listener that has ended. */
+const PORT_FREE_MS = 2000;
+const RETRY_EVERY_MS = 10;
 
-/** Where to listen; with `cert` and `key` (PEM) for https. */
+/** An address to listen on. */
 export interface ListenOptions {
   readonly hostname: string;
   /** 0 picks a free one. */
   readonly port: number;
-  readonly cert?: string;
-  readonly key?: string;
+  /** For https; null is http. */
+  readonly tls: TlsFiles | null;
 }
 
 /** Answers a request. `peer` is the IP address at the other end of the connection. */
@@ -23,8 +27,10 @@ export class Listener {
   readonly #handler: Handler;
   readonly #clock: Clock;
   readonly #emit: Emit;
+  #tls: TlsFiles | null;
   #server: Deno.HttpServer<Deno.NetAddr>;
-  /** Why the runtime ended it, where it has said so. */
+  #abort = new AbortController();
+  /** Why the runtime ended it; null as long as it has not said that it did. */
   #error: unknown = null;
   #cancelCheck = () => {};
 
@@ -38,35 +44,41 @@ export class Listener {
     this.#handler = handler;
     this.#clock = clock;
     this.#emit = emit;
+    this.#tls = options.tls;
     this.#server = this.#listen(options.port);
     this.#keepListening();
   }
 
-  /** Where it listens; the port that was picked, where 0 was asked for. */
+  /** Address that it listens on, with the port that was picked if 0 was asked for. */
   get address(): Deno.NetAddr {
     return this.#server.addr;
   }
 
   #listen(port: number): Deno.HttpServer<Deno.NetAddr> {
+    const abort = new AbortController();
     const server = Deno.serve(
       {
-        ...this.#options,
+        hostname: this.#options.hostname,
         port,
+        ...this.#tls,
+        signal: abort.signal,
         onListen: () => {},
         onError: (error) => this.#crashed(error),
       },
       (request, info) => this.#handler(request, info.remoteAddr.hostname),
     );
+    this.#abort = abort;
     this.#error = null;
-    server.finished.catch((error) => {
+    const ended = (error: unknown) => {
       if (server === this.#server) this.#error = error;
-    });
+    };
+    server.finished.then(() => ended(new Error("the runtime has ended it")), ended);
     return server;
   }
 
   /**
    * Running out of file descriptors ends the runtime's listener, but not the connections: so listen again. Deno 2.4 does not
-   * say so before the last half-sent request is gone; but as long as one listens, nobody else can.
+   * say so before the last half-sent request is gone; but as long as it listens, the port cannot be taken.
    */
   #keepListening(): void {
     this.#cancelCheck = this.#clock.after(CHECK_EVERY_MS, () => {
@@ -76,6 +88,7 @@ export class Listener {
   }
 
   #isListening(): boolean {
+    if (this.#error !== null) return false; // whoever has the port now
     const { hostname, port } = this.address;
     try {
       Deno.listen({ hostname, port }).close();
@@ -97,12 +110,40 @@ export class Listener {
     }
   }
 
+  /**
+   * Listens on the same port with another certificate. All connections end, on Deno 2.9 WebSockets too.
+   *
+   * @throws {Deno.errors.AddrInUse} if the port does not become free; the listener goes on trying
+   */
+  async renew(tls: TlsFiles): Promise<void> {
+    this.#cancelCheck();
+    this.#tls = tls;
+    this.#abort.abort();
+    try {
+      await this.#listenOncePortIsFree();
+    } finally {
+      this.#keepListening();
+    }
+  }
+
+  async #listenOncePortIsFree(): Promise<void> {
+    for (let waitedMs = 0;; waitedMs += RETRY_EVERY_MS) {
+      try {
+        this.#server = this.#listen(this.address.port);
+        return;
+      } catch (error) {
+        if (!(error instanceof Deno.errors.AddrInUse) || waitedMs >= PORT_FREE_MS) throw error;
+      }
+      await new Promise<void>((resolve) => this.#clock.after(RETRY_EVERY_MS, resolve));
+    }
+  }
+
   #crashed(error: unknown): Response {
     this.#emit({ kind: "internal_error", where: "request", error });
     return new Response("Internal error.\n", { status: 500 });
   }
 
-  /** Listens no more. Resolves when what is being answered is answered, and WebSockets have ended. */
+  /** Stops listening. Resolves when requests in progress are answered, and WebSockets have ended. */
   async stop(): Promise<void> {
     this.#cancelCheck();
     await this.#server.shutdown();

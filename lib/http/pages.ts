@@ -1,10 +1,10 @@
-/** What browsers get of the public port: the page at `/` with its files, and the browser client. */
+/** Files of the public port: the page at `/`, and the clients that the server hands out. */
 
-// So that it is fetched, and embedded in the executable; it is browsers that run it.
+// Embeds it in the executable; only browsers run it.
 import "lean-qr";
 import { PAGE_POLICY, StaticFiles } from "./static_files.ts";
 
-/** Under `/page/`. */
+/** Files of the page, served under `/page/`. */
 const PAGE_FILES = [
   "icon.svg",
   "invite.js",
@@ -12,23 +12,32 @@ const PAGE_FILES = [
   "page.css",
   "page.js",
   "panel.js",
+  "text.js",
   "trouble.js",
   "video.js",
   "wire.js",
 ];
 
+/** Clients, always of the server's own version. */
+const CLIENT_FILES = ["client.js", "client.d.ts", "client.py"];
+
 /**
- * Reads the files, once.
+ * Reads the files.
  *
- * @param withPage whether there is a page; the client is always there
+ * @param withPage whether to serve the page; the clients are always served
  */
 export function readPages(withPage: boolean): StaticFiles {
   const files = new StaticFiles();
-  const client = new URL("../web/clients/client.js", import.meta.url);
-  files.add("/client.js", client, { "access-control-allow-origin": "*" });
+  for (const name of CLIENT_FILES) {
+    files.add(`/${name}`, new URL(`../web/clients/${name}`, import.meta.url), {
+      "access-control-allow-origin": "*",
+      // Deno finds the types of a remote module by this header.
+      ...(name === "client.js" && { "x-typescript-types": "./client.d.ts" }),
+    });
+  }
   if (!withPage) return files;
   // The address from which the page's own modules import it: the same as in the folder, which `deno compile` reads.
-  files.add("/clients/client.js", client);
+  files.add("/clients/client.js", new URL("../web/clients/client.js", import.meta.url));
   files.add("/", new URL("../web/page/index.html", import.meta.url), PAGE_POLICY);
   files.add("/page/base.css", new URL("../web/base.css", import.meta.url));
   files.add("/page/lean_qr.js", new URL(import.meta.resolve("lean-qr")));

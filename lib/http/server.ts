@@ -1,15 +1,24 @@
 /** The public port: plain HTTP, the upgrade to WebSocket, and the way from start to shutdown. */
 
-import { clientAddress } from "./address.ts";
+import { checkOrigin, clientAddress } from "./admission.ts";
 import type { Authenticator } from "../auth/tokens.ts";
 import { type Clock, Deadlines } from "../clock.ts";
 import { Cluster } from "../cluster/cluster.ts";
-import { signalbox } from "../dialects/signalbox.ts";
+import { createDialects } from "../dialects/dialects.ts";
 import { Capacity } from "../relay/capacity.ts";
 import { Connection, type ConnectionDeps } from "../relay/connection.ts";
 import { LocalDirectory } from "../relay/directory.ts";
 import type { Emit } from "../events.ts";
-import { bearerToken, checkHandshake, type Refusal, refuse, wantsWebSocket } from "./handshake.ts";
+import type { TlsFiles } from "./certificate.ts";
+import { atMost, closeSpread, wait } from "./drain.ts";
+import {
+  bearerToken,
+  checkHandshake,
+  offeredProtocol,
+  type Refusal,
+  refuse,
+  wantsWebSocket,
+} from "./handshake.ts";
 import { iceServers } from "../auth/turn.ts";
 import { Listener } from "./listener.ts";
 import type { Options } from "../config/options.ts";
@@ -25,16 +34,22 @@ export interface Parts {
   readonly version: string;
   readonly clock: Clock;
   readonly emit: Emit;
-  /** Null where nobody needs a token. */
+  /** Null if clients need no token. */
   readonly authenticator: Authenticator | null;
-  /** PEM; null for a port without TLS. */
-  readonly tls: { readonly cert: string; readonly key: string } | null;
-  /** Whether there is too little memory left to let anybody in. */
+  /** Null for a port without TLS. */
+  readonly tls: TlsFiles | null;
+  /** Tells whether too little memory is left for another connection. */
   isMemoryTight(): boolean;
 }
 
-/** Of the drain timeout: the rest is for the process to end. */
+/** Share of the drain timeout that a drain takes: the rest is for the process to end. */
 const DRAIN_SHARE = 0.9;
+/** Share of the drain timeout that the senders of stored messages may take to be notified. */
+const EXPIRE_SHARE = 0.25;
+/** Share of the drain timeout over which many clients are closed. */
+const SPREAD_SHARE = 0.5;
+/** Time that clients have to answer a close before a new certificate cuts them off. */
+const RELOAD_TIMEOUT_MS = 1000;
 /** How many times within the idle timeout it is looked whether clients read. */
 const LOOKS_PER_IDLE_TIMEOUT = 8;
 
@@ -52,7 +67,9 @@ export class Server {
   readonly #connections = new Set<Connection>();
   readonly #unregistered: Deadlines<Connection>;
   readonly #listener: Listener;
-  #isDraining = false;
+  /** Why no connection is accepted; null if they are. */
+  #closedFor: "shutting down" | "restarting" | null = null;
+  #hasWarnedOfProxy = false;
   #onAllEnded = () => {};
   #cancelLook = () => {};
 
@@ -82,10 +99,8 @@ export class Server {
         iceServersFor: iceServersFor(options),
       }),
       router: this.#router,
-      dialects: [signalbox],
-      bufferedTotal: new BufferedTotal(
-        (options as { maxBufferedTotalBytes?: number }).maxBufferedTotalBytes ?? Infinity,
-      ),
+      dialects: createDialects(options),
+      bufferedTotal: new BufferedTotal(options.maxBufferedTotalBytes),
       clock,
       emit,
       onRegistered: (connection) => this.#unregistered.delete(connection),
@@ -97,7 +112,7 @@ export class Server {
       (connection) => this.#giveUp(connection),
     );
     this.#listener = new Listener(
-      { hostname: options.host, port: options.port, ...parts.tls },
+      { hostname: options.host, port: options.port, tls: parts.tls },
       clock,
       emit,
       (request, peer) => this.#answer(request, peer),
@@ -130,6 +145,11 @@ export class Server {
     return this.#router.directory.stored;
   }
 
+  /** Whether Redis can be used; null without a cluster. */
+  get isClusterUp(): boolean | null {
+    return this.#cluster && !this.#cluster.isDegraded;
+  }
+
   /** Whether it speaks wss and https. */
   get isSecure(): boolean {
     return this.#parts.tls !== null;
@@ -137,13 +157,40 @@ export class Server {
 
   #answer(request: Request, peer: string): Response | Promise<Response> {
     if (wantsWebSocket(request.headers)) return this.#upgrade(request, peer);
+    if (request.method === "OPTIONS") return new Response(null, { status: 204 });
     const isRead = request.method === "GET" || request.method === "HEAD";
-    const pathname = URL.parse(request.url)?.pathname ?? "";
+    const pathname = pathOf(request);
     if (isRead && pathname === "/healthz") return this.#health();
+    const answer = isRead ? this.#answerForDialect(request, pathname) : null;
+    if (answer !== null) return answer;
     const file = isRead
       ? this.#documents.answer(pathname, request) ?? this.#pages.answer(pathname, request)
       : null;
-    return file ?? new Response("Not found.\n", { status: 404 });
+    return file ?? new Response(NOT_FOUND, { status: 404 });
+  }
+
+  /** Answers what clients of other servers ask for by HTTP; null for any other path. */
+  #answerForDialect(request: Request, pathname: string): Promise<Response> | null {
+    const { dialects, router } = this.#deps;
+    const listIds = (room: string) => router.directory.listIds(room);
+    for (const { answerHttp } of dialects) {
+      const answering = answerHttp?.(pathname, listIds) ?? null;
+      if (answering === null) continue;
+      const { headers } = request;
+      const refusal = checkOrigin(headers, this.#options.allowOrigins);
+      if (refusal !== null) return Promise.resolve(refuse(refusal));
+      return answering.then(({ status, type, body }) =>
+        new Response(body, {
+          status,
+          headers: {
+            "content-type": type,
+            "cache-control": "no-store",
+            "access-control-allow-origin": headers.get("origin") ?? "*",
+          },
+        })
+      );
+    }
+    return null;
   }
 
   #health(): Response {
@@ -159,46 +206,62 @@ export class Server {
     });
   }
 
+  get #isDraining(): boolean {
+    return this.#closedFor === "shutting down";
+  }
+
   #status(): "draining" | "degraded" | "ok" {
     if (this.#isDraining) return "draining";
     return this.#cluster?.isDegraded ? "degraded" : "ok";
   }
 
   #upgrade(request: Request, peer: string): Response {
-    const { headers } = request;
-    const { idleTimeoutMs, trustProxy = null } = this.#options;
     // No header is read that does not matter: each takes the runtime a microsecond.
-    const forwardedFor = trustProxy && headers.get("x-forwarded-for");
-    const address = clientAddress(peer, forwardedFor, trustProxy);
+    const { headers } = request;
+    const { idleTimeoutMs, trustProxy = null, allowOrigins } = this.#options;
+    const address = clientAddress(peer, headers, trustProxy, (entry) => this.#warnOfProxy(entry));
     const token = this.#parts.authenticator && bearerToken(headers, request.url);
+    const protocol = offeredProtocol(headers);
     const refusal = checkHandshake(request.method, headers) ??
-      this.#checkOrigin(headers) ?? this.#checkCapacity(address);
-    if (refusal !== null) return refuse(refusal);
+      checkOrigin(headers, allowOrigins) ?? this.#checkCapacity(address);
+    if (refusal !== null) {
+      this.#parts.emit({ kind: "connection_refused", address, ...refusal });
+      return refuse(refusal);
+    }
     // From here on nothing may throw: an upgrade whose response is not returned stops the runtime's listener.
     const idleTimeout = idleTimeoutMs / 1000;
     const { socket, response } = Deno.upgradeWebSocket(request, { idleTimeout });
     socket.binaryType = "arraybuffer";
-    this.#attend(socket, new Connection(socket, address, token, this.#deps));
+    // Not by the option `protocol`: with that, the runtime answers an offer such as `a,b` with 500.
+    if (protocol !== null) response.headers.set("sec-websocket-protocol", protocol);
+    this.#attend(socket, new Connection(socket, { address, url: request.url, token }, this.#deps));
     return response;
   }
 
-  #checkOrigin(headers: Headers): Refusal | null {
-    const { allowOrigins } = this.#options;
-    const origin = allowOrigins === undefined ? null : headers.get("origin");
-    if (origin === null || allowOrigins?.includes(origin)) return null;
-    return { status: 403, message: "Pages of this origin may not connect." };
+  /** Once: what a proxy writes, it writes again and again. */
+  #warnOfProxy(entry: string): void {
+    if (this.#hasWarnedOfProxy) return;
+    this.#hasWarnedOfProxy = true;
+    const message = `A proxy sent an address that is none, ${JSON.stringify(entry)}, in ` +
+      "X-Forwarded-For or X-Real-IP. The proxy's own address counts as the client's.";
+    this.#parts.emit({ kind: "warning", message });
   }
 
   #checkCapacity(address: string): Refusal | null {
-    if (this.#isDraining) return { status: 503, message: "The server is shutting down." };
+    const { maxConnections, maxConnectionsPerIp } = this.#options;
+    if (this.#closedFor !== null) {
+      return { status: 503, message: `The server is ${this.#closedFor}.` };
+    }
     if (!this.#capacity.hasCapacityForConnection) {
-      return { status: 503, message: "The server is full (--max-connections)." };
+      const message = `The server is full: --max-connections is ${maxConnections}.`;
+      return { status: 503, message };
     }
     if (this.#parts.isMemoryTight()) {
       return { status: 503, message: "The server is short of memory (--max-memory)." };
     }
     if (!this.#capacity.hasCapacityForAddress(address)) {
-      const message = "Too many connections from this address (--max-connections-per-ip).";
+      const message = "Too many connections from this address: " +
+        `--max-connections-per-ip is ${maxConnectionsPerIp}.`;
       return { status: 429, message };
     }
     return null;
@@ -209,6 +272,7 @@ export class Server {
     this.#capacity.countConnection(connection.address, 1);
     this.#unregistered.add(connection);
     this.#parts.emit({ kind: "connection_opened", address: connection.address });
+    if (connection.registersByUrl) socket.onopen = () => connection.opened();
     socket.onmessage = ({ data }) => connection.receive(data);
     socket.onclose = ({ code }) => this.#ended(connection, code);
   }
@@ -239,31 +303,81 @@ export class Server {
   }
 
   /**
-   * Shuts down: refuses what is new, closes what there is, and resolves when all of it has ended, at the latest
-   * when the time is nearly over. A client may never answer a close, so somebody has to end the process then.
+   * Listens with another certificate. The clients are closed with 1012 and come back; held IDs, stored messages and the
+   * cluster's membership stay.
+   *
+   * @throws what listening can throw
    */
-  async drain(timeoutMs: number = this.#options.drainTimeoutMs): Promise<void> {
-    this.#isDraining = true;
+  async reload(tls: TlsFiles): Promise<void> {
+    if (this.#closedFor !== null) return;
+    this.#closedFor = "restarting";
+    try {
+      for (const connection of this.#connections) connection.close("shutting_down");
+      await atMost(RELOAD_TIMEOUT_MS, this.#parts.clock, this.#allEnded());
+      if (this.#isDraining) return;
+      await this.#listener.renew(tls);
+    } finally {
+      if (this.#closedFor === "restarting") this.#closedFor = null;
+    }
+  }
+
+  /**
+   * Shuts down: refuses new connections at once, and closes the others after a delay. Resolves when all of them have
+   * ended, at the latest when the time is nearly over, as a client may never answer a close.
+   */
+  async drain(
+    timeoutMs: number = this.#options.drainTimeoutMs,
+    delayMs: number = this.#options.drainDelayMs,
+  ): Promise<void> {
+    const { clock } = this.#parts;
+    this.#closedFor = "shutting down";
+    if (delayMs > 0) await wait(delayMs, clock);
     this.#cancelLook();
-    let cancel = () => {};
-    const timeUp = new Promise<void>((resolve) => {
-      cancel = this.#parts.clock.after(timeoutMs * DRAIN_SHARE, resolve);
-    });
-    await Promise.race([this.#router.directory.expireStored(), timeUp]);
-    const allEnded = new Promise<void>((resolve) => this.#onAllEnded = resolve);
-    for (const connection of this.#connections) connection.close("shutting_down");
-    if (this.#connections.size === 0) this.#onAllEnded();
-    const end = Promise.all([
-      this.#router.directory.stop(),
-      allEnded.then(() => this.#listener.stop()),
+    try {
+      await atMost(timeoutMs * DRAIN_SHARE, clock, this.#closeAll(timeoutMs));
+    } finally {
+      this.#router.stop();
+    }
+  }
+
+  async #closeAll(timeoutMs: number): Promise<void> {
+    const { clock } = this.#parts;
+    const { directory } = this.#router;
+    await atMost(timeoutMs * EXPIRE_SHARE, clock, Promise.resolve(directory.expireStored()));
+    await closeSpread(
+      this.#connections,
+      timeoutMs * SPREAD_SHARE,
+      clock,
+      (connection) => connection.close("shutting_down"),
+    );
+    await Promise.all([
+      directory.stop(),
+      this.#allEnded().then(() => this.#listener.stop()),
     ]);
-    await Promise.race([end, timeUp]);
-    cancel();
-    this.#router.stop();
+  }
+
+  /** Resolves when there is no connection any more. */
+  #allEnded(): Promise<void> {
+    return new Promise((resolve) => {
+      this.#onAllEnded = resolve;
+      if (this.#connections.size === 0) resolve();
+    });
   }
 }
 
-function iceServersFor({ iceServers: urls, turnSecret, turnTtlMs }: Options) {
+const NOT_FOUND = "Nothing is here. Clients open a WebSocket, on any path of this port.\n";
+
+/** Returns the path that was asked for, also if the Host header is no host: a health check may send anything. */
+function pathOf({ url, headers }: Request): string {
+  const target = url.slice(url.indexOf("://") + "://".length);
+  const host = headers.get("host"); // HTTP/2 has none
+  const path = host && target.startsWith(host)
+    ? target.slice(host.length)
+    : target.replace(/^[^/]*/, "");
+  return URL.parse(`http://host${path}`)?.pathname ?? "";
+}
+
+function iceServersFor({ iceServers: urls, ...turn }: Options) {
   if (urls === undefined) return null;
-  return (clientId: string) => iceServers({ urls, turnSecret, turnTtlMs }, clientId, Date.now());
+  return (clientId: string) => iceServers({ urls, ...turn }, clientId, Date.now());
 }

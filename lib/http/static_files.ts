@@ -7,6 +7,8 @@ const TYPES: Readonly<Record<string, string>> = {
   html: "text/html; charset=utf-8",
   js: "text/javascript; charset=utf-8",
   md: "text/markdown; charset=utf-8",
+  ts: "application/typescript; charset=utf-8",
+  py: "text/x-python; charset=utf-8",
   svg: "image/svg+xml",
   webp: "image/webp",
 };

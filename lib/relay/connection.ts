@@ -8,6 +8,7 @@ import {
   BYTES_PER_TOKEN,
   messageCost,
   REGISTER_COST,
+  SUBSCRIBERS_PER_TOKEN,
   TokenBucket,
 } from "./rate_limit.ts";
 import type { Registrar } from "./registration.ts";
@@ -53,6 +54,15 @@ export interface ConnectionOptions extends SendBufferOptions {
   readonly rateBurst: number;
 }
 
+/** What the upgrade request tells of a client. */
+export interface ConnectionRequest {
+  /** The client's IP address. */
+  readonly address: string;
+  readonly url: string;
+  /** Null if it had none. */
+  readonly token: string | null;
+}
+
 /** What the connections of a server share. */
 export interface ConnectionDeps {
   readonly options: ConnectionOptions;
@@ -91,7 +101,7 @@ export class Connection implements SessionConnection {
   /** Messages and notices to the client. */
   messagesOut = 0;
   readonly #socket: Socket;
-  readonly #requestToken: string | null;
+  readonly #request: ConnectionRequest;
   readonly #deps: ConnectionDeps;
   readonly #bucket: TokenBucket;
   readonly #sendBuffer: SendBuffer;
@@ -99,6 +109,9 @@ export class Connection implements SessionConnection {
   /** What the dialect puts into each message of the client. */
   #sender = "";
   #session: Session | null = null;
+  /** Whether the client has registered by its URL, and has sent nothing yet. */
+  #isTentative = false;
+  #deferredError: ProtocolError | null = null;
   #closedFor: CloseReason | null = null;
   #refusalsInARow = 0;
   /** Messages that wait until the registration is decided; null if none has to wait. */
@@ -106,19 +119,20 @@ export class Connection implements SessionConnection {
   #pendingChars = 0;
   #cancelLinger = () => {};
 
-  /** @param requestToken the token of the upgrade request; null if it had none */
-  constructor(socket: Socket, address: string, requestToken: string | null, deps: ConnectionDeps) {
+  constructor(socket: Socket, request: ConnectionRequest, deps: ConnectionDeps) {
     const { clock, options, bufferedTotal } = deps;
-    this.address = address;
+    this.address = request.address;
     this.connectedAtMs = clock.now();
     this.#socket = socket;
-    this.#requestToken = requestToken;
+    this.#request = request;
     this.#deps = deps;
     this.#bucket = new TokenBucket(
       options.rateLimitPerSecond,
       options.rateBurst,
       this.connectedAtMs,
     );
+    this.#dialect = deps.dialects.find(({ acceptsUrl }) => acceptsUrl?.(request.url)) ?? null;
+    this.#isTentative = this.#dialect?.yieldsTo !== undefined;
     const onOverloaded = () => this.close("overloaded");
     this.#sendBuffer = new SendBuffer(socket, options, bufferedTotal, clock, onOverloaded);
   }
@@ -172,6 +186,7 @@ export class Connection implements SessionConnection {
     }
     const nowMs = clock.now();
     this.#pauseUntil(router.directory.pauseAt(nowMs));
+    if (this.#pending === null && this.#isTentative) this.#settle(text);
     if (this.#pending !== null) this.#postpone(this.#pending, text);
     else if (this.#session === null) this.#handleFirst(text);
     else this.#handle(this.#session, text, nowMs);
@@ -182,21 +197,62 @@ export class Connection implements SessionConnection {
       this.#deps.emit({ kind: "internal_error", where: "message", error });
       return this.close("internal_error");
     }
+    if (this.#session === null && !this.isOpen) return; // the client has left meanwhile
+    if (this.#isTentative && this.#session === null) {
+      this.#deferredError = error; // the client may still register otherwise
+      return this.#handlePending();
+    }
     const { code, message, retryAfterMs } = error;
     const isFatal = this.#session === null || code === "message_too_large";
     if (isFatal && isFatalCode(code)) this.reject(code, message, undefined, retryAfterMs);
     else this.#fail(code, message);
   }
 
+  /** Whether the client registers by its URL, once {@link opened} is called. */
+  get registersByUrl(): boolean {
+    return this.#dialect !== null;
+  }
+
+  /** Takes note that the upgrade is done. Never throws. */
+  opened(): void {
+    try {
+      const command = this.#dialect?.decodeUrl?.(new URL(this.#request.url));
+      if (command !== undefined) this.#executeFirst(command);
+    } catch (error) {
+      this.#answerError(error);
+    }
+  }
+
+  /** The first message tells whether a registration by URL was meant. */
+  #settle(text: string): void {
+    this.#isTentative = false;
+    if (this.#dialect?.yieldsTo?.(text)) {
+      this.#detach(false, null);
+      this.#dialect = null;
+    } else if (this.#deferredError !== null) {
+      throw this.#deferredError;
+    }
+  }
+
   #handleFirst(text: string): void {
     if (!this.isOpen) return; // the client left before this message had its turn
     const { dialects, registrar } = this.#deps;
-    this.#dialect = dialects.find((dialect) => dialect.accepts(text)) ?? dialects.at(-1)!;
-    const command = this.#dialect.decode(text, null);
+    this.#dialect ??= dialects.find((dialect) => dialect.accepts(text)) ?? dialects.at(-1)!;
+    const { anonymousRoom } = this.#dialect;
+    if (anonymousRoom === undefined) return this.#executeFirst(this.#dialect.decode(text, null));
+    this.#await(registrar.registerAnonymously(anonymousRoom, this.#request.token, this), [text]);
+  }
+
+  #executeFirst(command: Command): void {
     if (command.kind !== "register") return;
-    const deciding = registrar.register(command.registration, this.#requestToken, this);
-    if (deciding === undefined) return;
-    this.#pending = [];
+    const { registrar } = this.#deps;
+    const deciding = registrar.register(command.registration, this.#request.token, this);
+    if (deciding !== undefined) this.#await(deciding, []);
+  }
+
+  /** Lets messages wait until a registration is decided. */
+  #await(deciding: Promise<void>, pending: string[]): void {
+    this.#pending = pending;
     deciding.then(() => this.#handlePending(), (error) => this.#answerError(error));
   }
 
@@ -245,11 +301,20 @@ export class Connection implements SessionConnection {
 
   /** Some commands make more than one message out of one, or a long answer, and so cost more: a burst at the most. */
   #costOf(command: Command, session: Session, cost: number): number {
-    if (command.kind === "send") return cost;
     const { options, router } = this.#deps;
-    const factor = broadcastFactor(router.recipients(session));
-    const total = command.kind === "broadcast" ? cost * factor : Math.max(REGISTER_COST, factor);
-    return Math.min(total, options.rateBurst);
+    const limit = (total: number) => Math.min(total, options.rateBurst);
+    switch (command.kind) {
+      case "broadcast":
+        return limit(cost * broadcastFactor(router.recipients(session)));
+      case "register":
+        return limit(Math.max(REGISTER_COST, broadcastFactor(router.recipients(session))));
+      case "publish": {
+        const subscribers = router.topics.count(router.topics.keyOf(session, command.topic));
+        return limit(cost * broadcastFactor(subscribers, SUBSCRIBERS_PER_TOKEN));
+      }
+      default:
+        return cost;
+    }
   }
 
   #execute(command: Command, session: Session, receivedAtMs: number): void {
@@ -258,8 +323,8 @@ export class Connection implements SessionConnection {
       case "register":
         return this.#registerAgain(session, command.registration);
       case "send": {
-        const { targetId, type, bytes, text } = command;
-        const message = { type, bytes, text, receivedAtMs };
+        const { targetId, type, bytes, text, storage } = command;
+        const message = { type, bytes, text, storage, receivedAtMs };
         if (!router.deliver(session, targetId, text)) {
           return router.directory.store(session, targetId, message);
         }
@@ -271,13 +336,35 @@ export class Connection implements SessionConnection {
         const recipients = router.broadcast(session, message);
         return emit({ kind: "broadcast", from: session, recipients, message });
       }
+      case "subscribe":
+      case "unsubscribe":
+        for (const topic of command.topics) {
+          if (isAllowed(session, topic)) router.topics[command.kind](session, topic);
+        }
+        return;
+      case "publish": {
+        const { topic, type, bytes, textFor } = command;
+        if (!isAllowed(session, topic)) return;
+        const key = router.topics.keyOf(session, topic);
+        const recipients = router.publish(key, textFor(router.topics.count(key)));
+        return emit({
+          kind: "broadcast",
+          from: session,
+          recipients,
+          message: { type, bytes, receivedAtMs },
+        });
+      }
+      case "answer":
+        return void this.send(command.text);
+      case "ignore":
+        return;
     }
   }
 
   #registerAgain(session: Session, registration: Registration): void {
-    const { id, roomName } = session;
-    if (registration.clientId !== id || registration.room !== roomName) {
-      const place = roomName === "" ? "" : ` in room ${describe(roomName)}`;
+    const { id, room: { name } } = session;
+    if (registration.clientId !== id || registration.room !== name) {
+      const place = name === "" ? "" : ` in room ${describe(name)}`;
       const message = `This connection is registered as ${describe(id)}${place}.`;
       throw new ProtocolError("already_registered", message);
     }
@@ -340,7 +427,7 @@ export class Connection implements SessionConnection {
 
   notify(notice: Notice): boolean {
     const dialect = this.#dialect ?? this.#deps.dialects.at(-1)!;
-    const text = dialect.encode(notice);
+    const text = dialect.encode(notice, this.#session?.id ?? "");
     return text === null ? this.isOpen : this.send(text);
   }
 
@@ -387,6 +474,10 @@ export class Connection implements SessionConnection {
     this.#session = null;
     if (session !== null) this.#deps.router.detach(session, this, mayResume, reason);
   }
+}
+
+function isAllowed({ topics }: Session, topic: string): boolean {
+  return topics === null || topics.includes(topic);
 }
 
 /** Reads a binary message as text. */

@@ -66,12 +66,18 @@ export interface Directory {
   left(session: Session): void;
   /** Lists the IDs of a room, on whatever node. */
   idsIn(room: string): Iterable<string>;
+  /** Lists the IDs of a room, even if this node has no session in it. Rejects if the other nodes cannot be asked. */
+  listIds(room: string): Promise<readonly string[]>;
   /** Returns the number of IDs in a room. */
   sizeOf(room: string): number;
   /** Sends a message on to the target's node or stores it, and notifies the sender if neither can be done. */
   store(from: Session, targetId: string, message: Message): void;
   /** Sends a message to the members of the sender's room on other nodes. */
   broadcast(from: Session, message: Message): void;
+  /** Receives what other nodes publish on a topic from now on, or no longer. */
+  watchTopic(key: string, isWatched: boolean): void;
+  /** Sends a text to the subscribers of a topic on other nodes. */
+  publish(key: string, text: string): void;
   /** Keeps a notice for a session that is not connected here, if its client may come back. */
   notify(session: Session, notice: Notice): void;
   /** The number of messages of this node's clients that are stored. */
@@ -92,18 +98,20 @@ export interface Directory {
  */
 export function decideClaim(
   existing: Session | undefined,
-  { clientId, resume }: Registration,
+  { clientId, resume, ownSecret }: Registration,
   ownsId: boolean,
   { onDuplicate, resumeTtlMs }: DirectoryOptions,
   heldForMs: () => number,
 ): Claim {
-  if (existing?.secret && typeof resume === "string" && isSecret(existing.secret, resume)) {
+  const given = ownSecret ?? resume;
+  if (existing?.secret && typeof given === "string" && isSecret(existing.secret, given)) {
     return { resumed: true, secret: existing.secret };
   }
   if (existing !== undefined && !mayReplace(existing, ownsId, onDuplicate)) {
     throw existing.connection === null ? idHeld(clientId, heldForMs()) : idTaken(clientId);
   }
-  return { resumed: false, secret: resume !== false && resumeTtlMs > 0 ? newSecret() : null };
+  const wantsSecret = resume !== false && resumeTtlMs > 0;
+  return { resumed: false, secret: ownSecret ?? (wantsSecret ? newSecret() : null) };
 }
 
 function mayReplace({ secret }: Session, ownsId: boolean, onDuplicate: DuplicateRule): boolean {
@@ -167,7 +175,7 @@ export class LocalDirectory implements Directory {
   }
 
   #deliverStored(session: Session): void {
-    for (const message of this.#mailbox.take(session.roomName, session.id)) {
+    for (const message of this.#mailbox.take(session.room.name, session.id)) {
       if (!session.connection?.send(message.text)) this.#expire(message);
       else this.#emit({ kind: "stored_delivered", client: session });
     }
@@ -176,12 +184,16 @@ export class LocalDirectory implements Directory {
 
   detached(): void {}
 
-  left({ roomName, id }: Session): void {
-    this.#router.announce(roomName, "left", id);
+  left({ room, id }: Session): void {
+    this.#router.announce(room.name, "left", id);
   }
 
   idsIn(room: string): Iterable<string> {
     return this.#router.room(room)?.sessions.keys() ?? [];
+  }
+
+  listIds(room: string): Promise<readonly string[]> {
+    return Promise.resolve([...this.idsIn(room)]);
   }
 
   sizeOf(room: string): number {
@@ -189,9 +201,11 @@ export class LocalDirectory implements Directory {
   }
 
   store(from: Session, targetId: string, message: Message): void {
+    if (message.storage?.maxTtlMs === 0) return;
     const isStorable = !this.#isOff && isClientId(targetId);
     if (!isStorable) return this.#router.fail(from, undelivered("target_not_found", targetId));
-    if (this.#mailbox.store(from.roomName, { sender: from, targetId, text: message.text })) {
+    const { text, storage } = message;
+    if (this.#mailbox.store(from.room.name, { sender: from, targetId, text, storage })) {
       this.#emit({ kind: "stored", from, targetId, message });
     } else {
       this.#router.fail(from, undelivered("mailbox_full", targetId));
@@ -203,9 +217,11 @@ export class LocalDirectory implements Directory {
   }
 
   broadcast(): void {}
+  watchTopic(): void {}
+  publish(): void {}
 
   notify(session: Session, notice: Notice): void {
-    const isDetached = this.#router.find(session.roomName, session.id) === session;
+    const isDetached = this.#router.find(session.room.name, session.id) === session;
     if (isDetached) session.pendingNotices.push(notice);
   }
 

@@ -1,9 +1,9 @@
 /** Stores messages for clients that are not connected, for a short time and within bounds. */
 
 import { Buffer } from "node:buffer";
-import { type Clock, Deadlines } from "../clock.ts";
+import { type Clock, VariedDeadlines } from "../clock.ts";
 import { networkOf } from "./capacity.ts";
-import { clientKey } from "./vocabulary.ts";
+import { clientKey, type Storage } from "./vocabulary.ts";
 
 /** Upper bounds of what is stored. */
 export const MAILBOX_LIMITS = {
@@ -32,6 +32,7 @@ export interface StoredMessage<Sender> {
   readonly targetId: string;
   /** The text for the target. */
   readonly text: string;
+  readonly storage?: Storage | undefined;
 }
 
 /** What a stored message takes of its sender's budgets. */
@@ -88,7 +89,8 @@ interface Entry<Sender> extends StoredMessage<Sender> {
 
 export class Mailbox<Sender extends MailboxSender> {
   readonly #boxes = new Map<string, Box<Sender>>();
-  readonly #deadlines: Deadlines<Entry<Sender>>;
+  readonly #ttlMs: number;
+  readonly #deadlines: VariedDeadlines<Entry<Sender>>;
   #budget = new MailboxBudget();
 
   /**
@@ -96,8 +98,11 @@ export class Mailbox<Sender extends MailboxSender> {
    * @param onExpired receives each message whose target did not come
    */
   constructor(clock: Clock, ttlMs: number, onExpired: (message: StoredMessage<Sender>) => void) {
-    this.#deadlines = new Deadlines(clock, ttlMs, (entry) => {
+    this.#ttlMs = ttlMs;
+    this.#deadlines = new VariedDeadlines(clock, (entry) => {
+      if (!entry.box.messages.has(entry)) return; // it has expired together with another one
       this.#remove(entry);
+      this.#removeTogether(entry);
       onExpired(entry);
     });
   }
@@ -110,17 +115,19 @@ export class Mailbox<Sender extends MailboxSender> {
   /** Stores a message for a client of a room; false if that would exceed a bound. */
   store(room: string, message: StoredMessage<Sender>): boolean {
     const entry = this.#entryOf(room, message);
-    if (!this.#hasCapacityFor(entry)) return false;
-    this.#put(entry);
-    return true;
+    const fits = this.#hasCapacityFor(entry);
+    if (fits) this.#put(entry);
+    else this.#removeTogether(entry);
+    return fits;
   }
 
-  #entryOf(room: string, { sender, targetId, text }: StoredMessage<Sender>): Entry<Sender> {
+  #entryOf(room: string, message: StoredMessage<Sender>): Entry<Sender> {
+    const { sender, targetId, text } = message;
     const key = clientKey(room, targetId);
     const box = this.#boxes.get(key) ?? { key, messages: new Set(), bytes: 0 };
     const bytes = Buffer.byteLength(text);
     const strings = memoryOf(text, bytes) + memoryOf(targetId) + memoryOf(key);
-    return { sender, targetId, text, box, bytes, cost: costOf(sender, key, strings) };
+    return { ...message, box, bytes, cost: costOf(sender, key, strings) };
   }
 
   #hasCapacityFor({ box, bytes, cost }: Entry<Sender>): boolean {
@@ -135,16 +142,26 @@ export class Mailbox<Sender extends MailboxSender> {
     box.messages.add(entry);
     box.bytes += entry.bytes;
     this.#budget.count(entry.cost, 1);
-    this.#deadlines.add(entry);
+    this.#deadlines.add(entry, Math.min(this.#ttlMs, entry.storage?.maxTtlMs ?? Infinity));
+  }
+
+  /** Removes what expires together with a message. */
+  #removeTogether({ box, sender, storage }: Entry<Sender>): void {
+    if (storage?.expiresTogether !== true) return;
+    for (const other of box.messages) {
+      if (other.sender === sender) this.#takeOut(other);
+    }
+  }
+
+  #takeOut(entry: Entry<Sender>): void {
+    this.#deadlines.delete(entry);
+    this.#remove(entry);
   }
 
   /** Takes out, in order, what is stored for a client. */
   take(room: string, targetId: string): StoredMessage<Sender>[] {
     const messages = [...this.#boxes.get(clientKey(room, targetId))?.messages ?? []];
-    for (const entry of messages) {
-      this.#deadlines.delete(entry);
-      this.#remove(entry);
-    }
+    for (const entry of messages) this.#takeOut(entry);
     return messages;
   }
 

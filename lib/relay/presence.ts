@@ -150,19 +150,19 @@ export class Presence {
   /** Notifies a session of every change from now on. */
   watch(session: Session, isBatched: boolean): void {
     this.unwatch(session);
-    const room = this.#rooms.get(session.roomName) ?? new WatchedRoom();
-    this.#rooms.set(session.roomName, room);
+    const room = this.#rooms.get(session.room.name) ?? new WatchedRoom();
+    this.#rooms.set(session.room.name, room);
     const kind = isBatched ? "batched" : "single";
     room.watchers[kind].set(session, { session, kind, position: room.end });
   }
 
   unwatch(session: Session): void {
-    const room = this.#rooms.get(session.roomName);
+    const room = this.#rooms.get(session.room.name);
     if (room === undefined) return;
     const { single, batched } = room.watchers;
     const wasWatching = single.delete(session) || batched.delete(session);
     if (!wasWatching || room.isWatched) return;
-    this.#rooms.delete(session.roomName);
+    this.#rooms.delete(session.room.name);
     this.#pending.single.delete(room);
     this.#pending.batched.delete(room);
   }

@@ -32,6 +32,8 @@ export class TokenBucket {
 export const BYTES_PER_TOKEN = 16 * 1024;
 /** The recipients of a broadcast that one token pays for. */
 const RECIPIENTS_PER_TOKEN = 20;
+/** The same for a topic: a newcomer to a room of 30 answers 30 offers at once, with some candidates each. */
+export const SUBSCRIBERS_PER_TOKEN = 100;
 /** A repeated `register` asks for a token check and an answer with all peers. */
 export const REGISTER_COST = 10;
 

@@ -1,10 +1,11 @@
 /** Registers clients: checks the token, claims the ID, answers. */
 
+import { randomUUID } from "node:crypto";
 import { allows, type Authenticator, TokenError } from "../auth/tokens.ts";
 import type { IceServer } from "../auth/turn.ts";
 import type { Capacity } from "./capacity.ts";
 import type { Router } from "./router.ts";
-import type { Session, SessionConnection } from "./session.ts";
+import { newSecret, type Session, type SessionConnection } from "./session.ts";
 import { describe, ProtocolError, type Registration } from "./vocabulary.ts";
 
 export interface RegistrarDeps {
@@ -36,10 +37,27 @@ export class Registrar {
   ): void | Promise<void> {
     const { authenticator } = this.#deps;
     if (authenticator === null) return this.#claim(registration, connection, false);
-    return authorize(authenticator, registration, requestToken)
-      .then((ownsId) =>
-        connection.isOpen ? this.#claim(registration, connection, ownsId) : undefined
-      );
+    return authorize(authenticator, registration, requestToken).then((ownsId) => {
+      if (!connection.isOpen) return;
+      // A token may serve many clients: only its `sub` proves whose an ID is.
+      const own = registration.ownSecret === undefined ? {} : { ownSecret: newSecret() };
+      return this.#claim({ ...registration, ...own }, connection, ownsId);
+    });
+  }
+
+  /** Registers a client under an ID of the server's making. Without a good token, it may use no topic. */
+  async registerAnonymously(
+    room: string,
+    requestToken: string | null,
+    connection: SessionConnection,
+  ): Promise<void> {
+    const { authenticator, capacity, router } = this.#deps;
+    const topics = authenticator && await topicsOf(authenticator, requestToken);
+    if (!connection.isOpen) return;
+    capacity.checkClient(connection.address, null);
+    const registration = { room, clientId: randomUUID(), topics, token: undefined };
+    const options = { presence: false, resume: false } as const;
+    router.attach({ ...registration, ...options }, connection, { resumed: false, secret: null });
   }
 
   #claim(
@@ -98,4 +116,17 @@ async function authorize(
     throw new ProtocolError("forbidden", message);
   }
   return grant.clientId === clientId;
+}
+
+/** Returns the topics that a token allows: the rooms that it names, all without; none if it does not hold. */
+async function topicsOf(
+  authenticator: Authenticator,
+  token: string | null,
+): Promise<readonly string[] | null> {
+  try {
+    return (await authenticator.check(token)).rooms;
+  } catch (error) {
+    if (error instanceof TokenError) return [];
+    throw error;
+  }
 }

@@ -6,6 +6,7 @@ import type { Capacity } from "./capacity.ts";
 import type { Claim, Directory } from "./directory.ts";
 import { type Change, Presence } from "./presence.ts";
 import { Room, Session, type SessionConnection } from "./session.ts";
+import { Topics } from "./topics.ts";
 import type {
   CloseReason,
   ErrorNotice,
@@ -27,6 +28,7 @@ export class Router {
   readonly #held: Deadlines<Session>;
   readonly #presence: Presence;
   readonly directory: Directory;
+  readonly topics: Topics;
   #size = 0;
 
   constructor(
@@ -41,6 +43,7 @@ export class Router {
     this.#held = new Deadlines(clock, resumeTtlMs, (session) => this.#endHeld(session));
     this.#presence = new Presence(clock);
     this.directory = createDirectory(this);
+    this.topics = new Topics((key, isWatched) => this.directory.watchTopic(key, isWatched));
   }
 
   /** The number of clients that are registered and connected. */
@@ -75,6 +78,8 @@ export class Router {
     session.secret = claim.secret;
     session.address = connection.address;
     session.dialect = connection.dialect;
+    session.isHoldable = claim.secret !== null && registration.ownSecret === undefined;
+    session.topics = registration.topics ?? null;
     connection.attached(session);
     older?.replaced();
     this.setPresence(session, registration.presence);
@@ -104,7 +109,7 @@ export class Router {
     reason: CloseReason | null,
   ): void {
     if (session.connection !== connection) return;
-    if (!mayResume || session.secret === null) return this.#remove(session, reason);
+    if (!mayResume || !session.isHoldable) return this.#remove(session, reason);
     session.connection = null;
     this.#presence.unwatch(session);
     this.#hold(session);
@@ -138,6 +143,7 @@ export class Router {
     const { room } = session;
     session.connection = null;
     this.#presence.unwatch(session);
+    this.topics.leave(session);
     room.sessions.delete(session.id);
     if (room.sessions.size === 0) this.#rooms.delete(room.name);
     this.#size--;
@@ -168,6 +174,12 @@ export class Router {
     }
     this.directory.broadcast(from, message);
     return count + Math.max(0, this.directory.sizeOf(room.name) - room.sessions.size);
+  }
+
+  /** Sends a text to all subscribers of a topic, and returns their number on this node. */
+  publish(key: string, text: string): number {
+    this.directory.publish(key, text);
+    return this.topics.deliver(key, text);
   }
 
   /** Notifies a client, if need be when it resumes. */

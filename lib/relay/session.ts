@@ -39,13 +39,18 @@ export class Session implements ClientInfo {
   /** The address of the connection, or of the last one. */
   address = "";
   dialect: string | null = null;
+  /** Whether its ID is held when the connection is lost. */
+  isHoldable = false;
+  /** The topics that it may use; null for all. */
+  topics: readonly string[] | null = null;
   /** Notices that came while the session was detached. */
   readonly pendingNotices: Notice[] = [];
 
   constructor(readonly id: string, readonly room: Room) {}
 
+  /** `""` for the default room, and for a dialect's namespace. */
   get roomName(): string {
-    return this.room.name;
+    return this.dialect === null ? this.room.name : "";
   }
 }
 

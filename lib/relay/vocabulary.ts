@@ -100,6 +100,20 @@ export interface Registration {
   readonly resume: boolean | string;
   /** The `token` member, of any type, {@link Unread} if it is an object; undefined if there is none. */
   readonly token: unknown;
+  /**
+   * A secret that the client chose: a newer connection with the same one takes the ID over. Such an ID is never held.
+   */
+  readonly ownSecret?: string;
+  /** The topics that an anonymous client may use; null or undefined for all. */
+  readonly topics?: readonly string[] | null;
+}
+
+/** How a message is stored if its target is not connected; undefined for the mailbox's own rules. */
+export interface Storage {
+  /** Upper bound beside the mailbox time, in milliseconds; 0: the message is dropped without a notice. */
+  readonly maxTtlMs: number;
+  /** Whether all that the sender has stored for the target expires with it, with one notice. */
+  readonly expiresTogether: boolean;
 }
 
 /** A message as a client sent it, and as its receivers get it. */
@@ -110,6 +124,7 @@ export interface Content {
   readonly bytes: number;
   /** The text for the receivers, in the sender's dialect. */
   readonly text: string;
+  readonly storage?: Storage | undefined;
 }
 
 /** A message on its way. */
@@ -122,7 +137,18 @@ export interface Message extends Content {
 export type Command =
   | { readonly kind: "register"; readonly registration: Registration }
   | ({ readonly kind: "send"; readonly targetId: string } & Content)
-  | ({ readonly kind: "broadcast" } & Content);
+  | ({ readonly kind: "broadcast" } & Content)
+  | { readonly kind: "subscribe" | "unsubscribe"; readonly topics: readonly string[] }
+  | {
+    readonly kind: "publish";
+    readonly topic: string;
+    readonly type: string | undefined;
+    readonly bytes: number;
+    /** Returns the text for so many subscribers. */
+    textFor(subscribers: number): string;
+  }
+  | { readonly kind: "answer"; readonly text: string }
+  | { readonly kind: "ignore" };
 
 /** A notice of something that failed. */
 export interface ErrorNotice {
@@ -156,10 +182,35 @@ export type Notice =
     readonly joined: readonly string[];
   };
 
+/** An answer to a plain HTTP request. */
+export interface HttpAnswer {
+  readonly status: number;
+  /** The media type. */
+  readonly type: string;
+  readonly body: string;
+}
+
 /** Translates between the wire of one kind of client and the relay. Its functions are pure. */
 export interface Dialect {
   /** Null for the core protocol. */
   readonly name: string | null;
+  /** The namespace of clients that never register, and get IDs of the server's making; undefined if they register. */
+  readonly anonymousRoom?: string;
+  /** Tells whether a client that opens this URL speaks it. Undefined if no URL tells. */
+  readonly acceptsUrl?: (url: string) => boolean;
+  /**
+   * Reads what an accepted URL registers.
+   *
+   * @throws {ProtocolError} if the URL lacks something
+   */
+  readonly decodeUrl?: (url: URL) => Command;
+  /** Answers a plain GET of its clients; null if it has no answer for the path. */
+  readonly answerHttp?: (
+    pathname: string,
+    listIds: (room: string) => Promise<readonly string[]>,
+  ) => Promise<HttpAnswer> | null;
+  /** Tells whether a client that has registered by its URL speaks another dialect, by its first message. */
+  readonly yieldsTo?: (firstMessage: string) => boolean;
   /** Tells whether a client whose first message this is speaks it. */
   accepts(firstMessage: string): boolean;
   /** Returns what {@link Dialect.decode} puts into every message of this client. Called once a session. */
@@ -171,8 +222,8 @@ export interface Dialect {
    * @throws {ProtocolError} if the message is malformed
    */
   decode(text: string, sender: string | null): Command;
-  /** Writes a notice; null if this dialect has no words for it. */
-  encode(notice: Notice): string | null;
+  /** Writes a notice for a client; null if this dialect has no words for it. */
+  encode(notice: Notice, clientId: string): string | null;
   /** Returns the target of a message that is refused, at little cost; undefined if there is none. */
   targetOf(text: string): string | undefined;
 }

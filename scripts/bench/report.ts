@@ -37,7 +37,7 @@ export function show(value: number): string {
 /** A table in Markdown: a row for each contender, a column for each metric, ratios in brackets. */
 export function table(metrics: readonly MetricResults[], heading = "relay"): string {
   const columns = metrics.map(({ scenario, metric }) =>
-    `${scenario} ${metric.name}, ${metric.unit}`
+    `${scenario} ${metric.name}, ${metric.unit}`.trimStart()
   );
   const contenders = new Set(metrics.flatMap(({ results }) => results.map((r) => r.contender)));
   const rows = [...contenders].map((contender) => [

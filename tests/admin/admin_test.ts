@@ -45,6 +45,8 @@ Deno.test("/metrics shows what has happened, under the names of the reference", 
     'signalbox_build_info{version="test"}': 1,
     signalbox_connections: 2,
     signalbox_clients: 2,
+    'signalbox_dialect_clients{dialect="core"}': 2,
+    'signalbox_refused_total{status="403"}': 0,
     'signalbox_messages_total{kind="direct"}': 2,
     'signalbox_messages_total{kind="broadcast"}': 1,
     signalbox_deliveries_total: 3,
@@ -126,8 +128,24 @@ Deno.test("/api/clients lists who is connected, and what they have sent", async 
   }
   const address = "127.0.0.1";
   assert.deepEqual(clients, [
-    { room: null, id: "alice", address, messages_in: 1, messages_out: 2, waiting_bytes: 0 },
-    { room: "lobby", id: "bob", address, messages_in: 0, messages_out: 1, waiting_bytes: 0 },
+    {
+      room: null,
+      id: "alice",
+      dialect: null,
+      address,
+      messages_in: 1,
+      messages_out: 2,
+      waiting_bytes: 0,
+    },
+    {
+      room: "lobby",
+      id: "bob",
+      dialect: null,
+      address,
+      messages_in: 0,
+      messages_out: 1,
+      waiting_bytes: 0,
+    },
   ]);
   await Promise.all([alice.close(), bob.close(), lurker.close()]);
 });

@@ -16,7 +16,7 @@ function connection(id: string, more: Partial<ListedConnection> = {}): ListedCon
     messagesIn: 0,
     messagesOut: 0,
     bufferedBytes: 0,
-    session: { id, roomName: "" },
+    session: { id, roomName: "", dialect: null },
     ...more,
   };
 }
@@ -36,7 +36,7 @@ testPure("listClients() writes what there is to know of a client", () => {
     messagesIn: 3,
     messagesOut: 4,
     bufferedBytes: 5,
-    session: { id: "bob", roomName: "lobby" },
+    session: { id: "bob", roomName: "lobby", dialect: null },
   });
   const query = readClientQuery(new URLSearchParams());
   assert.deepEqual(listClients([bob], query, Date.UTC(2030, 0, 1)), {
@@ -47,6 +47,7 @@ testPure("listClients() writes what there is to know of a client", () => {
     clients: [{
       room: "lobby",
       id: "bob",
+      dialect: null,
       address: "2001:db8::1",
       connected_since: "2030-01-01T00:00:01.500Z",
       messages_in: 3,
@@ -65,7 +66,7 @@ testPure("listClients() leaves out who has not registered, or is closing", () =>
 testPure("listClients() finds a part of an ID, a room or an address, in whatever case", () => {
   const clients = [
     connection("Camera_1"),
-    connection("b", { session: { id: "b", roomName: "Camping" } }),
+    connection("b", { session: { id: "b", roomName: "Camping", dialect: null } }),
     connection("c", { address: "2001:db8::cam" }),
     connection("d"),
   ];
@@ -75,21 +76,27 @@ testPure("listClients() finds a part of an ID, a room or an address, in whatever
 });
 
 testPure("listClients() keeps to one room, the default one among them", () => {
-  const clients = [connection("a"), connection("b", { session: { id: "b", roomName: "x" } })];
+  const clients = [
+    connection("a"),
+    connection("b", { session: { id: "b", roomName: "x", dialect: null } }),
+  ];
   assert.deepEqual(ids(clients, "room=x"), ["b"]);
   assert.deepEqual(ids(clients, "room="), ["a"]);
   assert.equal(list(clients, "room=").clients[0]!.room, null);
 });
 
 testPure("listClients() sorts by each column, both ways", () => {
-  const low = connection("a", { address: "192.0.2.1", session: { id: "a", roomName: "a" } });
+  const low = connection("a", {
+    address: "192.0.2.1",
+    session: { id: "a", roomName: "a", dialect: null },
+  });
   const high = connection("b", {
     address: "192.0.2.2",
     connectedAtMs: 1,
     messagesIn: 100,
     messagesOut: 100,
     bufferedBytes: 100,
-    session: { id: "b", roomName: "b" },
+    session: { id: "b", roomName: "b", dialect: "topics" },
   });
   const middle = connection("ab", {
     address: "192.0.2.12",
@@ -97,7 +104,7 @@ testPure("listClients() sorts by each column, both ways", () => {
     messagesIn: 20,
     messagesOut: 20,
     bufferedBytes: 20,
-    session: { id: "ab", roomName: "ab" },
+    session: { id: "ab", roomName: "ab", dialect: "peerjs" },
   });
   const columns = Object.keys(list([low]).clients[0]!);
   for (const column of columns) {

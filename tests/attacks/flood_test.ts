@@ -8,7 +8,7 @@ import { ServingProgram } from "../helpers/program.ts";
 import { startServer } from "../helpers/server.ts";
 
 const RATE = 100;
-const BURST = 200;
+const BURST = 600;
 const FLOOD_SECONDS = 2;
 
 /** Sends ten times what the rate limit allows, evenly. Resolves with how many messages that were. */

@@ -12,7 +12,6 @@ export interface BrokenHandshake {
 
 const BAD_REQUEST = "400";
 
-const NOT_FOUND = "404";
 const UPGRADE_REQUIRED = "426";
 
 /** An upgrade with some headers as they should not be; undefined: not there. */
@@ -34,17 +33,17 @@ const MANY_HEADERS = Object.fromEntries(
 );
 
 export const BROKEN_HANDSHAKES: readonly BrokenHandshake[] = [
-  { what: "no Upgrade", bytes: upgradeWith({ upgrade: undefined }), status: NOT_FOUND },
-  { what: "another Upgrade", bytes: upgradeWith({ upgrade: "h2c" }), status: NOT_FOUND },
+  { what: "no Upgrade", bytes: upgradeWith({ upgrade: undefined }), status: UPGRADE_REQUIRED },
+  { what: "another Upgrade", bytes: upgradeWith({ upgrade: "h2c" }), status: UPGRADE_REQUIRED },
   {
     what: "an Upgrade with a no-break space",
     bytes: upgradeWith({ upgrade: "\xa0websocket" }),
-    status: NOT_FOUND,
+    status: UPGRADE_REQUIRED,
   },
   {
     what: "an Upgrade of blanks",
     bytes: upgradeWith({ upgrade: `websocket${" \t".repeat(20_000)}x` }),
-    status: NOT_FOUND,
+    status: UPGRADE_REQUIRED,
   },
   { what: "no Connection", bytes: upgradeWith({ connection: undefined }), status: BAD_REQUEST },
   { what: "keep-alive", bytes: upgradeWith({ connection: "keep-alive" }), status: BAD_REQUEST },

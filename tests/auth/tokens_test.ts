@@ -5,12 +5,12 @@ import { Buffer } from "node:buffer";
 import { createHmac } from "node:crypto";
 import { exportSPKI, importJWK, SignJWT } from "jose";
 import { allows, createAuthenticator, signToken } from "../../lib/auth/tokens.ts";
-import { KeyHost, newKey, signWith } from "../helpers/key_host.ts";
+import { type Claims, KeyHost, newKey, type SigningKey, signWith } from "../helpers/key_host.ts";
 import { bytesOf, encode, HS256, refuses, SECRET, sign, withKeys } from "../helpers/tokens.ts";
 
 const nowSeconds = () => Math.floor(Date.now() / 1000);
 
-const withSecret = () => createAuthenticator(SECRET, undefined);
+const withSecret = () => createAuthenticator([SECRET], undefined);
 
 Deno.test("signToken() makes a token that the secret's authenticator accepts", async () => {
   const authenticator = await withSecret();
@@ -106,6 +106,15 @@ Deno.test("check() refuses a token with a wrong signature", async () => {
   await refuses(authenticator, `${header}.${payload}.`, /badly signed/);
 });
 
+Deno.test("check() accepts tokens that any of several secrets has signed", async () => {
+  const other = "another secret of at least thirty-two bytes";
+  const authenticator = await createAuthenticator([other, SECRET], undefined);
+  assert.equal((await authenticator.check(await sign({ sub: "a" }))).clientId, "a");
+  assert.equal((await authenticator.check(await sign({ sub: "b" }, bytesOf(other)))).clientId, "b");
+  await refuses(authenticator, await sign({}, bytesOf(`${SECRET}.`)), /badly signed/);
+  await refuses(authenticator, await sign({ exp: nowSeconds() - 10 }), /expired/);
+});
+
 Deno.test("check() refuses other algorithms than HS256 with the secret", async () => {
   const authenticator = await withSecret();
   for (const alg of ["HS384", "HS512"]) {
@@ -199,11 +208,20 @@ Deno.test("check() accepts both kinds where both are configured", async () => {
   assert.equal((await authenticator.check(await signWith(key, { sub: "b" }))).clientId, "b");
 });
 
-Deno.test("check() says what a token lacks that could be of several keys", async () => {
-  const keys = [await newKey("ES256", "a"), await newKey("ES256", "b")];
-  await using host = new KeyHost(keys);
+Deno.test("check() tries each key of its kind for a token without kid", async () => {
+  const [a, b, c] = [
+    await newKey("ES256", "a"),
+    await newKey("ES256", "b"),
+    await newKey("RS256", "c"),
+  ];
+  await using host = new KeyHost([a, b, c]);
   const { authenticator } = await withKeys(host);
-  const token = await new SignJWT({}).setProtectedHeader({ alg: "ES256" })
-    .sign(keys[0]!.privateKey);
-  await refuses(authenticator, token, /which of several keys/);
+  const signBy = ({ alg, privateKey }: SigningKey, claims: Claims) =>
+    new SignJWT(claims).setProtectedHeader({ alg }).sign(privateKey);
+  for (const key of [a, b, c]) {
+    const { clientId } = await authenticator.check(await signBy(key, { sub: key.kid }));
+    assert.equal(clientId, key.kid);
+  }
+  await refuses(authenticator, await signBy(b, { exp: 1 }), /expired/);
+  await refuses(authenticator, await signBy(await newKey("ES256", "d"), {}), /badly signed/);
 });

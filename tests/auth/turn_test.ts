@@ -4,10 +4,9 @@
 
 import assert from "node:assert/strict";
 import { createHmac } from "node:crypto";
-import { type IceServer, iceServers, readIceUrl } from "../../lib/auth/turn.ts";
+import { type IceServer, iceServers } from "../../lib/auth/turn.ts";
 import { isChromiumMissing, TestBrowser } from "../helpers/chromium.ts";
 import { TestClient } from "../helpers/client.ts";
-import { testPure } from "../helpers/pure.ts";
 import { startServer } from "../helpers/server.ts";
 import { isTurnMissing, TurnServer } from "../helpers/turn_server.ts";
 
@@ -16,7 +15,8 @@ const EPOCH_MS = 1_700_000_000_999;
 const STUN = "stun:stun.example.org:3478";
 const TURN = "turn:turn.example.org?transport=udp";
 
-const config = { urls: [STUN, TURN], turnSecret: SECRET, turnTtlMs: 3_600_000 };
+const NOT_FIXED = { turnUsername: undefined, turnPassword: undefined };
+const config = { urls: [STUN, TURN], turnSecret: SECRET, turnTtlMs: 3_600_000, ...NOT_FIXED };
 
 Deno.test("iceServers() gives TURN credentials of draft-uberti-behave-turn-rest-00", () => {
   const username = "1700003600:alice";
@@ -37,14 +37,18 @@ Deno.test("iceServers() keeps the order of URLs, STUN before TURN", () => {
   assert.deepEqual(iceServers({ ...config, urls: [] }, "alice", EPOCH_MS), []);
 });
 
-testPure("readIceUrl() takes STUN and TURN URLs, and nothing else", () => {
-  for (const url of [STUN, TURN, "turns:a.example", "stun:192.0.2.1", "turn:[2001:db8::1]:3478"]) {
-    assert.equal(readIceUrl(url), url);
-  }
-  const wrong = ["", "stun:", "http://a", "STUN:a", "stun:a?transport=udp", "turn:a?transport=tls"];
-  for (const url of [...wrong, "turn:a b", "turn:a?transport=udp&x", "turn:a?"]) {
-    assert.throws(() => readIceUrl(url), RangeError, url);
-  }
+Deno.test("iceServers() gives fixed credentials if there is no secret", () => {
+  const fixed = { turnSecret: undefined, turnUsername: "user", turnPassword: "hush" };
+  assert.deepEqual(iceServers({ ...config, ...fixed }, "alice", EPOCH_MS), [
+    { urls: [STUN] },
+    { urls: [TURN], username: "user", credential: "hush" },
+  ]);
+});
+
+Deno.test("registered carries fixed TURN credentials as they were given", async () => {
+  await using server = startServer({ iceServers: TURN, turnUsername: "u", turnPassword: "p" });
+  const { registered } = await TestClient.register(server.url, "alice");
+  assert.deepEqual(registered.ice_servers, [{ urls: [TURN], username: "u", credential: "p" }]);
 });
 
 Deno.test("registered carries the ICE servers, with credentials of each registration's own", async () => {
@@ -87,7 +91,7 @@ Deno.test({
     assert.equal(await turn.serves(username, credential), true);
     assert.equal(await turn.serves(username, `${credential}x`), false, "another credential");
     assert.equal(await turn.serves(`1${username}`, credential), false, "another expiry");
-    const turnConfig = { urls: [turn.url], turnSecret: SECRET, turnTtlMs: 60_000 };
+    const turnConfig = { urls: [turn.url], turnSecret: SECRET, turnTtlMs: 60_000, ...NOT_FIXED };
     const [expired] = iceServers(turnConfig, "☎:1", Date.now() - 62_000);
     assert.equal(await turn.serves(expired!.username!, expired!.credential!), false, "expired");
     const [foreign] = iceServers({ ...turnConfig, turnSecret: "another" }, "☎:1", Date.now());

@@ -21,8 +21,8 @@ class FakeStore {
 
   readonly sender = { address: "192.0.2.1" };
 
-  constructor(ttlMs = TTL_MS) {
-    this.kept = new KeptMessages(this.clock, ttlMs, ({ id }) => {
+  constructor(readonly ttlMs = TTL_MS) {
+    this.kept = new KeptMessages(this.clock, ({ id }) => {
       if (!this.isReachable) return Promise.reject(new Error("not connected"));
       this.asked.push(id);
       this.onAsked(id);
@@ -37,6 +37,8 @@ class FakeStore {
       targetId: "bob",
       bytes,
       cost: costOf(this.sender, "bob", bytes),
+      ttlMs: this.ttlMs,
+      expiresTogether: false,
       report: () => this.reported.push(id),
     };
     this.kept.add(message);

@@ -5,6 +5,7 @@ import { systemClock } from "../../lib/clock.ts";
 import { idsKey, mailKeys, nodeChannel, readEntry, roomChannel } from "../../lib/cluster/keys.ts";
 import { type AnswerMessage, type BusMessage, readMessage } from "../../lib/cluster/messages.ts";
 import { RedisSession } from "../../lib/cluster/redis.ts";
+import { readScripts } from "../../lib/cluster/scripts.ts";
 import { isRedisMissing, TestRedis } from "../helpers/redis.ts";
 
 const ignore = isRedisMissing();
@@ -41,7 +42,7 @@ class FakeNode implements Disposable {
   private constructor(readonly session: RedisSession, readonly id: string) {}
 
   static async join(redis: TestRedis, id: string): Promise<FakeNode> {
-    const session = await RedisSession.begin(redis.url, systemClock);
+    const session = await RedisSession.begin(redis.url, readScripts(), systemClock);
     const node = new FakeNode(session, id);
     const listen = (text: string) => {
       const message = readMessage(text);
@@ -191,8 +192,10 @@ testScripts(
     assert.ok(second.claim > first.claim && second.claimedAtMs >= first.claimedAtMs);
     assert.deepEqual(await a.news(), [
       { kind: "replaced", room: ROOM, id: "x", claim: first.claim },
+      { kind: "leave", id: "x" },
+      { kind: "join", id: "x" },
     ]);
-    assert.deepEqual(await b.news(), []);
+    assert.deepEqual(await b.news(), [{ kind: "leave", id: "x" }, { kind: "join", id: "x" }]);
     assert.deepEqual([await a.owned(), await b.owned()], [[], ["x"]]);
   },
 );

@@ -2,15 +2,20 @@
 
 import assert from "node:assert/strict";
 import { readCommandLine, TOPICS } from "../../lib/config/command_line.ts";
-import { type Options, SETTINGS, UsageError } from "../../lib/config/options.ts";
+import { type Options, SETTINGS, type System, UsageError } from "../../lib/config/options.ts";
 import { testPure } from "../helpers/pure.ts";
 
 type Environment = Record<string, string>;
 
 const SECRET = "correct horse battery staple, 32+";
 
+const SYSTEM: System = {
+  memoryBytes: 2 ** 30,
+  readTextFile: (path) => `the secret of ${path}, of 32 bytes`,
+};
+
 function read(args: readonly string[], env: Environment = {}) {
-  return readCommandLine(args, env, "1.2.3");
+  return readCommandLine(args, env, "1.2.3", SYSTEM);
 }
 
 function options(args: readonly string[], env: Environment = {}): Options {
@@ -61,6 +66,9 @@ testPure("a repeatable option is repeated, or a list; as a variable it is a list
   assert.deepEqual(options(["--allow-origin", a, "--allow-origin", b]).allowOrigins, expected);
   assert.deepEqual(options([`--allow-origin=${a},${b}`]).allowOrigins, expected);
   assert.deepEqual(options([], { SIGNALBOX_ALLOW_ORIGIN: `${a}, ${b}` }).allowOrigins, expected);
+  const secrets = ["correct, horse, battery staple, 32+", SECRET];
+  const given = secrets.flatMap((secret) => ["--auth-secret", secret]);
+  assert.deepEqual(options(given).authSecrets, secrets);
   const stun = ["stun:a.example", "stun:b.example"];
   const twice = ["--ice-server", "stun:a.example", "--ice-server", "stun:b.example"];
   assert.deepEqual(options(twice).iceServers, stun);
@@ -74,6 +82,7 @@ testPure("--trust-proxy means private ranges where it stands alone, else its lis
   assert.deepEqual(trusts(["--trust-proxy"]), ["127.0.0.1", "10.1.2.3"]);
   assert.deepEqual(trusts(["--trust-proxy", "--port", "1"]), ["127.0.0.1", "10.1.2.3"]);
   assert.deepEqual(trusts(["--trust-proxy", "192.0.2.7"]), ["192.0.2.7"]);
+  assert.deepEqual(trusts(["--trust-proxy", "--trust-proxy", "192.0.2.7"]), ["192.0.2.7"]);
   assert.deepEqual(trusts(["--trust-proxy=192.0.2.0/24"]), ["192.0.2.7"]);
   assert.deepEqual(trusts([], { SIGNALBOX_TRUST_PROXY: "true" }), ["127.0.0.1", "10.1.2.3"]);
   assert.deepEqual(trusts([], { SIGNALBOX_TRUST_PROXY: "0" }), []);
@@ -105,6 +114,42 @@ testPure("token reads its own options, and the secret", () => {
   );
 });
 
+testPure(
+  "token signs with the first of several secrets, and reads files as the server does",
+  () => {
+    const secretOf = (args: readonly string[], env: Environment = {}) => {
+      const task = read(["token", "--client-id", "alice", ...args], env);
+      return task.kind === "token" && task.secret;
+    };
+    const other = SECRET.toUpperCase();
+    assert.equal(secretOf(["--auth-secret", SECRET, "--auth-secret", other]), SECRET);
+    const env = { SIGNALBOX_AUTH_SECRET_FILE: "/a-file" };
+    assert.equal(secretOf([], env), "the secret of /a-file, of 32 bytes");
+  },
+);
+
+testPure("serve warns of variables that are no options", () => {
+  const task = read([], { SIGNALBOX_PROT: "1" });
+  assert.deepEqual(task.kind === "serve" && task.warnings, [
+    "SIGNALBOX_PROT is no option and is ignored. The nearest one is SIGNALBOX_PORT.",
+  ]);
+});
+
+testPure("healthcheck asks the server that is named, or this machine's", () => {
+  const urlOf = (args: readonly string[], env: Environment = {}) => {
+    const task = read(["healthcheck", ...args], env);
+    return task.kind === "healthcheck" && task.url.href;
+  };
+  assert.equal(urlOf([]), "http://127.0.0.1:8765/");
+  assert.equal(urlOf([], { SIGNALBOX_PORT: "9000" }), "http://127.0.0.1:9000/");
+  assert.equal(urlOf([], { SIGNALBOX_HOST: "::" }), "http://[::1]:8765/");
+  assert.equal(urlOf([], { SIGNALBOX_HOST: "192.0.2.7" }), "http://192.0.2.7:8765/");
+  const tls = { SIGNALBOX_TLS_CERT: "cert.pem", SIGNALBOX_TLS_KEY: "key.pem" };
+  assert.equal(urlOf([], tls), "https://127.0.0.1:8765/");
+  assert.equal(urlOf(["wss://a.example/signal"]), "https://a.example/signal");
+  assert.equal(urlOf(["http://a.example:81"]), "http://a.example:81/");
+});
+
 testPure("--version prints the version", () => {
   assert.equal(read(["--version"]).kind, "print");
   assert.equal(printed(["--version"]).trim(), "1.2.3");
@@ -114,7 +159,10 @@ testPure("the help names every option with its default and what it is for", () =
   for (const args of [["--help"], ["help"], ["serve", "--help"], ["help", "serve"]]) {
     const help = printed(args);
     for (const setting of Object.values(SETTINGS)) {
-      const byDefault = "default" in setting ? ` (default: ${setting.default})` : "";
+      const shown = "default" in setting
+        ? setting.default
+        : "computedDefault" in setting && setting.computedDefault;
+      const byDefault = shown ? ` (default: ${shown})` : "";
       const entry = `${setting.flag} ${setting.help}${byDefault} --`;
       assert(help.includes(entry), `${entry} is missing in ${args.join(" ")}`);
     }
@@ -156,11 +204,19 @@ const MISTAKES:
       ["serve", "here"],
       /^too many arguments for 'serve'\. Expected 0 arguments but got 1: here\.$/,
     ],
-    [["sevre"], /^too many arguments for 'serve'\. .* sevre\.$/],
+    [
+      ["foo"],
+      /^there is no command "foo": those that exist are serve, token, healthcheck and help$/,
+    ],
+    [["foo", "--port", "1"], /^there is no command "foo": /],
+    [["healthcheck", "nowhere"], /^the URL takes a URL such as https:.*, not "nowhere"$/],
     [["--trust-proxy="], /^--trust-proxy takes a comma-separated list .*, not ""$/],
     [["--allow-origin", "*"], /^--allow-origin takes an origin .*, not "\*"$/],
     [["--tls-cert", "cert.pem"], /^--tls-cert and --tls-key go together: one of them is missing$/],
-    [["help", "nonsense"], /^help takes the name of a command: serve or token$/],
+    [
+      ["help", "nonsense"],
+      /^help takes a command \(serve, token, healthcheck and help\) or a document \(protocol, .*\)$/,
+    ],
     [["token"], /^required option '--client-id <id>' not specified$/],
     [
       ["token", "--client-id", "a"],

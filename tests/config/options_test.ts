@@ -1,25 +1,41 @@
-/** Every option holds as it was given: by flag, by variable, by default; and each mistake is told in one clear line. */
+/** Every option is in force as it was given: by flag, variable, file or default; each mistake makes one clear line. */
 
 import assert from "node:assert/strict";
 import {
+  type Environment,
+  findUnknownVariables,
   type GivenOptions,
   type Options,
-  readOptions,
+  readOptions as readOptionsOf,
   SETTINGS,
+  type System,
   UsageError,
 } from "../../lib/config/options.ts";
 import { testPure } from "../helpers/pure.ts";
 
 type Name = keyof Options;
 
+/** A machine of 1 GiB with one file. */
+const SYSTEM: System = {
+  memoryBytes: 2 ** 30,
+  readTextFile(path) {
+    if (path !== "/run/secrets/one") throw new Error("No such file");
+    return "the first secret, of 32 bytes, yes\nthe second, with a comma, of 32 bytes\n";
+  },
+};
+
+function readOptions(given: GivenOptions, env: Environment, system = SYSTEM): Options {
+  return readOptionsOf(given, env, system);
+}
+
 interface Expectation {
   readonly flag: string;
   readonly variable: string;
-  /** What holds where nothing is given. */
+  /** Value if nothing is given. */
   readonly byDefault: unknown;
   readonly good: readonly (readonly [written: string, value: unknown])[];
   readonly bad: readonly string[];
-  /** What a mistake is told; without the part that quotes it. */
+  /** What the error says, without the part that quotes the value. */
   readonly takes: string;
   /** Others that it needs beside it. */
   readonly with?: GivenOptions;
@@ -31,8 +47,8 @@ const A_COUNT = "a whole number of at least 0";
 const A_SIZE = "a size of at least 1 byte, such as 65536, 64KiB or 1MiB";
 const A_VALUE = "a value that is not empty";
 const A_SECRET = "correct horse battery staple, 32+";
-const SOME_ICE_URLS =
-  "STUN or TURN URLs such as stun:stun.example.org:3478 or turn:turn.example.org?transport=udp";
+const AN_ICE_URL =
+  "a STUN or TURN URL such as stun:stun.example.org:3478 or turn:turn.example.org?transport=udp";
 
 const EXPECTED: Readonly<Record<Name, Expectation>> = {
   host: {
@@ -157,7 +173,7 @@ const EXPECTED: Readonly<Record<Name, Expectation>> = {
   maxMemoryBytes: {
     flag: "--max-memory",
     variable: "SIGNALBOX_MAX_MEMORY",
-    byDefault: undefined,
+    byDefault: 805_306_368,
     good: [["512MiB", 536_870_912]],
     bad: ["0", "half", "off"],
     takes: A_SIZE,
@@ -165,7 +181,7 @@ const EXPECTED: Readonly<Record<Name, Expectation>> = {
   maxMessageSizeBytes: {
     flag: "--max-message-size",
     variable: "SIGNALBOX_MAX_MESSAGE_SIZE",
-    byDefault: 65_536,
+    byDefault: 262_144,
     good: [["1MiB", 1_048_576], ["1000", 1000]],
     bad: ["0", "64K"],
     takes: A_SIZE,
@@ -174,6 +190,14 @@ const EXPECTED: Readonly<Record<Name, Expectation>> = {
     flag: "--max-buffered",
     variable: "SIGNALBOX_MAX_BUFFERED",
     byDefault: 1_048_576,
+    good: [["2MiB", 2_097_152]],
+    bad: ["0"],
+    takes: A_SIZE,
+  },
+  maxBufferedTotalBytes: {
+    flag: "--max-buffered-total",
+    variable: "SIGNALBOX_MAX_BUFFERED_TOTAL",
+    byDefault: 100_663_296,
     good: [["2MiB", 2_097_152]],
     bad: ["0"],
     takes: A_SIZE,
@@ -189,7 +213,7 @@ const EXPECTED: Readonly<Record<Name, Expectation>> = {
   rateBurst: {
     flag: "--rate-burst",
     variable: "SIGNALBOX_RATE_BURST",
-    byDefault: 200,
+    byDefault: 600,
     good: [["1", 1]],
     bad: ["0"],
     takes: "a whole number of at least 1",
@@ -210,6 +234,34 @@ const EXPECTED: Readonly<Record<Name, Expectation>> = {
     bad: ["10"],
     takes: A_DURATION,
   },
+  dialects: {
+    flag: "--dialects",
+    variable: "SIGNALBOX_DIALECTS",
+    byDefault: ["peerjs", "y-webrtc", "trystero"],
+    good: [
+      ["off", []],
+      ["all", ["peerjs", "y-webrtc", "trystero", "libdatachannel"]],
+      ["trystero, peerjs,trystero", ["trystero", "peerjs"]],
+    ],
+    bad: ["", "peer", "peerjs,", "all,peerjs", "PEERJS"],
+    takes: "a comma-separated list of peerjs, y-webrtc, trystero, libdatachannel, or all, or off",
+  },
+  peerjsKey: {
+    flag: "--peerjs-key",
+    variable: "SIGNALBOX_PEERJS_KEY",
+    byDefault: "peerjs",
+    good: [["a key", "a key"]],
+    bad: [""],
+    takes: A_VALUE,
+  },
+  peerjsDiscovery: {
+    flag: "--peerjs-discovery",
+    variable: "SIGNALBOX_PEERJS_DISCOVERY",
+    byDefault: undefined,
+    good: [["1", true], ["false", false]],
+    bad: ["yes"],
+    takes: "1 or true, 0 or false",
+  },
   allowOrigins: {
     flag: "--allow-origin",
     variable: "SIGNALBOX_ALLOW_ORIGIN",
@@ -217,9 +269,12 @@ const EXPECTED: Readonly<Record<Name, Expectation>> = {
     good: [
       ["https://example.org", ["https://example.org"]],
       ["https://a.example, http://b.example:81", ["https://a.example", "http://b.example:81"]],
+      ["null,capacitor://localhost", ["null", "capacitor://localhost"]],
+      ["https://*.a.example", ["https://*.a.example"]],
     ],
-    bad: ["*", "https://a.example,", "https://a.example/x"],
-    takes: "an origin such as https://example.org or http://localhost:3000, without a path",
+    bad: ["*", "https://a.example/x"],
+    takes: "an origin such as https://example.org, https://*.example.org, capacitor://localhost " +
+      "or null, without a path",
   },
   trustProxy: {
     flag: "--trust-proxy",
@@ -235,11 +290,11 @@ const EXPECTED: Readonly<Record<Name, Expectation>> = {
     bad: ["yes", "10.0.0.0/33", ","],
     takes: "a comma-separated list of addresses and networks such as 10.0.0.7,192.168.0.0/16",
   },
-  authSecret: {
+  authSecrets: {
     flag: "--auth-secret",
     variable: "SIGNALBOX_AUTH_SECRET",
     byDefault: undefined,
-    good: [[A_SECRET, A_SECRET], ["é".repeat(16), "é".repeat(16)]],
+    good: [[A_SECRET, [A_SECRET]], ["é".repeat(16), ["é".repeat(16)]]],
     bad: ["too short to be a secret", "x".repeat(31)],
     takes: "a secret of at least 32 bytes",
   },
@@ -257,7 +312,7 @@ const EXPECTED: Readonly<Record<Name, Expectation>> = {
     byDefault: undefined,
     good: [["stun:a.example,stuns:b.example:5349", ["stun:a.example", "stuns:b.example:5349"]]],
     bad: ["http://a.example", "stun:", "turn:a.example?transport=sctp"],
-    takes: SOME_ICE_URLS,
+    takes: AN_ICE_URL,
   },
   turnSecret: {
     flag: "--turn-secret",
@@ -276,6 +331,24 @@ const EXPECTED: Readonly<Record<Name, Expectation>> = {
     bad: ["0"],
     takes: SOME_DURATION,
   },
+  turnUsername: {
+    flag: "--turn-username",
+    variable: "SIGNALBOX_TURN_USERNAME",
+    byDefault: undefined,
+    good: [["user", "user"]],
+    bad: [""],
+    takes: A_VALUE,
+    with: { iceServers: "turn:a.example", turnPassword: "hush" },
+  },
+  turnPassword: {
+    flag: "--turn-password",
+    variable: "SIGNALBOX_TURN_PASSWORD",
+    byDefault: undefined,
+    good: [["hush", "hush"]],
+    bad: [""],
+    takes: A_VALUE,
+    with: { iceServers: "turn:a.example", turnUsername: "user" },
+  },
   redisUrl: {
     flag: "--redis",
     variable: "SIGNALBOX_REDIS",
@@ -286,6 +359,14 @@ const EXPECTED: Readonly<Record<Name, Expectation>> = {
     ],
     bad: ["127.0.0.1:6379", "http://:hush@redis.example", "localhost", "redis://:hush@a.example/1"],
     takes: "a URL such as redis://127.0.0.1:6379, without the number of a database",
+  },
+  drainDelayMs: {
+    flag: "--drain-delay",
+    variable: "SIGNALBOX_DRAIN_DELAY",
+    byDefault: 0,
+    good: [["0", 0], ["15s", 15_000]],
+    bad: ["5"],
+    takes: A_DURATION,
   },
   drainTimeoutMs: {
     flag: "--drain-timeout",
@@ -352,7 +433,7 @@ for (const [key, expectation] of Object.entries(EXPECTED)) {
 
 testPure("a mistake is told in one line, whatever was written", () => {
   for (const name of Object.keys(EXPECTED) as Name[]) {
-    if (["tlsCert", "tlsKey", "host", "turnSecret", "adminPassword"].includes(name)) continue; // they take any text
+    if (EXPECTED[name].bad.every((text) => text === "")) continue; // it takes any text
     assert.throws(() => holds(name, { [name]: "a\nb\x1b[2J" }), (error) => {
       assert(error instanceof UsageError);
       assert.doesNotMatch(error.message, /\p{Cc}/u);
@@ -367,7 +448,24 @@ const MISTAKES: readonly (readonly [given: GivenOptions, message: string])[] = [
   [{ tlsKey: "key.pem" }, "--tls-cert and --tls-key go together: one of them is missing"],
   [
     { iceServers: "stun:a.example,turn:b.example" },
-    "--ice-server with a TURN URL needs --turn-secret for its credentials",
+    "--ice-server with a TURN URL needs --turn-secret, or --turn-username and --turn-password",
+  ],
+  [
+    { turnUsername: "user", iceServers: "turn:a.example" },
+    "--turn-username and --turn-password go together: one of them is missing",
+  ],
+  [
+    { turnSecret: "s", turnUsername: "u", turnPassword: "p", iceServers: "turn:a.example" },
+    "--turn-secret and --turn-username exclude each other: give one of them",
+  ],
+  [
+    { turnUsername: "user", turnPassword: "hush" },
+    "--turn-username needs an --ice-server with a TURN URL to be used for",
+  ],
+  [
+    { admin: "0.0.0.0:8766", adminPassword: "eleven char" },
+    "--admin 0.0.0.0:8766 can be reached from other machines: " +
+    "its --admin-password needs at least 12 characters",
   ],
   [
     { turnSecret: "hush", iceServers: "stun:a.example" },
@@ -385,4 +483,116 @@ for (const [given, message] of MISTAKES) {
 testPure("readOptions() ignores variables that are none of its own", () => {
   const env = { SIGNALBOX_NONSENSE: "1", PORT: "1", SIGNALBOX_: "x", HOME: "/root" };
   assert.deepEqual(readOptions({}, env), readOptions({}, {}));
+});
+
+testPure("a password of the admin listener on loopback may be short", () => {
+  assert.equal(readOptions({ adminPassword: "hush" }, {}).adminPassword, "hush");
+});
+
+testPure("a share of --max-memory may wait in send buffers", () => {
+  assert.equal(readOptions({ maxMemoryBytes: "800MiB" }, {}).maxBufferedTotalBytes, 100 * 2 ** 20);
+});
+
+// Secrets.
+
+const ONE_FILE = "/run/secrets/one";
+
+testPure("a secret can be read from a file, without the line break at its end", () => {
+  for (const ending of ["", "\n", "\r\n"]) {
+    const system = {
+      ...SYSTEM,
+      readTextFile: () => ` a secret, of 32 bytes at the least${ending}`,
+    };
+    const env = { SIGNALBOX_ADMIN_PASSWORD_FILE: "x", SIGNALBOX_AUTH_SECRET_FILE: "x" };
+    const { adminPassword, authSecrets } = readOptions({}, env, system);
+    assert.equal(adminPassword, " a secret, of 32 bytes at the least");
+    assert.deepEqual(authSecrets, [adminPassword]);
+  }
+});
+
+testPure("every secret can be read from a file, and nothing else", () => {
+  for (const setting of Object.values(SETTINGS)) {
+    const variable = `SIGNALBOX_${setting.flag.slice(2).split(" ")[0]!.replaceAll("-", "_")}`;
+    const name = `${variable.toUpperCase()}_FILE`;
+    if (name === "SIGNALBOX_PORT_FILE") continue; // as Kubernetes could name one
+    const unknown = findUnknownVariables({ [name]: "x" }).map(([name]) => name);
+    assert.deepEqual(unknown, "secret" in setting ? [] : [name]);
+  }
+});
+
+testPure("a file holds several secrets, one a line; none is split at commas", () => {
+  const { authSecrets } = readOptions({}, { SIGNALBOX_AUTH_SECRET_FILE: ONE_FILE });
+  assert.deepEqual(authSecrets, [
+    "the first secret, of 32 bytes, yes",
+    "the second, with a comma, of 32 bytes",
+  ]);
+  const secret = "correct, horse, battery, staple, 32+";
+  assert.deepEqual(readOptions({}, { SIGNALBOX_AUTH_SECRET: secret }).authSecrets, [secret]);
+  const two = [secret, secret.toUpperCase()];
+  assert.deepEqual(readOptions({ authSecrets: two }, {}).authSecrets, two);
+});
+
+testPure(
+  "a secret as a variable and in a file is a mistake, unless the option overrules both",
+  () => {
+    const env = { SIGNALBOX_AUTH_SECRET: A_SECRET, SIGNALBOX_AUTH_SECRET_FILE: ONE_FILE };
+    assert.throws(
+      () => readOptions({}, env),
+      new UsageError(
+        "SIGNALBOX_AUTH_SECRET and SIGNALBOX_AUTH_SECRET_FILE exclude each other: give one of them",
+      ),
+    );
+    assert.deepEqual(readOptions({ authSecrets: A_SECRET }, env).authSecrets, [A_SECRET]);
+  },
+);
+
+testPure("a file that cannot be read is named, and is no mistake in the options", () => {
+  assert.throws(() => readOptions({}, { SIGNALBOX_REDIS_FILE: "/nowhere" }), (error) => {
+    assert(error instanceof Error && !(error instanceof UsageError));
+    assert.equal(error.message, "cannot read SIGNALBOX_REDIS_FILE /nowhere: No such file");
+    return true;
+  });
+});
+
+testPure("a mistake in a file names its variable, and quotes nothing", () => {
+  const system = { ...SYSTEM, readTextFile: () => "hunter2\n" };
+  assert.throws(
+    () => readOptions({}, { SIGNALBOX_AUTH_SECRET_FILE: "x" }, system),
+    new UsageError("SIGNALBOX_AUTH_SECRET_FILE takes a secret of at least 32 bytes"),
+  );
+});
+
+// Variables of others.
+
+testPure("findUnknownVariables() names each with the nearest option", () => {
+  const env = {
+    SIGNALBOX_PROT: "1",
+    SIGNALBOX_MAX_CONNECTION: "1",
+    SIGNALBOX_AUTH_SECRETS_FILE: "x",
+    SIGNALBOX_TLS_CERT_FILE: "x",
+    SIGNALBOX_HOST: "::",
+    SIGNALBOX_EMPTY: "",
+    SIGNALBOXES: "1",
+  };
+  assert.deepEqual(findUnknownVariables(env), [
+    ["SIGNALBOX_PROT", "SIGNALBOX_PORT"],
+    ["SIGNALBOX_MAX_CONNECTION", "SIGNALBOX_MAX_CONNECTIONS"],
+    ["SIGNALBOX_AUTH_SECRETS_FILE", "SIGNALBOX_AUTH_SECRET_FILE"],
+    ["SIGNALBOX_TLS_CERT_FILE", "SIGNALBOX_TLS_CERT"],
+  ]);
+});
+
+testPure("what Kubernetes sets for a Service called signalbox is not ours", () => {
+  const env = {
+    SIGNALBOX_PORT: "tcp://10.96.13.7:8765",
+    SIGNALBOX_PORT_8765_TCP: "tcp://10.96.13.7:8765",
+    SIGNALBOX_PORT_8765_TCP_PROTO: "tcp",
+    SIGNALBOX_SERVICE_HOST: "10.96.13.7",
+    SIGNALBOX_SERVICE_PORT: "8765",
+    SIGNALBOX_SERVICE_PORT_WS: "8765",
+  };
+  assert.deepEqual(findUnknownVariables(env), []);
+  assert.equal(readOptions({}, env).port, 8765);
+  assert.equal(readOptions({}, { SIGNALBOX_PORT: "udp://10.96.13.7:8765" }).port, 8765);
+  assert.equal(readOptions({ port: "1" }, env).port, 1);
 });

@@ -6,11 +6,12 @@ import {
   readChoice,
   readDurationMs,
   readHttpUrl,
+  readIceUrl,
   readInteger,
-  readList,
   readMoreThanZeroMs,
   readOrigin,
   readRedisUrl,
+  readSelection,
   readSwitch,
   readText,
 } from "../../lib/config/parse.ts";
@@ -157,14 +158,6 @@ testReader(
 );
 
 testReader(
-  "readList()",
-  (text) => readList(text, (item) => readInteger(item, 0, 9)),
-  [["1", [1]], ["1,2,3", [1, 2, 3]], [" 1 , 2 ", [1, 2]]],
-  ["", ",", "1,", ",1", "1,,2", "1;2", "10"],
-  /^a whole number from 0 to 9$/,
-);
-
-testReader(
   "readHttpUrl()",
   (text) => readHttpUrl(text).href,
   [
@@ -201,10 +194,25 @@ testReader(
     ["https://example.org", "https://example.org"],
     ["http://localhost:3000", "http://localhost:3000"],
     ["https://[::1]:8443", "https://[::1]:8443"],
+    ["null", "null"],
+    ["capacitor://localhost", "capacitor://localhost"],
+    ["chrome-extension://abcdef", "chrome-extension://abcdef"],
+    ["https://*.example.org", "https://*.example.org"],
+    ["http://*.example.org:8080", "http://*.example.org:8080"],
   ],
   [
     "",
-    "null",
+    "NULL",
+    "https://*",
+    "https://*.",
+    "https://a.*.example.org",
+    "https://*.*.example.org",
+    "https://*.example.org:443",
+    "https://*.example.org/x",
+    "capacitor://*",
+    "capacitor://localhost/",
+    "capacitor://",
+    "https://a.example://b.example",
     "*",
     "example.org",
     "https://example.org/",
@@ -212,10 +220,41 @@ testReader(
     "https://example.org:443",
     "HTTPS://example.org",
     "https://EXAMPLE.org",
-    "https://*.example.org",
     "https://user@example.org",
     "file:///",
     "data:,x",
   ],
-  /^an origin such as https:\/\/example\.org or http:\/\/localhost:3000, without a path$/,
+  /^an origin such as https:\/\/example\.org, .*, capacitor:\/\/localhost or null, without a path$/,
+);
+
+testReader(
+  "readIceUrl()",
+  readIceUrl,
+  [
+    "stun:stun.example.org:3478",
+    "turn:turn.example.org?transport=udp",
+    "turns:a.example",
+    "stun:192.0.2.1",
+    "turn:[2001:db8::1]:3478",
+  ].map((url) => [url, url]),
+  [
+    "",
+    "stun:",
+    "http://a",
+    "STUN:a",
+    "stun:a?transport=udp",
+    "turn:a?transport=tls",
+    "turn:a b",
+    "turn:a?transport=udp&x",
+    "turn:a?",
+  ],
+  /^a STUN or TURN URL such as /,
+);
+
+testReader(
+  "readSelection()",
+  (text) => readSelection(text, ["a", "b", "c"]),
+  [["a", ["a"]], ["c, a,c", ["c", "a"]], ["all", ["a", "b", "c"]], ["off", []]],
+  ["", ",", "d", "a,", "all,a", "off,a", "A"],
+  /^a comma-separated list of a, b, c, or all, or off$/,
 );

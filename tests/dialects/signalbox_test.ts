@@ -42,9 +42,9 @@ const REGISTERED = {
 } as const;
 
 testPure("encode() gives registered two members, and more only if there is more to say", () => {
-  assert.equal(signalbox.encode(REGISTERED), '{"type":"registered","client_id":"a"}');
+  assert.equal(signalbox.encode(REGISTERED, "a"), '{"type":"registered","client_id":"a"}');
   assert.equal(
-    signalbox.encode({ ...REGISTERED, room: "b", peers: [], secret: "s", iceServers: [] }),
+    signalbox.encode({ ...REGISTERED, room: "b", peers: [], secret: "s", iceServers: [] }, "a"),
     '{"type":"registered","client_id":"a","room":"b","peers":[],"resume":"s","resumed":false,' +
       '"ice_servers":[]}',
   );
@@ -77,14 +77,14 @@ testPure("encode() writes each notice as the protocol shows it", () => {
       '{"type":"peers_changed","left":[],"joined":[]}',
     ],
   ];
-  for (const [notice, text] of notices) assert.equal(signalbox.encode(notice), text);
+  for (const [notice, text] of notices) assert.equal(signalbox.encode(notice, "a"), text);
 });
 
 testPure("encode() writes JSON without from, whatever is in a notice", () => {
   const text = fc.string({ unit: "binary" });
   fc.assert(
     fc.property(text, text, (id, message) => {
-      const read = (notice: Notice) => JSON.parse(signalbox.encode(notice)!);
+      const read = (notice: Notice) => JSON.parse(signalbox.encode(notice, "a")!);
       assert.deepEqual(read({ kind: "peer_left", clientId: id }), {
         type: "peer_left",
         client_id: id,

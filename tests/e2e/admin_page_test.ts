@@ -143,7 +143,11 @@ function startCrowded(count: number): { url: string } & AsyncDisposable {
     messagesIn: n,
     messagesOut: 2 * n,
     bufferedBytes: n % 10 === 0 ? n : 0,
-    session: { id: `client_${String(n).padStart(4, "0")}`, roomName: n % 2 === 0 ? "even" : "" },
+    session: {
+      id: `client_${String(n).padStart(4, "0")}`,
+      roomName: n % 2 === 0 ? "even" : "",
+      dialect: null,
+    },
     close() {},
   })));
   const clock = systemClock;
@@ -152,7 +156,7 @@ function startCrowded(count: number): { url: string } & AsyncDisposable {
     clock,
     emit: ignoreEvents,
     metrics: new Metrics(clock),
-    server: { connections, clients: count, storedMessages: 0 },
+    server: { connections, clients: count, storedMessages: 0, isClusterUp: null },
     password: undefined,
   });
   return { url: admin.url, [Symbol.asyncDispose]: () => admin.stop() };

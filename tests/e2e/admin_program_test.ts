@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import { TestClient } from "../helpers/client.ts";
-import { runProgram, ServingProgram } from "../helpers/program.ts";
+import { ownEnvironment, runProgram, ServingProgram } from "../helpers/program.ts";
 
 /** Takes a port for as long as a test needs it. */
 function takePort(port = 0): Deno.Listener & Disposable {
@@ -63,13 +63,13 @@ Deno.test("an admin address that others can reach needs a password, or the start
     const { status, stderr } = await runProgram(["--port", "0", "--admin", address]);
     assert.equal(status, 2);
     const said = `--admin ${address} can be reached from other machines: it needs --admin-password`;
-    assert.equal(stderr, `signalbox: ${said}\n`);
+    assert.equal(stderr, `signalbox: ${said}.\n`);
   }
 });
 
 Deno.test("--admin-password is asked for, by whatever name of the host", async () => {
-  const password = "sesame";
-  const env = { ...Deno.env.toObject(), SIGNALBOX_ADMIN_PASSWORD: password };
+  const password = "open, sesame";
+  const env = { ...ownEnvironment(), SIGNALBOX_ADMIN_PASSWORD: password };
   await using program = await ServingProgram.start(["--admin", "0.0.0.0:0"], { env });
   const url = program.adminUrl!.replace("0.0.0.0", "127.0.0.1");
   const refused = await fetch(`${url}metrics`);

@@ -1,4 +1,4 @@
-/** `scripts/cluster-demo`: that it makes one server of three nodes, and leaves nothing behind. */
+/** `scripts/cluster-demo` serves from three nodes, and leaves nothing behind. */
 
 import assert from "node:assert/strict";
 import { TestClient } from "../helpers/client.ts";
@@ -8,10 +8,10 @@ import { isRedisMissing } from "../helpers/redis.ts";
 import { isMissing } from "../helpers/tools.ts";
 
 const DEMO = new URL("../../scripts/cluster-demo", import.meta.url).pathname;
-/** In the environment of all that the demo starts, and of nothing else. */
+/** Variable in the environment of the demo and of its processes. */
 const MARK = "CLUSTER_DEMO_TEST";
 
-const ignore = isMissing(hasProc, "Linux: /proc tells what is left") || isRedisMissing();
+const ignore = isMissing(hasProc, "Linux: the test reads /proc") || isRedisMissing();
 
 Deno.test({ name: "cluster-demo serves from three nodes until Ctrl+C", ignore }, async () => {
   const mark = crypto.randomUUID();
@@ -42,18 +42,7 @@ Deno.test({ name: "cluster-demo serves from three nodes until Ctrl+C", ignore },
   assert.deepEqual(processesWith(mark), []);
 });
 
-Deno.test({ name: "cluster-demo says which port is taken", ignore }, async () => {
-  using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
-  const { port } = listener.addr;
-  const { code, stderr } = await new Deno.Command(DEMO, { args: [String(port)] }).output();
-  assert.equal(code, 1);
-  assert.match(
-    new TextDecoder().decode(stderr),
-    new RegExp(`^cluster-demo: port ${port} is taken`),
-  );
-});
-
-/** Ends the demo, if it has not ended; what it has started ends with it. */
+/** Ends the demo with all its processes, if it has not ended. */
 async function end(demo: Deno.ChildProcess): Promise<void> {
   try {
     demo.kill("SIGINT");
@@ -63,7 +52,7 @@ async function end(demo: Deno.ChildProcess): Promise<void> {
   await demo.status;
 }
 
-/** A port from which on all are free that the demo takes. */
+/** First of the ports that the demo takes, all of them free. */
 function freeRange(): number {
   for (let port = 20_000; port < 60_000; port += 20) {
     if ([0, 1, 2, 3, 11, 12, 13].every((offset) => isFree(port + offset))) return port;

@@ -88,7 +88,7 @@ Deno.test("a broadcast is not kept", async () => {
   await assertNothing(bob, "bob");
 });
 
-Deno.test("past 64 messages for one target a sender hears mailbox_full, and the rest arrives", async () => {
+Deno.test("past 64 messages for one target a sender gets mailbox_full, and the rest arrives", async () => {
   await using server = startServer({ rateLimitPerSecond: "0" });
   const alice = await TestClient.register(server.url, "alice");
   for (let n = 0; n < 66; n++) alice.send({ n, target_id: "bob" });
@@ -97,7 +97,7 @@ Deno.test("past 64 messages for one target a sender hears mailbox_full, and the 
     assert.deepEqual(await alice.next(), {
       type: "error",
       code: "mailbox_full",
-      message: 'No more is kept for "bob".',
+      message: 'The mailbox of "bob" is full: send less until it is connected.',
       target_id: "bob",
     });
   }
@@ -109,16 +109,17 @@ Deno.test("past 64 messages for one target a sender hears mailbox_full, and the 
   assert.equal((await bob.next()).n, 66);
 });
 
-Deno.test("past 256 KiB for one target a sender hears mailbox_full", async () => {
+Deno.test("past 1 MiB for one target a sender gets mailbox_full", async () => {
   await using server = startServer();
   const alice = await TestClient.register(server.url, "alice");
   const text = "é".repeat(30_000);
-  for (let n = 0; n < 5; n++) alice.send({ n, target_id: "bob", text });
-  alice.send({ n: 5, target_id: "bob" });
+  for (let n = 0; n < 18; n++) alice.send({ n, target_id: "bob", text });
+  alice.send({ n: 18, target_id: "bob" });
   assert.equal((await alice.next()).code, "mailbox_full");
   await assertNothing(alice, "alice");
   const bob = await TestClient.register(server.url, "bob");
-  for (const n of [0, 1, 2, 3, 5]) assert.equal((await bob.next()).n, n);
+  for (let n = 0; n < 17; n++) assert.equal((await bob.next()).n, n);
+  assert.equal((await bob.next()).n, 18);
 });
 
 Deno.test("each message to clients that come at the last moment is delivered or reported, never both", async () => {

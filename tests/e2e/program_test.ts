@@ -4,9 +4,10 @@ import assert from "node:assert/strict";
 import config from "../../deno.json" with { type: "json" };
 import { TestClient } from "../helpers/client.ts";
 import { exchange, shutDown } from "../helpers/core_exchange.ts";
-import { fromSource, runProgram, ServingProgram } from "../helpers/program.ts";
+import { fromSource, ownEnvironment, runProgram, ServingProgram } from "../helpers/program.ts";
 import { RawPeer } from "../helpers/raw_peer.ts";
 import { testOnRuntimes } from "../helpers/runtimes.ts";
+import { isMissing } from "../helpers/tools.ts";
 
 // The start.
 
@@ -16,6 +17,34 @@ Deno.test("the start prints where it listens, in one line on stdout", async () =
     program.startLine,
     `signalbox ${config.version} listens on ws://127.0.0.1:${new URL(program.url).port}\n`,
   );
+});
+
+Deno.test("the start prints the machine's address, too, if it listens on all", async () => {
+  const address = Deno.networkInterfaces().find(({ address, family }) =>
+    family === "IPv4" && !/^(127|169\.254)\./.test(address)
+  )?.address;
+  if (isMissing(address !== undefined, "an address in a network")) return;
+  await using program = await ServingProgram.start(["--host", "0.0.0.0", "--admin", "127.0.0.1:0"]);
+  const { port } = new URL(program.url);
+  assert.deepEqual(program.startLine.split("\n").slice(0, 2), [
+    `signalbox ${config.version} listens on ws://0.0.0.0:${port} (see it work: http://localhost:${port}/)`,
+    `other machines: ws://${address}:${port}`,
+  ]);
+  assert.match(program.adminUrl!, /^http:\/\/127\.0\.0\.1:\d+\/$/);
+  await TestClient.register(`ws://${address}:${port}`, "alice");
+});
+
+Deno.test("with --log-format json the lines of the start are JSON, too", async () => {
+  const args = ["--log-format", "json", "--log-level", "error", "--admin", "127.0.0.1:0"];
+  await using program = await ServingProgram.start(args);
+  const [start, admin] = program.startLine.trimEnd().split("\n").map((line) => JSON.parse(line));
+  assert.equal(start.msg.split(" ")[0], "signalbox");
+  assert.deepEqual([start.level, start.url, start.page], [
+    "info",
+    program.url,
+    `${program.httpUrl}/`,
+  ]);
+  assert.equal(admin.page, program.adminUrl);
 });
 
 Deno.test("the start prints an IPv6 address as URLs have it, and listens there", async () => {
@@ -39,6 +68,58 @@ Deno.test("token prints a token and nothing else", async () => {
   assert.match(stdout, /^[\w-]+\.[\w-]+\.[\w-]+\n$/);
 });
 
+Deno.test("healthcheck asks a server, and ends with 0 or 1", async () => {
+  const program = await ServingProgram.start();
+  const healthy = await runProgram(["healthcheck", program.url]);
+  assert.deepEqual([healthy.status, healthy.stderr], [0, ""]);
+  assert.equal(JSON.parse(healthy.stdout).status, "ok");
+  const { port } = new URL(program.url);
+  const env = { ...Deno.env.toObject(), SIGNALBOX_PORT: port };
+  assert.equal((await runProgram(["healthcheck"], { env })).status, 0);
+  await program[Symbol.asyncDispose]();
+  const gone = await runProgram(["healthcheck", program.url]);
+  assert.deepEqual([gone.status, gone.stdout], [1, ""]);
+  assert.match(gone.stderr, /^signalbox: http:.*\/healthz is not healthy: .*\n$/);
+});
+
+Deno.test("healthcheck takes a server that drains, and another that answers, for unhealthy", async () => {
+  await using program = await ServingProgram.start(["--drain-delay", "1h"]);
+  program.signal("SIGTERM");
+  await program.logged("Shutting down");
+  const draining = await runProgram(["healthcheck", program.url]);
+  assert.equal(draining.status, 1);
+  assert.match(draining.stderr, /status 503: \{"status":"draining"/);
+  program.signal("SIGTERM");
+});
+
+Deno.test("what Kubernetes sets for a Service called signalbox is not read; other variables are warned of", async () => {
+  const env = {
+    ...ownEnvironment(),
+    SIGNALBOX_PORT: "tcp://10.96.13.7:8765",
+    SIGNALBOX_SERVICE_HOST: "10.96.13.7",
+    SIGNALBOX_AUTH_SECRETS_FILE: "/run/secrets/auth",
+  };
+  await using program = await ServingProgram.start([], { env });
+  program.signal("SIGTERM");
+  const { stderr } = await program.ended();
+  assert.deepEqual(stderr.split("\n"), [
+    "WARN - SIGNALBOX_AUTH_SECRETS_FILE is no option and is ignored. " +
+    "The nearest one is SIGNALBOX_AUTH_SECRET_FILE.",
+    "INFO - Shutting down (SIGTERM)",
+    "",
+  ]);
+});
+
+Deno.test("a secret is read from the file that its variable names", async () => {
+  const path = await Deno.makeTempFile();
+  await Deno.writeTextFile(path, `${"s".repeat(32)}\n`);
+  const env = { ...ownEnvironment(), SIGNALBOX_AUTH_SECRET_FILE: path };
+  await using program = await ServingProgram.start([], { env });
+  const { stdout } = await runProgram(["token", "--client-id", "alice"], { env });
+  await TestClient.register(program.url, "alice", { token: stdout.trim() });
+  await Deno.remove(path);
+});
+
 // Mistakes of the user.
 
 /** What the program says when it ends with a status; nothing on stdout, and one line on stderr. */
@@ -47,9 +128,9 @@ async function complaint(
   status: number,
   env: Record<string, string> = {},
 ) {
-  const ending = await runProgram(args, { env: { ...Deno.env.toObject(), ...env } });
+  const ending = await runProgram(args, { env: { ...ownEnvironment(), ...env } });
   assert.deepEqual([ending.status, ending.stdout], [status, ""], ending.stderr);
-  assert.match(ending.stderr, /^signalbox: .+\n$/);
+  assert.match(ending.stderr, /^signalbox: .+\.\n$/);
   return ending.stderr;
 }
 
@@ -65,7 +146,24 @@ Deno.test("a port in use ends the start with status 1 and one line", async () =>
   using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
   const port = `${listener.addr.port}`;
   const line = await complaint(["--host", "127.0.0.1", "--port", port], 1);
-  assert(line.includes(`cannot listen on --host 127.0.0.1 --port ${port}: `), line);
+  const start = `signalbox: cannot listen on --host 127.0.0.1 --port ${port}: ` +
+    "the port is in use by another program: stop that, or try --port ";
+  assert(line.startsWith(start), line);
+  const suggested = Number(/(\d+)\.\n$/.exec(line)?.[1]);
+  Deno.listen({ hostname: "127.0.0.1", port: suggested }).close();
+});
+
+Deno.test("a secret's file that cannot be read ends the start with status 1 and one line", async () => {
+  const line = await complaint([], 1, { SIGNALBOX_AUTH_SECRET_FILE: "/nowhere" });
+  assert.match(line, /^signalbox: cannot read SIGNALBOX_AUTH_SECRET_FILE \/nowhere: /);
+});
+
+Deno.test("a command that does not exist is named, with those that do", async () => {
+  const line = await complaint(["foo"], 2);
+  assert.match(
+    line,
+    /^signalbox: there is no command "foo": those that exist are serve, token, .*help/,
+  );
 });
 
 Deno.test("an address that is not this machine's ends the start with status 1 and one line", async () => {
@@ -80,7 +178,7 @@ Deno.test("a certificate that cannot be read or used ends the start with status 
     /cannot read --tls-cert \/no\/cert/,
   );
   assert.match(await complaint(args(source, "/no/key.pem"), 1), /cannot read --tls-key \/no\/key/);
-  assert.match(await complaint(args(source, source), 1), /--tls-cert .*: No certificates found/);
+  assert.match(await complaint(args(source, source), 1), /--tls-cert .* holds no certificate/);
 });
 
 // Logs.
@@ -195,7 +293,7 @@ Deno.test("a stderr that nobody reads loses log lines, not messages, and tells h
   using pipe = await NamedPipe.open();
   await using program = await ServingProgram.start(UNLIMITED, { command: pipe.command() });
   await talkALot(program.url);
-  await pipe.reads("log lines were lost: stderr did not take them.");
+  await pipe.reads("log lines: stderr is blocked.");
   pipe.file.close();
 });
 
@@ -218,7 +316,43 @@ Deno.test("a stderr that is closed stops nothing", async () => {
   assert.equal((await program.ended()).status, 0);
 });
 
+// What it may do.
+
+/** Runs the program, and prints what it may still do once it listens. */
+const AFTER_START = new URL("../helpers/after_start.ts", import.meta.url).pathname;
+
+testOnRuntimes("after the start it gives up what only that needs", async (command) => {
+  const script = { command: fromSource(command[0], AFTER_START) };
+  await using program = await ServingProgram.start([], script);
+  await program.logged("permissions: env prompt, sys prompt, read prompt, net granted, env {}");
+  const alice = await TestClient.register(program.url, "alice");
+  await alice.close(1000);
+  assert.match(await (await fetch(program.httpUrl)).text(), /<title>/);
+});
+
 // The end.
+
+Deno.test("--drain-delay lets clients stay while newcomers are refused", async () => {
+  await using program = await ServingProgram.start(["--drain-delay", "200ms"]);
+  const alice = await TestClient.register(program.url, "alice");
+  program.signal("SIGTERM");
+  await program.logged("Shutting down");
+  alice.send({ target_id: "alice" });
+  assert.deepEqual(await alice.next(), { from: "alice" });
+  await assert.rejects(TestClient.connect(program.url));
+  const { code, reason } = await alice.closed;
+  assert.deepEqual([code, reason], [1012, "shutting_down"]);
+  assert.equal((await program.ended()).status, 0);
+});
+
+Deno.test("a shutdown that fails ends it all the same", async () => {
+  const source = new URL("../helpers/failing_drain.ts", import.meta.url).pathname;
+  await using program = await ServingProgram.start([], { command: fromSource(undefined, source) });
+  program.signal("SIGTERM");
+  const { status, stderr } = await program.ended();
+  assert.equal(status, 0);
+  assert.match(stderr, /^ERROR - Internal error in signalbox \(shutdown\), .*the drain fails/m);
+});
 
 Deno.test("SIGINT ends it as SIGTERM does", async () => {
   await using program = await ServingProgram.start();

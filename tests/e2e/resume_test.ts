@@ -27,12 +27,13 @@ function setUp(given: Parameters<typeof startServer>[0] = {}) {
 }
 
 const ID_TAKEN = ["id_taken", 4409];
+const ID_HELD = ["id_held", 1013];
 
 Deno.test("registered carries a secret and resumed, for those who asked for it", async () => {
   const { server } = setUp();
   await using _ = server;
   const secrets = new Set<unknown>();
-  for (const resume of [true, "", "unknown", "x".repeat(60_000), "\ud800"]) {
+  for (const resume of [true, "", "unknown", "x".repeat(10_000), "\ud800"]) {
     const client = await TestClient.register(server.url, `client ${secrets.size}`, { resume });
     const { resume: secret, ...rest } = client.registered;
     assert.deepEqual(Object.keys(rest), ["type", "client_id", "resumed"]);
@@ -41,7 +42,7 @@ Deno.test("registered carries a secret and resumed, for those who asked for it",
     secrets.add(secret);
   }
   assert.equal(secrets.size, 5);
-  for (const resume of [undefined, false, null, 1, {}, ["x"]]) {
+  for (const resume of [undefined, false, null]) {
     const client = await TestClient.register(server.url, "alice", { resume });
     assert.deepEqual(client.registered, { type: "registered", client_id: "alice" });
   }
@@ -101,12 +102,13 @@ Deno.test("nobody else gets the ID, lost or alive, under any duplicate rule", as
     for (const clientId of ["lost", "alive"]) {
       const right = clientId === "lost" ? secret : alive.registered.resume as string;
       const attempts = [
-        ...[undefined, true, false, null, "", 5, [right], { secret: right }],
+        ...[undefined, true, false, null, ""],
         ...[foreign, right.slice(1), right.slice(0, -1), `${right}=`, `${right} `],
         ...[right.toUpperCase(), `${right}\0`, "\ud800".repeat(32), "x".repeat(32)],
       ];
       for (const resume of attempts) {
-        assert.deepEqual(await refusal(server.url, clientId, { resume }), ID_TAKEN, `${resume}`);
+        const expected = clientId === "lost" ? ID_HELD : ID_TAKEN;
+        assert.deepEqual(await refusal(server.url, clientId, { resume }), expected, `${resume}`);
       }
     }
     await assertNothing(alive, "alive");
@@ -160,7 +162,7 @@ for (const [end, isHeld, bring] of ENDS) {
     await events.happened(isHeld ? "detached alice" : "unregistered alice");
     assert.equal(events.lines.includes("detached alice"), isHeld);
     if (isHeld) {
-      assert.deepEqual(await refusal(server.url, "alice"), ID_TAKEN);
+      assert.deepEqual(await refusal(server.url, "alice"), ID_HELD);
     } else {
       const next = await TestClient.register(server.url, "alice");
       await next.close(1000);
@@ -240,7 +242,7 @@ Deno.test("a sender that is away when its message fails hears of it when it come
 });
 
 Deno.test("a token of that very ID takes it without the secret, which is void from then on", async () => {
-  const authenticator = await createAuthenticator(SECRET, undefined);
+  const authenticator = await createAuthenticator([SECRET], undefined);
   const token = await sign({ sub: "alice" });
   const tokenOfAnybody = await sign({});
   for (const onDuplicate of ["replace", "reject"]) {
@@ -251,7 +253,7 @@ Deno.test("a token of that very ID takes it without the secret, which is void fr
     const { resume } = alice.registered;
     alice.cut();
     await events.happened("detached alice");
-    assert.deepEqual(await refused({ token: tokenOfAnybody }), ID_TAKEN);
+    assert.deepEqual(await refused({ token: tokenOfAnybody }), ID_HELD);
     const forbidden = await refused({ token: await sign({ sub: "bob" }), resume });
     assert.deepEqual(forbidden, ["forbidden", 1008]);
     assert.deepEqual(await refused({ resume }), ["unauthorized", 1008]);

@@ -130,7 +130,7 @@ Deno.test("a resume secret is good for one room only", async () => {
 Deno.test("a connection cannot change its room", async () => {
   await using server = startServer();
   for (
-    const [room, others] of [[undefined, ["attic", ""]], ["lobby", ["attic", null, 5]]] as const
+    const [room, others] of [[undefined, ["attic"]], ["lobby", ["attic", "", null, 5]]] as const
   ) {
     const alice = await TestClient.register(server.url, "alice", { room });
     for (const other of [...others, "\n", [], {}]) {
@@ -145,7 +145,7 @@ Deno.test("a connection cannot change its room", async () => {
 Deno.test("a malformed room is refused", async () => {
   await using server = startServer();
   for (
-    const room of ["", "a\nb", "\u0085", "\ud800", "x".repeat(129), 5, true, [], ["lobby"], {}]
+    const room of ["a\nb", "\u0085", "\ud800", "x".repeat(129), 5, true, [], ["lobby"], {}]
   ) {
     const client = await TestClient.connect(server.url);
     client.send({ type: "register", client_id: "alice", room });

@@ -12,7 +12,7 @@ import { KeyHost, newKey, signWith } from "../helpers/key_host.ts";
 import { startServer } from "../helpers/server.ts";
 import { SECRET, sign } from "../helpers/tokens.ts";
 
-const withSecret = async () => ({ authenticator: await createAuthenticator(SECRET, undefined) });
+const withSecret = async () => ({ authenticator: await createAuthenticator([SECRET], undefined) });
 
 Deno.test("without a good token nobody registers", async () => {
   await using server = startServer({}, await withSecret());
@@ -30,10 +30,10 @@ Deno.test("the error says what is wrong with the token", async () => {
   await using server = startServer({}, await withSecret());
   const cases = [
     [undefined, "A token is needed to register."],
-    [5, "The token must be a string."],
+    [5, "token must be a string, not 5."],
     ["x", "The token is malformed or badly signed."],
     [await sign({ exp: 1 }), "The token has expired."],
-    [await sign({ sub: "bob" }), 'The token does not allow "alice" without a room.'],
+    [await sign({ sub: "bob" }), 'The token does not allow the ID "alice" without a room.'],
   ];
   for (const [token, message] of cases) {
     const client = await TestClient.connect(server.url);
@@ -252,7 +252,11 @@ Deno.test("a key set whose host does not answer refuses those who need it, and h
   const [known, unknown] = [await newKey("ES256", "known"), await newKey("ES256", "unknown")];
   await using host = new KeyHost([known]);
   const clock = new FakeClock();
-  const authenticator = await createAuthenticator(SECRET, { url: host.url, clock, onFailed() {} });
+  const authenticator = await createAuthenticator([SECRET], {
+    url: host.url,
+    clock,
+    onFailed() {},
+  });
   await using server = startServer({}, { authenticator });
   const first = await TestClient.register(server.url, "1", { token: await signWith(known) });
   const release = host.hold();

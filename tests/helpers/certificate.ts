@@ -7,6 +7,14 @@ export function isMissingOpenssl(): boolean {
   return isMissing(hasCommand("openssl"), "openssl (Debian: openssl)");
 }
 
+/** Runs openssl; resolves with what it has written. */
+export async function openssl(args: readonly string[]): Promise<string> {
+  const { success, stdout, stderr } = await new Deno.Command("openssl", { args: [...args] })
+    .output();
+  if (!success) throw new Error(new TextDecoder().decode(stderr));
+  return new TextDecoder().decode(stdout);
+}
+
 export class Certificate implements Disposable {
   readonly #folder = Deno.makeTempDirSync();
   /** PEM files. */
@@ -14,17 +22,18 @@ export class Certificate implements Disposable {
   readonly keyPath = `${this.#folder}/key.pem`;
 
   /** Makes one for `localhost` and 127.0.0.1. */
-  static async make(): Promise<Certificate> {
+  static async make(days = 30): Promise<Certificate> {
     const certificate = new Certificate();
-    const { success, stderr } = await new Deno.Command("openssl", {
-      args: certificate.#opensslArguments(),
-    }).output();
-    if (success) return certificate;
-    certificate[Symbol.dispose]();
-    throw new Error(new TextDecoder().decode(stderr));
+    try {
+      await openssl(certificate.#opensslArguments(days));
+      return certificate;
+    } catch (error) {
+      certificate[Symbol.dispose]();
+      throw error;
+    }
   }
 
-  #opensslArguments(): string[] {
+  #opensslArguments(days: number): string[] {
     const key = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-noenc"];
     const names = [
       "-subj",
@@ -34,12 +43,23 @@ export class Certificate implements Disposable {
     ];
     const kind = ["-addext", "basicConstraints=critical,CA:FALSE"]; // or it could not serve itself
     const files = ["-keyout", this.keyPath, "-out", this.certPath];
-    return ["req", "-x509", "-days", "2", ...key, ...names, ...kind, ...files];
+    return ["req", "-x509", "-days", `${days}`, ...key, ...names, ...kind, ...files];
   }
 
   /** What a client has to trust, PEM. */
   get pem(): string {
     return Deno.readTextFileSync(this.certPath);
+  }
+
+  /** PEM. */
+  get key(): string {
+    return Deno.readTextFileSync(this.keyPath);
+  }
+
+  /** Puts another pair in its place, as a renewal does. */
+  renew(other: Certificate): void {
+    Deno.writeTextFileSync(this.certPath, other.pem);
+    Deno.writeTextFileSync(this.keyPath, other.key);
   }
 
   [Symbol.dispose](): void {

@@ -27,6 +27,9 @@ const KINDS: Readonly<Record<string, Kind>> = {
   "next to nothing": { message: (n) => [`t${n}`, ""] },
   "many senders": { message: (n) => [`t${n}`, ""], hasManySenders: true },
   "long IDs": { message: (n) => [`${LONG_ID}${n.toString(36)}`, ""] },
+  "middling IDs, 10 KB of ASCII": {
+    message: (n) => [`${"t".repeat(50)}${n}`, "a".repeat(10_000)],
+  },
   "1 KB of ASCII": { message: (n) => [`t${n}`, "a".repeat(1000)] },
   "1 KB with one wide character": { message: (n) => [`t${n}`, `${"a".repeat(1000)}🙂`] },
 };

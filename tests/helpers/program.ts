@@ -1,11 +1,13 @@
 /** The program itself, as a process of its own: from the source, or as the executable. */
 
+import config from "../../deno.json" with { type: "json" };
+
 const SOURCE = new URL("../../main.ts", import.meta.url).pathname;
-const PERMISSIONS = ["--allow-net", "--allow-env", "--allow-read", "--no-prompt"];
+const PERMISSIONS = config.tasks.start.command.split(" ").filter((word) => word.startsWith("--"));
 
 /** The command that runs the program from its source, with the Deno that runs the tests or another one. */
-export function fromSource(deno: string = Deno.execPath()): readonly string[] {
-  return [deno, "run", ...PERMISSIONS, SOURCE];
+export function fromSource(deno: string = Deno.execPath(), source = SOURCE): readonly string[] {
+  return [deno, "run", ...PERMISSIONS, source];
 }
 
 export interface ProgramOptions {
@@ -45,14 +47,14 @@ export class ServingProgram implements AsyncDisposable {
   readonly adminUrl: string | undefined;
 
   private constructor(process: Deno.ChildProcess, stderr: Output, startLine: string) {
-    const url = /wss?:\/\/\S+/.exec(startLine)?.[0];
+    const url = /wss?:\/\/[^\s"]+/.exec(startLine)?.[0];
     if (url === undefined) throw new Error(`no address in ${JSON.stringify(startLine)}`);
     this.#process = process;
     this.#stderr = stderr;
     this.startLine = startLine;
     this.url = url;
     this.httpUrl = url.replace(/^ws/, "http");
-    this.adminUrl = /^admin page: (\S+)$/m.exec(startLine)?.[1];
+    this.adminUrl = /admin page: ([^\s"]+)/.exec(startLine)?.[1];
   }
 
   /** Starts it on a free port of loopback; resolves once it listens. */
@@ -151,6 +153,12 @@ export class Output {
   }
 }
 
+/** The environment of the tests, without what is for them alone: the program warns of variables that it does not know. */
+export function ownEnvironment(): Record<string, string> {
+  const { SIGNALBOX_TEST_DENO_OLDEST: _, ...env } = Deno.env.toObject();
+  return env;
+}
+
 function command(args: readonly string[], options: ProgramOptions): Deno.Command {
   const [program, ...rest] = options.command ?? fromSource();
   return new Deno.Command(program!, {
@@ -159,6 +167,7 @@ function command(args: readonly string[], options: ProgramOptions): Deno.Command
     stdout: "piped",
     stderr: "piped",
     ...(options.cwd === undefined ? {} : { cwd: options.cwd }),
-    ...(options.env === undefined ? {} : { env: options.env, clearEnv: true }),
+    env: options.env ?? ownEnvironment(),
+    clearEnv: true,
   });
 }

@@ -1,9 +1,16 @@
 /** A server in the test's own process, on a free port of loopback. */
 
 import { systemClock } from "../../lib/clock.ts";
-import { type GivenOptions, readOptions } from "../../lib/config/options.ts";
+import { type GivenOptions, readOptions, type System } from "../../lib/config/options.ts";
 import { type Parts, Server } from "../../lib/http/server.ts";
 import { ignoreEvents } from "./events.ts";
+
+const SYSTEM: System = {
+  memoryBytes: 2 ** 30,
+  readTextFile: () => {
+    throw new Error("a test reads no file");
+  },
+};
 
 export interface TestServer extends AsyncDisposable {
   readonly server: Server;
@@ -18,7 +25,7 @@ export function startServer(
   given: GivenOptions = {},
   parts: Partial<Parts> = {},
 ): TestServer {
-  const options = readOptions({ host: "127.0.0.1", port: "0", ...given }, {});
+  const options = readOptions({ host: "127.0.0.1", port: "0", ...given }, {}, SYSTEM);
   const server = new Server(options, {
     version: "test",
     clock: systemClock,

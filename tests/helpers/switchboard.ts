@@ -13,7 +13,7 @@ import { type DirectoryOptions, LocalDirectory } from "../../lib/relay/directory
 import { Registrar } from "../../lib/relay/registration.ts";
 import { Router } from "../../lib/relay/router.ts";
 import { BufferedTotal } from "../../lib/relay/send_buffer.ts";
-import { CLOSE_CODES } from "../../lib/relay/vocabulary.ts";
+import { CLOSE_CODES, type Dialect } from "../../lib/relay/vocabulary.ts";
 import { FakeClock } from "./clock.ts";
 import type { Frame } from "./client.ts";
 import { RecordedEvents } from "./events.ts";
@@ -80,7 +80,7 @@ export class FakePeer<S extends FakeSocket = FakeSocket> {
   }
 }
 
-type SwitchboardOptions = Partial<
+export type SwitchboardOptions = Partial<
   ConnectionOptions & DirectoryOptions & CapacityOptions & { maxBufferedTotalBytes: number }
 >;
 
@@ -94,7 +94,11 @@ export class Switchboard {
   readonly #deps: ConnectionDeps;
 
   /** Without options there are no limits, no mailbox and no resume. */
-  constructor(options: SwitchboardOptions = {}, authenticator: Authenticator | null = null) {
+  constructor(
+    options: SwitchboardOptions = {},
+    authenticator: Authenticator | null = null,
+    dialects: readonly Dialect[] = [],
+  ) {
     const all = {
       maxMessageSizeBytes: 65536,
       maxBufferedBytes: 1024 * 1024,
@@ -122,7 +126,7 @@ export class Switchboard {
       options: all,
       registrar: new Registrar({ router, capacity, authenticator, iceServersFor: null }),
       router,
-      dialects: [signalbox],
+      dialects: [...dialects, signalbox],
       bufferedTotal: new BufferedTotal(all.maxBufferedTotalBytes),
       clock,
       emit,
@@ -131,13 +135,20 @@ export class Switchboard {
   }
 
   /** A client that has connected. */
-  connect(): FakePeer {
-    return this.attach(new FakeSocket());
+  connect(url = "http://host/"): FakePeer {
+    return this.attach(new FakeSocket(), url);
   }
 
   /** A client that has connected with a socket of its own kind. */
-  attach<S extends FakeSocket>(socket: S): FakePeer<S> {
-    return new FakePeer(socket, new Connection(socket, "192.0.2.1", null, this.#deps));
+  attach<S extends FakeSocket>(socket: S, url = "http://host/"): FakePeer<S> {
+    return new FakePeer(
+      socket,
+      new Connection(
+        socket,
+        { address: "192.0.2.1", url, token: null },
+        this.#deps,
+      ),
+    );
   }
 
   /** A client that has registered, and has read the answer. */

@@ -1,7 +1,13 @@
 /** An upgrade is refused before it begins, with the status that says why. */
 
 import assert from "node:assert/strict";
-import { bearerToken, checkHandshake, refuse, wantsWebSocket } from "../../lib/http/handshake.ts";
+import {
+  bearerToken,
+  checkHandshake,
+  offeredProtocol,
+  refuse,
+  wantsWebSocket,
+} from "../../lib/http/handshake.ts";
 import { testPure } from "../helpers/pure.ts";
 
 /** The headers of RFC 6455 section 1.2, changed; undefined takes one out. */
@@ -19,10 +25,35 @@ function headers(changes: Readonly<Record<string, string | undefined>> = {}): He
 
 testPure("wantsWebSocket() looks for websocket in Upgrade, in whatever case", () => {
   for (const upgrade of ["websocket", "WebSocket", "h2c, WEBSOCKET", " websocket "]) {
-    assert(wantsWebSocket(headers({ upgrade })));
+    assert(wantsWebSocket(headers({ upgrade, "sec-websocket-key": undefined })));
   }
   for (const upgrade of [undefined, "", "h2c", "websockets", "web socket"]) {
-    assert(!wantsWebSocket(headers({ upgrade })));
+    assert(!wantsWebSocket(headers({ upgrade, "sec-websocket-key": undefined })));
+  }
+});
+
+testPure(
+  "checkHandshake() refuses one whose Upgrade a proxy has dropped with 426, and says so",
+  () => {
+    for (const upgrade of [undefined, "", "h2c", "websockets", "web socket"]) {
+      for (const connection of ["close", "Upgrade", undefined]) {
+        const dropped = headers({ upgrade, connection });
+        assert(wantsWebSocket(dropped));
+        const refusal = checkHandshake("GET", dropped);
+        assert.equal(refusal?.status, 426);
+        assert.match(refusal!.message, /^The header Upgrade: websocket is missing\. If a proxy /);
+      }
+    }
+  },
+);
+
+testPure("offeredProtocol() is the first that is offered", () => {
+  const offered = (text?: string) => offeredProtocol(headers({ "sec-websocket-protocol": text }));
+  assert.equal(offered("json"), "json");
+  assert.equal(offered("a,b"), "a");
+  assert.equal(offered(" graphql-ws , b"), "graphql-ws");
+  for (const none of [undefined, "", " ", ",", ",b", "a b", "a\u00e9", 'a"', "a/b"]) {
+    assert.equal(offered(none), null, none);
   }
 });
 

@@ -45,6 +45,15 @@ Deno.test("the public port serves the client to pages of any origin", async () =
   assert.doesNotMatch(body, /^import /m);
 });
 
+Deno.test("the public port serves the Python client, of its own version", async () => {
+  await using server = startServer();
+  const { response, body } = await get(`${server.httpUrl}/client.py`);
+  assert.equal(response.headers.get("access-control-allow-origin"), "*");
+  assert.equal(response.headers.get("content-type"), "text/x-python; charset=utf-8");
+  const config = await Deno.readTextFile(new URL("../../deno.json", import.meta.url));
+  assert.match(body, new RegExp(`^__version__ = "${JSON.parse(config).version}"$`, "m"));
+});
+
 Deno.test("the public port answers HEAD without a body, and what a browser has already with 304", async () => {
   await using server = startServer();
   const head = await get(`${server.httpUrl}/client.js`, { method: "HEAD" });

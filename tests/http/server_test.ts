@@ -1,6 +1,7 @@
 /** The core protocol, end to end over real sockets in one process. */
 
 import assert from "node:assert/strict";
+import type { Emit } from "../../lib/events.ts";
 import { TestClient } from "../helpers/client.ts";
 import { FakeClock } from "../helpers/clock.ts";
 import { RecordedEvents } from "../helpers/events.ts";
@@ -46,7 +47,7 @@ const BAD_STARTS = [
   ['{"type":"offer"}', 1008, "not_registered"],
   ['{"type":"register","client_id":""}', 1008, "invalid_client_id"],
   [Uint8Array.of(1, 2, 3), 1008, "invalid_message"],
-  [`"${"x".repeat(65536)}"`, 1009, "message_too_large"],
+  [`"${"x".repeat(262_144)}"`, 1009, "message_too_large"],
 ] as const;
 
 for (const [frame, closeCode, reason] of BAD_STARTS) {
@@ -271,13 +272,98 @@ Deno.test("any other plain request is answered with 404", async () => {
     ["GET", "//healthz"],
     ["POST", "/healthz"],
     ["PUT", "/"],
-    ["OPTIONS", "/healthz"],
   ];
   for (const [method, path] of requests) {
     const response = await fetch(`${server.httpUrl}${path}`, { method });
-    await response.text();
+    assert.match(await response.text(), /^Nothing is here\. Clients open a WebSocket, on any path/);
     assert.equal(response.status, 404, `${method} ${path}`);
   }
+});
+
+Deno.test("OPTIONS is answered with 204 on every path", async () => {
+  await using server = startServer();
+  for (const path of ["/", "/healthz", "/nothing", "*"]) {
+    const head = await answerTo(server.url, `OPTIONS ${path} HTTP/1.1\r\nhost: localhost\r\n\r\n`);
+    assert.match(head, /^HTTP\/1\.1 204 /, path);
+  }
+});
+
+Deno.test("/healthz is answered whatever the Host header says", async () => {
+  await using server = startServer();
+  for (const host of ["a b", "%", "[::1", "x:99999", "a_b", "", "a/b?c", "http://x", "é"]) {
+    const head = await answerTo(server.url, `GET /healthz?x=/y HTTP/1.1\r\nhost: ${host}\r\n\r\n`);
+    assert.match(head, /^HTTP\/1\.1 200 /, host);
+  }
+  assert.match(await answerTo(server.url, "GET /healthz HTTP/1.0\r\n\r\n"), /^HTTP\/1\.0 200 /);
+});
+
+Deno.test("a client that offers subprotocols gets the first one", async () => {
+  await using server = startServer();
+  for (const [offer, answer] of [["json", "json"], ["a,b", "a"], ["a, b", "a"], ["", ""]]) {
+    const head = await answerTo(
+      server.url,
+      upgradeRequest({ ...UPGRADE_HEADERS, "sec-websocket-protocol": offer! }),
+    );
+    assert.match(head, /^HTTP\/1\.1 101 /);
+    const [, got = ""] = /^sec-websocket-protocol: (.*)\r$/im.exec(head) ?? [];
+    assert.equal(got, answer);
+  }
+  const socket = new WebSocket(server.url, ["json", "xml"]);
+  await new Promise((resolve, reject) => {
+    socket.onopen = resolve;
+    socket.onerror = reject;
+  });
+  assert.equal(socket.protocol, "json");
+  const closed = new Promise((resolve) => socket.onclose = resolve);
+  socket.close();
+  await closed;
+});
+
+Deno.test("a refused connection is an event that says why", async () => {
+  const refusals: string[] = [];
+  const emit: Emit = (event) => {
+    if (event.kind !== "connection_refused") return;
+    refusals.push(`${event.address} ${event.status} ${event.message}`);
+  };
+  const limits = { maxConnectionsPerIp: "1", maxConnections: "2", trustProxy: "true" };
+  await using server = startServer({ ...limits, allowOrigins: "https://a.example" }, { emit });
+  const ask = (headers: Record<string, string>, address = "192.0.2.1") =>
+    answerTo(
+      server.url,
+      upgradeRequest({ ...UPGRADE_HEADERS, "x-forwarded-for": address, ...headers }),
+    );
+  await ask({ origin: "https://b.example" });
+  await ask({ "sec-websocket-version": "8" });
+  await ask({ "sec-websocket-key": "short" });
+  await ask({ upgrade: "", connection: "close" });
+  using _first = await RawPeer.open(server.url, { "x-forwarded-for": "192.0.2.1" });
+  await ask({});
+  using _second = await RawPeer.open(server.url, { "x-forwarded-for": "192.0.2.2" });
+  await ask({}, "192.0.2.3");
+  assert.deepEqual(refusals, [
+    "192.0.2.1 403 Origin https://b.example is not allowed.",
+    "192.0.2.1 426 Sec-WebSocket-Version must be 13.",
+    "192.0.2.1 400 Sec-WebSocket-Key must be 16 bytes in base64.",
+    "192.0.2.1 426 The header Upgrade: websocket is missing. If a proxy stands before the server, " +
+    "it has to pass on Upgrade and Connection.",
+    "192.0.2.1 429 Too many connections from this address: --max-connections-per-ip is 1.",
+    "192.0.2.3 503 The server is full: --max-connections is 2.",
+  ]);
+});
+
+Deno.test("an address that is none, from a proxy, is a warning once", async () => {
+  const warnings: string[] = [];
+  const emit: Emit = (event) => {
+    if (event.kind === "warning") warnings.push(event.message);
+  };
+  await using server = startServer({ trustProxy: "true" }, { emit });
+  for (const entry of ["unknown", "hidden"]) {
+    await answerTo(server.url, upgradeRequest({ ...UPGRADE_HEADERS, "x-forwarded-for": entry }));
+  }
+  assert.deepEqual(warnings, [
+    'A proxy sent an address that is none, "unknown", in X-Forwarded-For or X-Real-IP. ' +
+    "The proxy's own address counts as the client's.",
+  ]);
 });
 
 /** The status line and headers with which a request is answered. */
@@ -292,6 +378,11 @@ const BROKEN_UPGRADES: readonly (readonly [what: string, request: string, status
   ["by HEAD", upgradeRequest(UPGRADE_HEADERS, "HEAD / HTTP/1.1"), 400],
   ["without Connection", upgradeRequest({ ...UPGRADE_HEADERS, connection: "keep-alive" }), 400],
   ["with a bad key", upgradeRequest({ ...UPGRADE_HEADERS, "sec-websocket-key": "short" }), 400],
+  [
+    "whose Upgrade a proxy has dropped",
+    upgradeRequest({ ...UPGRADE_HEADERS, upgrade: "", connection: "close" }, "GET /any HTTP/1.1"),
+    426,
+  ],
   ["of version 8", upgradeRequest({ ...UPGRADE_HEADERS, "sec-websocket-version": "8" }), 426],
 ];
 
@@ -361,6 +452,23 @@ Deno.test("drain() closes every client with 1012, and then nobody listens", asyn
     assert.deepEqual([code, reason, client.unread], [1012, "shutting_down", 0]);
   }
   await assert.rejects(TestClient.connect(server.url));
+});
+
+Deno.test("drain() lets clients stay for its delay, and refuses others meanwhile", async () => {
+  const clock = new FakeClock();
+  const server = startServer({ drainDelayMs: "15s" }, { clock });
+  const alice = await TestClient.register(server.url, "alice");
+  const drained = server.server.drain();
+  const health = await fetch(`${server.httpUrl}/healthz`);
+  assert.deepEqual([health.status, (await health.json()).status], [503, "draining"]);
+  assert.match(await answerTo(server.url, upgradeRequest()), /^HTTP\/1\.1 503 /);
+  clock.advance(14_999);
+  alice.send({ target_id: "alice", n: 1 });
+  assert.deepEqual(await alice.next(), { from: "alice", n: 1 });
+  clock.advance(1);
+  const { code, reason } = await alice.closed;
+  assert.deepEqual([code, reason], [1012, "shutting_down"]);
+  await drained;
 });
 
 Deno.test("drain() that waits for a client refuses others with 503, and is over in its time", async () => {

@@ -3,7 +3,7 @@
 import { type Browser, chromium, type Page } from "playwright-core";
 
 /** How long a peer may take to say something. A backstop: where all is well, nothing comes near it. */
-const PATIENCE_MS = 30_000;
+const PATIENCE_MS = 60_000;
 
 export const CHROMIUM_PATH = "/usr/bin/chromium";
 
@@ -23,8 +23,12 @@ const CHROMIUM_ARGS = [
 
 /** A peer, and the lines in which it says what happens to it. */
 export interface Peer extends AsyncDisposable {
-  /** Resolves once it has said this line; rejects when it ends without it. */
-  said(line: string): Promise<void>;
+  /** Resolves once it has said this line for the `times`th time; rejects if it ends before. */
+  said(line: string, times?: number): Promise<void>;
+  /** The lines that it has said, as far as they were awaited. */
+  lines(): Promise<readonly string[]>;
+  /** Leaves, and tells the others. */
+  leave(): Promise<void>;
 }
 
 /** A peer that is a program: it says its lines on stdout. */
@@ -35,14 +39,18 @@ export class ProgramPeer implements Peer {
   readonly #onEnded: () => Promise<void>;
   #printed = "\n";
 
-  /** @param onEnded tidies up behind it */
+  /** @param options.onEnded tidies up behind it */
   constructor(
     [program, ...args]: readonly [string, ...string[]],
-    onEnded: () => Promise<void> = () => Promise.resolve(),
+    { env = {}, onEnded = () => Promise.resolve() }: {
+      readonly env?: Record<string, string>;
+      readonly onEnded?: () => Promise<void>;
+    } = {},
   ) {
     this.#onEnded = onEnded;
     const command = new Deno.Command(program, {
       args,
+      env,
       stdin: "null",
       stdout: "piped",
       stderr: "piped",
@@ -52,10 +60,10 @@ export class ProgramPeer implements Peer {
     this.#stderr = new Response(this.#process.stderr).text();
   }
 
-  async said(line: string): Promise<void> {
-    const giveUp = setTimeout(() => this.#end("SIGKILL"), PATIENCE_MS);
+  async said(line: string, times = 1): Promise<void> {
+    const giveUp = setTimeout(() => this.kill("SIGKILL"), PATIENCE_MS);
     try {
-      while (!this.#printed.includes(`\n${line}\n`)) {
+      while (this.#printed.split("\n").filter((said) => said === line).length < times) {
         const { value, done } = await this.#stdout.read();
         if (done) throw new Error(`it ended and never said "${line}", but: ${await this.#all()}`);
         this.#printed += value;
@@ -65,11 +73,20 @@ export class ProgramPeer implements Peer {
     }
   }
 
+  lines(): Promise<readonly string[]> {
+    return Promise.resolve(this.#printed.split("\n"));
+  }
+
+  leave(): Promise<void> {
+    this.kill("SIGTERM");
+    return Promise.resolve();
+  }
+
   async #all(): Promise<string> {
     return `${this.#printed}\n${await this.#stderr}`;
   }
 
-  #end(signal: Deno.Signal): void {
+  kill(signal: Deno.Signal): void {
     try {
       this.#process.kill(signal);
     } catch {
@@ -78,7 +95,7 @@ export class ProgramPeer implements Peer {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    this.#end("SIGTERM");
+    this.kill("SIGTERM");
     await Promise.all([this.#stdout.cancel(), this.#stderr, this.#process.status]);
     await this.#onEnded();
   }
@@ -94,25 +111,43 @@ export class PagePeer implements Peer {
     this.#page = page;
   }
 
-  static async open(query: Record<string, string>): Promise<PagePeer> {
+  /** @param page beside this file */
+  static async open(
+    query: Record<string, string>,
+    page = "browser_peer.html",
+  ): Promise<PagePeer> {
     const browser = await chromium.launch({ executablePath: CHROMIUM_PATH, args: CHROMIUM_ARGS });
     // With leave for the camera, which nothing asks for, Chromium offers each of the machine's addresses.
     const context = await browser.newContext({ permissions: ["camera"] });
-    const page = await context.newPage();
-    const url = new URL("./browser_peer.html", import.meta.url);
+    const tab = await context.newPage();
+    const url = new URL(page, import.meta.url);
     url.search = new URLSearchParams(query).toString();
-    await page.goto(url.href);
-    return new PagePeer(browser, page);
+    await tab.goto(url.href);
+    return new PagePeer(browser, tab);
   }
 
-  async said(line: string): Promise<void> {
+  async said(line: string, times = 1): Promise<void> {
     const item = this.#page.locator("#log").getByText(line, { exact: true });
     try {
-      await item.first().waitFor({ timeout: PATIENCE_MS });
+      await item.nth(times - 1).waitFor({ timeout: PATIENCE_MS });
     } catch (cause) {
       const lines = await this.#page.locator("#log > li").allTextContents();
       throw new Error(`it never said "${line}", but:\n${lines.join("\n")}`, { cause });
     }
+  }
+
+  async lines(): Promise<readonly string[]> {
+    return await this.#page.locator("#log > li").allTextContents();
+  }
+
+  async leave(): Promise<void> {
+    const target = new URL(this.#page.url()).searchParams.get("target_id");
+    await this.#page.evaluate(`signaling.hangUp("${target}"); signaling.close()`);
+  }
+
+  /** Loads the page again, as its user would. */
+  async reload(): Promise<void> {
+    await this.#page.reload();
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

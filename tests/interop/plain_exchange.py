@@ -38,7 +38,10 @@ class Client:
 
 
 async def main(server: str) -> None:
-    async with websockets.connect(server) as first, websockets.connect(server) as second:
+    async with (
+        websockets.connect(server) as first,
+        websockets.connect(server) as second,
+    ):
         sender, receiver = Client(first, "sender_001"), Client(second, "receiver_001")
 
         await sender.send({"type": "register", "client_id": "sender_001"})

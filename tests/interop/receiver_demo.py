@@ -1,10 +1,10 @@
 #!/usr/bin/python3
 """
-A peer that waits for others: it answers every offer, takes a data channel and video, and says what it gets.
+A peer that waits for others: it takes every call, with a data channel and video, and says what it gets.
 
     receiver_demo.py --client-id receiver_001 [--server ws://localhost:8765]
 
-It needs Debian's python3-websockets and python3-aiortc.
+It needs Debian's python3-websockets and python3-aiortc, and the server's client.py beside it as signalbox.py.
 """
 
 from __future__ import annotations
@@ -14,45 +14,27 @@ import asyncio
 import sys
 
 import rtc
-from aiortc import MediaStreamTrack, RTCDataChannel, RTCPeerConnection
+import signalbox
+from aiortc import MediaStreamTrack, RTCDataChannel
 from aiortc.mediastreams import MediaStreamError
 from rtc import say
-from signaling import Message, Signaling, SignalingError, connect
 
 FRAMES_PER_REPORT = 30
 
 
 class Receiver:
-    """Answers whoever calls, each sender on a peer connection of its own."""
+    """Takes calls, each caller's on a peer connection of its own."""
 
-    def __init__(self, client_id: str, signaling: Signaling) -> None:
+    def __init__(self, client_id: str) -> None:
         self._client_id = client_id
-        self._signaling = signaling
-        self._peers: dict[str, RTCPeerConnection] = {}
-        self._takers: set[asyncio.Task[None]] = set()
 
-    async def run(self) -> None:
-        """Takes messages, one after the other and so in their order, until the connection to the server ends."""
-        async for message in self._signaling:
-            match message:
-                case {"type": "offer", "from": sender}:
-                    await self._answer(sender, message)
-                case {"type": "candidate", "from": sender} if sender in self._peers:
-                    await rtc.add_candidate(self._peers[sender], message)
-                case {"type": "error", "message": text} if "from" not in message:
-                    say(f"error: {text}")
-
-    async def _answer(self, sender: str, offer: Message) -> None:
-        """An offer starts anew: the sender may have been restarted, and know nothing of an earlier connection."""
-        say(f"offer from {sender}")
-        if earlier := self._peers.pop(sender, None):
-            await earlier.close()
-        pc = self._peers[sender] = rtc.new_peer_connection()
+    def on_call(self, call: signalbox.Call) -> None:
+        """Accepts a call; what the caller offers comes in by the connection's events."""
+        say(f"offer from {call.peer_id}")
+        pc = call.accept()
+        rtc.watch(pc)
         pc.on("datachannel", self._on_data_channel)
-        pc.on("track", self._on_track)
-        await pc.setRemoteDescription(rtc.read_description(offer))
-        await pc.setLocalDescription(await pc.createAnswer())
-        await self._signaling.send(sender, rtc.describe(pc))
+        pc.on("track", take)
 
     def _on_data_channel(self, channel: RTCDataChannel) -> None:
         say("data channel open")
@@ -62,17 +44,9 @@ class Receiver:
             say(f"received: {text}")
             channel.send(f"hello from {self._client_id}")
 
-    def _on_track(self, track: MediaStreamTrack) -> None:
-        taker = asyncio.create_task(take(track))
-        self._takers.add(taker)  # asyncio itself would let go of it
-        taker.add_done_callback(self._takers.discard)
-
-    async def close(self) -> None:
-        await asyncio.gather(*(pc.close() for pc in self._peers.values()))
-
 
 async def take(track: MediaStreamTrack) -> None:
-    """Takes what comes in, as aiortc keeps all that nobody takes, and says how many frames of video it was."""
+    """Takes what comes in, and says how many frames of video it was: aiortc keeps all that nobody takes."""
     frames = 0
     try:
         while True:
@@ -85,28 +59,19 @@ async def take(track: MediaStreamTrack) -> None:
 
 
 async def main() -> None:
-    parser = argparse.ArgumentParser(description="Waits for WebRTC peers and answers them.")
-    parser.add_argument("--client-id", required=True, help="the ID to register under")
-    parser.add_argument("--server", default="ws://localhost:8765", help="default: %(default)s")
-    parser.add_argument(
-        "--ice-address", help="use this address of the machine only, such as 127.0.0.1"
+    options = rtc.read_options(
+        argparse.ArgumentParser(description="Waits for WebRTC peers.")
     )
-    options = parser.parse_args()
-    if options.ice_address:
-        rtc.gather_only_on(options.ice_address)
-    async with connect(options.server, options.client_id) as signaling:
-        say(f"registered: {options.client_id}")
-        receiver = Receiver(options.client_id, signaling)
-        try:
-            await receiver.run()
-        finally:
-            await receiver.close()
+    signaling = rtc.connect(options)
+    signaling.on("call", Receiver(options.client_id).on_call)
+    async with signaling:
+        await signaling.wait_closed()
 
 
 if __name__ == "__main__":
     try:
         asyncio.run(main())
-    except SignalingError as error:
+    except signalbox.SignalingError as error:
         sys.exit(f"receiver_demo.py: {error}")
     except KeyboardInterrupt:
         pass

@@ -1,16 +1,12 @@
-"""What the receiver and the sender in Python share: aiortc's objects as messages, and what they say on stdout."""
+"""What the receiver and the sender in Python share: what they say on stdout, and which addresses they use."""
 
 from __future__ import annotations
 
+import argparse
+
 import aioice.ice
-from aiortc import (
-    RTCConfiguration,
-    RTCIceCandidate,
-    RTCPeerConnection,
-    RTCSessionDescription,
-)
-from aiortc.sdp import candidate_from_sdp
-from signaling import Message
+import signalbox
+from aiortc import RTCPeerConnection
 
 
 def say(line: str) -> None:
@@ -18,34 +14,42 @@ def say(line: str) -> None:
     print(line, flush=True)
 
 
-def gather_only_on(address: str) -> None:
-    """Makes ICE use one address of this machine. aiortc has no setting for it, and leaves loopback out by itself."""
-    aioice.ice.get_host_addresses = lambda use_ipv4, use_ipv6: [address]
+def read_options(parser: argparse.ArgumentParser) -> argparse.Namespace:
+    """Reads the options that both have, and those that the parser knows."""
+    parser.add_argument("--client-id", required=True, help="the ID to register under")
+    parser.add_argument(
+        "--server", default="ws://localhost:8765", help="default: %(default)s"
+    )
+    parser.add_argument(
+        "--ice-address",
+        help="use this address of the machine only, such as 127.0.0.1",
+    )
+    options = parser.parse_args()
+    if options.ice_address:
+        # aiortc has no setting for it, and leaves loopback out by itself.
+        addresses = [options.ice_address]
+        aioice.ice.get_host_addresses = lambda use_ipv4, use_ipv6: addresses
+    return options
 
 
-def new_peer_connection() -> RTCPeerConnection:
-    """A peer connection that reports its state. Without STUN: it reaches what this machine's own addresses reach."""
-    pc = RTCPeerConnection(RTCConfiguration(iceServers=[]))
+def connect(options: argparse.Namespace) -> signalbox.Signaling:
+    """Makes the client, which says when it is registered or lost."""
+    signaling = signalbox.connect(
+        options.server, client_id=options.client_id, resume=True
+    )
+
+    def on_state(change: signalbox.StateChange) -> None:
+        if change.state == "registered":
+            say(f"registered: {options.client_id}")
+        if change.state == "waiting":
+            say("signaling lost")
+
+    signaling.on("statechange", on_state)
+    signaling.on("error", lambda error: say(f"error: {error}"))
+    signaling.on("ended", lambda ended: say(f"ended: {ended.peer_id}"))
+    return signaling
+
+
+def watch(pc: RTCPeerConnection) -> None:
+    """Says the states of a peer connection."""
     pc.on("connectionstatechange", lambda: say(pc.connectionState))
-    return pc
-
-
-def describe(pc: RTCPeerConnection) -> Message:
-    """The local description, as the ``offer`` or ``answer`` that the other peer gets. aiortc has put its candidates in."""
-    return {"type": pc.localDescription.type, "sdp": pc.localDescription.sdp}
-
-
-def read_description(message: Message) -> RTCSessionDescription:
-    """The description in an ``offer`` or ``answer``."""
-    return RTCSessionDescription(type=message["type"], sdp=message["sdp"])
-
-
-async def add_candidate(pc: RTCPeerConnection, message: Message) -> None:
-    """Adds the candidate of a ``candidate`` message; an empty one says that there are no more."""
-    text = message["candidate"].removeprefix("candidate:")
-    if not text:
-        return
-    candidate: RTCIceCandidate = candidate_from_sdp(text)
-    candidate.sdpMid = message["sdpMid"]
-    candidate.sdpMLineIndex = message["sdpMLineIndex"]
-    await pc.addIceCandidate(candidate)

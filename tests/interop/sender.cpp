@@ -1,7 +1,8 @@
 /**
  * A peer in C++ that calls another one: it offers a data channel and, unless told otherwise, a test
  * picture in VP8, and says on stdout what happens. It is made of GStreamer's webrtcbin, and of
- * libsoup for the WebSocket.
+ * libsoup for the WebSocket. A lost connection to the server does not end the call: the sender comes
+ * back, and resumes.
  *
  *     g++ -std=c++20 -O2 sender.cpp -o sender $(pkg-config --cflags --libs \
  *       gstreamer-webrtc-1.0 gstreamer-sdp-1.0 libsoup-3.0 json-glib-1.0)
@@ -21,7 +22,9 @@
 #include <gst/sdp/sdp.h>
 #include <gst/webrtc/webrtc.h>
 
+#include <algorithm>
 #include <csignal>
+#include <deque>
 #include <functional>
 #include <initializer_list>
 #include <iostream>
@@ -76,6 +79,12 @@ class MainLoop {
   /** Ends `run` with an error. */
   void fail(const std::string& why) {
     failure_ = why;
+    g_main_loop_quit(loop_.get());
+  }
+
+  /** Ends `run` well, and says why. */
+  void stop(const std::string& why) {
+    say(why);
     g_main_loop_quit(loop_.get());
   }
 
@@ -136,7 +145,8 @@ class Json {
 };
 
 /** What a message is made of: names and values. */
-using Members = std::initializer_list<std::pair<const char*, std::variant<std::string, gint64>>>;
+using Value = std::variant<std::string, gint64, bool>;
+using Members = std::initializer_list<std::pair<const char*, Value>>;
 
 std::string toJson(const Members& members) {
   const Object<JsonBuilder> builder{json_builder_new()};
@@ -145,6 +155,8 @@ std::string toJson(const Members& members) {
     json_builder_set_member_name(builder.get(), name);
     if (const auto* text = std::get_if<std::string>(&value)) {
       json_builder_add_string_value(builder.get(), text->c_str());
+    } else if (const auto* flag = std::get_if<bool>(&value)) {
+      json_builder_add_boolean_value(builder.get(), *flag);
     } else {
       json_builder_add_int_value(builder.get(), std::get<gint64>(value));
     }
@@ -179,62 +191,182 @@ Config readConfig(const char* path) {
   };
 }
 
-/** A connection to the signaling server. */
+/** A client of the signaling server, which comes back after a lost connection and resumes. */
 class Signaling {
  public:
   using OnMessage = std::function<void(const Json&)>;
 
-  Signaling(MainLoop& loop, std::string clientId, OnMessage onMessage)
-      : loop_(loop), clientId_(std::move(clientId)), onMessage_(std::move(onMessage)) {}
+  /** `onMessage` gets the messages of other clients, and `registered` each time. */
+  Signaling(MainLoop& loop, const Config& config, OnMessage onMessage)
+      : loop_(loop),
+        clientId_(config.clientId),
+        server_(config.server),
+        onMessage_(std::move(onMessage)) {
+    g_timeout_add(kWatchMs, onWatch, this);
+  }
 
   Signaling(const Signaling&) = delete;
 
-  /** Connects and registers; `registered` is the first message to come in. */
-  void connect(const std::string& server) {
-    const Object<SoupMessage> request{soup_message_new(SOUP_METHOD_GET, server.c_str())};
-    if (!request) return loop_.fail("this is not a URL: " + server);
-    soup_session_websocket_connect_async(session_.get(), request.get(), nullptr, nullptr,
-                                         G_PRIORITY_DEFAULT, nullptr, onConnected, this);
+  ~Signaling() {
+    drop();
+    while (g_source_remove_by_user_data(this)) continue;
   }
 
+  void connect() {
+    const Object<SoupMessage> request{soup_message_new(SOUP_METHOD_GET, server_.c_str())};
+    if (!request) return loop_.fail("this is not a URL: " + server_);
+    heardUs_ = g_get_monotonic_time();
+    attempt_.reset(g_cancellable_new());
+    soup_session_websocket_connect_async(session_.get(), request.get(), nullptr, nullptr,
+                                         G_PRIORITY_DEFAULT, attempt_.get(), onConnected, this);
+  }
+
+  /** Gives the ID up, and returns once the server has been told, or after a second. */
+  void close() {
+    if (!isRegistered_) return;
+    bool isOver = false;
+    const auto end = [](gpointer flag) -> gboolean {
+      *static_cast<bool*>(flag) = true;
+      return G_SOURCE_REMOVE;
+    };
+    g_signal_handlers_disconnect_by_data(websocket_.get(), this);
+    g_signal_connect_swapped(websocket_.get(), "closed", G_CALLBACK(+end), &isOver);
+    soup_websocket_connection_close(websocket_.get(), SOUP_WEBSOCKET_CLOSE_NORMAL, nullptr);
+    const guint timer = g_timeout_add_seconds(1, end, &isOver);
+    while (!isOver) g_main_context_iteration(nullptr, TRUE);
+    g_signal_handlers_disconnect_by_data(websocket_.get(), &isOver);
+    if (GSource* source = g_main_context_find_source_by_id(nullptr, timer)) g_source_destroy(source);
+  }
+
+  /** Sends now, or once there is a connection again. */
   void send(const Members& members) {
-    soup_websocket_connection_send_text(websocket_.get(), toJson(members).c_str());
+    if (isRegistered_) return transmit(toJson(members));
+    if (waiting_.size() >= kMaxWaiting) return say("too much waits: a message was dropped");
+    waiting_.push_back(toJson(members));
   }
 
  private:
+  static constexpr guint kWatchMs = 5'000;
+  /** Without a sign of life for as long, the connection is dead; there is one each kWatchMs. */
+  static constexpr gint64 kSilenceUs = 20'000'000;
+  static constexpr double kFirstDelayMs = 500;
+  static constexpr double kMaxDelayMs = 30'000;
+  static constexpr std::size_t kMaxWaiting = 64;
+
   static void onConnected(GObject* session, GAsyncResult* result, gpointer data) {
-    auto* self = static_cast<Signaling*>(data);
     GError* error = nullptr;
-    self->websocket_.reset(
-        soup_session_websocket_connect_finish(SOUP_SESSION(session), result, &error));
-    if (error != nullptr)
-      return self->loop_.fail(std::string("cannot connect: ") + Error(error)->message);
-    g_signal_connect(self->websocket_.get(), "message", G_CALLBACK(onMessage), self);
+    Object<SoupWebsocketConnection> websocket{
+        soup_session_websocket_connect_finish(SOUP_SESSION(session), result, &error)};
+    if (error != nullptr) {
+      const Error owner{error};
+      if (g_error_matches(error, G_IO_ERROR, G_IO_ERROR_CANCELLED)) return;
+      say(std::string("cannot connect: ") + error->message);
+      return static_cast<Signaling*>(data)->comeBack(0);
+    }
+    auto* self = static_cast<Signaling*>(data);
+    self->websocket_ = std::move(websocket);
+    g_signal_connect(self->websocket_.get(), "message", G_CALLBACK(onFrame), self);
     g_signal_connect(self->websocket_.get(), "closed", G_CALLBACK(onClosed), self);
-    self->send({{"type", "register"}, {"client_id", self->clientId_}});
+    const Value resume = self->secret_.empty() ? Value(true) : Value(self->secret_);
+    self->transmit(
+        toJson({{"type", "register"}, {"client_id", self->clientId_}, {"resume", resume}}));
   }
 
-  static void onMessage(SoupWebsocketConnection*, SoupWebsocketDataType, GBytes* bytes,
-                        Signaling* self) {
+  static void onFrame(SoupWebsocketConnection*, SoupWebsocketDataType, GBytes* bytes,
+                      Signaling* self) {
     gsize size = 0;
     const auto* text = static_cast<const char*>(g_bytes_get_data(bytes, &size));
+    self->heardUs_ = g_get_monotonic_time();
     const Json message = Json::parse(std::string(text, size));
     // Without `from` it is the server itself that speaks; with it, a client, whatever its type.
-    if (!message.has("from") && message.text("type") == "error")
-      return self->loop_.fail(message.text("message"));
-    self->onMessage_(message);
+    if (message.has("from")) return self->onMessage_(message);
+    if (message.text("type") == "error") return self->onError(message);
+    if (message.text("type") == "registered") self->onRegistered(message);
+  }
+
+  void onRegistered(const Json& message) {
+    isRegistered_ = true;
+    failures_ = 0;
+    secret_ = message.text("resume");
+    for (; !waiting_.empty(); waiting_.pop_front()) transmit(waiting_.front());
+    onMessage_(message);
+  }
+
+  void onError(const Json& message) {
+    lastError_ = message.text("message");
+    retryAfterMs_ = message.number("retry_after_ms");
+    say("error: " + lastError_);
   }
 
   static void onClosed(SoupWebsocketConnection* websocket, Signaling* self) {
-    self->loop_.fail("the connection to the server is lost: " +
-                     std::to_string(soup_websocket_connection_get_close_code(websocket)));
+    self->comeBack(soup_websocket_connection_get_close_code(websocket));
+  }
+
+  /** Tries again later, unless the server has closed for good. */
+  void comeBack(gushort code) {
+    drop();
+    if (code == 1008 || code == 1009 || code == 4409)
+      return loop_.fail("the server has closed the connection: " + lastError_);
+    double delayMs = g_random_double_range(0, 1000);
+    if (retryAfterMs_ > 0) {
+      delayMs = std::min<double>(retryAfterMs_, kMaxDelayMs);
+    } else if (code != 1012) {  // after a restart of the server, all come back within a second
+      const int doublings = std::min(failures_++, 6);
+      delayMs = std::min(kMaxDelayMs, kFirstDelayMs * (1 << doublings));
+      delayMs *= g_random_double_range(0.5, 1);
+    }
+    retryAfterMs_ = 0;
+    say("signaling lost");
+    g_timeout_add(static_cast<guint>(delayMs), onTimeToConnect, this);
+  }
+
+  /** Forgets the connection, if there is one. */
+  void drop() {
+    isRegistered_ = false;
+    if (attempt_) g_cancellable_cancel(attempt_.get());
+    if (websocket_) g_signal_handlers_disconnect_by_data(websocket_.get(), this);
+    attempt_.reset();
+    websocket_.reset();
+  }
+
+  static gboolean onTimeToConnect(gpointer self) {
+    static_cast<Signaling*>(self)->connect();
+    return G_SOURCE_REMOVE;
+  }
+
+  /** Sends a message to this client itself: a network that is cut off says nothing. */
+  static gboolean onWatch(gpointer data) {
+    auto* self = static_cast<Signaling*>(data);
+    const bool isSilent = g_get_monotonic_time() - self->heardUs_ > kSilenceUs;
+    if (self->attempt_ && isSilent) {
+      self->comeBack(0);
+    } else if (self->isRegistered_) {
+      self->transmit(toJson({{"type", "ping"}, {"target_id", self->clientId_}}));
+    }
+    return G_SOURCE_CONTINUE;
+  }
+
+  void transmit(const std::string& text) {
+    const auto state = soup_websocket_connection_get_state(websocket_.get());
+    if (state != SOUP_WEBSOCKET_STATE_OPEN) return;  // `closed` follows
+    soup_websocket_connection_send_text(websocket_.get(), text.c_str());
   }
 
   MainLoop& loop_;
   const std::string clientId_;
+  const std::string server_;
   const OnMessage onMessage_;
   Object<SoupSession> session_{soup_session_new()};
+  /** There from the attempt to connect until the connection is lost. */
+  Object<GCancellable> attempt_;
   Object<SoupWebsocketConnection> websocket_;
+  std::deque<std::string> waiting_;
+  std::string secret_;
+  std::string lastError_;
+  gint64 retryAfterMs_ = 0;
+  gint64 heardUs_ = 0;
+  int failures_ = 0;
+  bool isRegistered_ = false;
 };
 
 constexpr auto kTestVideo =
@@ -266,8 +398,9 @@ class Call {
 
   ~Call() { gst_element_set_state(pipeline_.get(), GST_STATE_NULL); }
 
-  /** Begins; the offer follows by itself. */
+  /** Begins, the first time; the offer follows by itself. */
   void start() {
+    if (channel_) return;
     // A data channel needs as much. Where it fails, the reason comes over the bus.
     if (gst_element_set_state(pipeline_.get(), GST_STATE_READY) == GST_STATE_CHANGE_FAILURE) return;
     GstWebRTCDataChannel* channel = nullptr;
@@ -413,18 +546,21 @@ class Call {
 void run(const Config& config) {
   MainLoop loop;
   std::unique_ptr<Call> call;
-  Signaling signaling(loop, config.clientId, [&](const Json& message) {
-    if (message.text("from") == config.targetId) {
-      call->receive(message);
-    } else if (!message.has("from") && message.text("type") == "registered") {
+  Signaling signaling(loop, config, [&](const Json& message) {
+    if (!message.has("from")) {
       say("registered: " + config.clientId);
       call->start();
+    } else if (message.text("from") == config.targetId) {
+      if (message.text("type") == "bye") return loop.stop("ended: " + config.targetId);
+      call->receive(message);
     }
   });
   call = std::make_unique<Call>(loop, config,
                                 [&](const Members& members) { signaling.send(members); });
-  signaling.connect(config.server);
+  signaling.connect();
   loop.run();
+  signaling.send({{"type", "bye"}, {"target_id", config.targetId}});
+  signaling.close();
 }
 
 }  // namespace

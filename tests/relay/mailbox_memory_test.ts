@@ -19,6 +19,7 @@ for (
     ["next to nothing", 200_000],
     ["many senders", 200_000],
     ["long IDs", 100_000],
+    ["middling IDs, 10 KB of ASCII", 20_000],
     ["1 KB of ASCII", 100_000],
     ["1 KB with one wide character", 100_000],
   ] as const

@@ -31,7 +31,7 @@ class FakeConnection implements SessionConnection {
   }
 
   notify(notice: Notice): boolean {
-    return this.send(signalbox.encode(notice)!);
+    return this.send(signalbox.encode(notice, "")!);
   }
 
   attached(): void {}

@@ -1,8 +1,7 @@
-/** The browser client without a browser: its way to `registered` and back to it, against a socket and a clock of the test's. */
+/** The JavaScript client without a browser: it connects and reconnects over a fake socket, with a fake clock. */
 
 import assert from "node:assert/strict";
 import {
-  Backoff,
   type ConnectOptions,
   resumeIn,
   Signaling,
@@ -18,6 +17,7 @@ class FakeSocket {
   onopen: (() => void) | null = null;
   onmessage: ((event: { data: string }) => void) | null = null;
   onclose: ((event: { code: number; reason: string }) => void) | null = null;
+  onerror: (() => void) | null = null;
   readonly sent: Frame[] = [];
   closedWith: number | undefined;
 
@@ -53,7 +53,13 @@ class FakeSocket {
 /** A client, and what it has of a browser. */
 class Bench {
   readonly clock = new FakeClock();
-  readonly online = new EventTarget();
+  onOnline = () => {};
+  onUnload = () => {};
+  isListening = true;
+  /** Status of the answer to a diagnosis; null: no answer. */
+  healthStatus: number | null = 200;
+  readonly fetched: string[] = [];
+  dice = () => 0.5;
   readonly sockets: FakeSocket[] = [];
   readonly signaling: Signaling;
   readonly events: string[] = [];
@@ -63,11 +69,17 @@ class Bench {
   constructor(options: Partial<ConnectOptions> = {}) {
     this.signaling = new Signaling("ws://test/", { clientId: "alice", ...options }, {
       openSocket: () => this.#openSocket(),
+      fetch: (url) => this.#fetch(url),
+      origin: "https://app.example.org",
+      listen: ({ onOnline, onUnload }) => {
+        this.onOnline = onOnline;
+        this.onUnload = onUnload;
+        return () => void (this.isListening = false);
+      },
       createConnection: () => {
         throw new Error("not in these tests");
       },
-      online: this.online,
-      random: () => 0.5,
+      random: () => this.dice(),
       now: () => this.clock.now(),
       after: (delayMs, callback) => this.clock.after(delayMs, callback),
     });
@@ -79,11 +91,35 @@ class Bench {
     this.signaling.on("error", (error) => void this.errors.push(error));
   }
 
-  #openSocket(): WebSocket {
+  #openSocket(): FakeSocket {
     const socket = new FakeSocket();
     this.sockets.push(socket);
     this.#onSocket();
-    return socket as unknown as WebSocket;
+    return socket;
+  }
+
+  #fetch(url: string): Promise<{ status: number }> {
+    this.fetched.push(url);
+    const status = this.healthStatus;
+    return status === null ? Promise.reject(new TypeError("failed")) : Promise.resolve({ status });
+  }
+
+  /** Fails attempts without an answer, the current one first; the next one is under way then. */
+  async failAttempts(count: number): Promise<void> {
+    for (let n = 0; n < count; n++) {
+      (await this.socket(this.sockets.length || 1)).lose(1006);
+      this.clock.advance(Number(this.events.at(-1)!.split(" ")[1]));
+    }
+  }
+
+  /** Resolves with the next error. */
+  nextError(): Promise<SignalingError> {
+    return new Promise((resolve) => {
+      const stop = this.signaling.on("error", (error) => {
+        stop();
+        resolve(error);
+      });
+    });
   }
 
   /** The next attempt to connect: the token is asked for first, and that takes a moment. */
@@ -97,33 +133,162 @@ class Bench {
 
 const pure = { permissions: "none" } as const;
 
-Deno.test("Backoff doubles its delay up to half a minute, between half and all of it", pure, () => {
-  const early = new Backoff(() => 0);
-  assert.deepEqual([1, 2, 3, 4].map(() => early.next(1006)), [250, 500, 1000, 2000]);
-  const late = new Backoff(() => 0.999999);
-  const delays = Array.from({ length: 12 }, () => Math.round(late.next(1006)!));
-  assert.deepEqual(delays.slice(0, 3), [500, 1000, 2000]);
-  assert.equal(delays.at(-1), 30_000);
-  early.reset();
-  assert.equal(early.next(1006), 250);
-});
-
 Deno.test(
-  "Backoff never tries again after 1003, 1008, 1009 and 4409, but after any other code",
+  "the delay before an attempt doubles up to half a minute, between half and all of it",
   pure,
-  () => {
-    const backoff = new Backoff(() => 0.5);
-    for (const code of [1003, 1008, 1009, 4409]) assert.equal(backoff.next(code), null, `${code}`);
-    for (const code of [0, 1000, 1001, 1005, 1006, 1011, 1013, 4000]) {
-      assert.equal(typeof backoff.next(code), "number", `${code}`);
+  async () => {
+    for (const [dice, first, last] of [[0, 250, 15_000], [0.5, 375, 22_500]] as const) {
+      const bench = new Bench();
+      bench.dice = () => dice;
+      await bench.failAttempts(10);
+      const delays = bench.events.filter((event) => event.startsWith("waiting"));
+      assert.deepEqual(delays.slice(0, 3), [1, 2, 4].map((factor) => `waiting ${factor * first}`));
+      assert.equal(delays.at(-1), `waiting ${last}`);
     }
   },
 );
 
-Deno.test("Backoff spreads clients over a second after a planned restart", pure, () => {
-  const dice = [0, 0.25, 0.999];
-  const backoff = new Backoff(() => dice.shift()!);
-  assert.deepEqual([1012, 1012, 1012].map((code) => backoff.next(code)), [0, 250, 999]);
+Deno.test(
+  "Signaling ends after 1008, 1009 and 4409, and comes back after any other code",
+  pure,
+  async () => {
+    for (const code of [1008, 1009, 4409]) {
+      const bench = new Bench();
+      (await bench.socket(1)).accept();
+      bench.sockets[0]!.lose(code);
+      assert.equal(bench.signaling.state, "closed", `${code}`);
+      assert.equal(bench.isListening, false);
+    }
+    for (const code of [0, 1000, 1001, 1003, 1005, 1006, 1011, 1013, 4000]) {
+      const bench = new Bench();
+      (await bench.socket(1)).accept();
+      bench.sockets[0]!.lose(code);
+      assert.equal(bench.events.at(-1), "waiting 375", `${code}`);
+    }
+  },
+);
+
+Deno.test("Signaling comes back within a second of a planned restart", pure, async () => {
+  for (const dice of [0, 0.25, 0.999]) {
+    const bench = new Bench();
+    bench.dice = () => dice;
+    (await bench.socket(1)).accept();
+    bench.sockets[0]!.lose(1012, "shutting_down");
+    assert.equal(bench.events.at(-1), `waiting ${dice * 1000}`);
+  }
+});
+
+Deno.test("Signaling waits for an ID that is held as long as the server says", pure, async () => {
+  const bench = new Bench();
+  const socket = await bench.socket(1);
+  socket.open();
+  const message = "The ID is held.";
+  socket.receive({ type: "error", code: "id_held", message, retry_after_ms: 12_345 });
+  socket.lose(1013, "id_held");
+  assert.equal(bench.events.at(-1), "waiting 12345");
+  assert.equal(bench.errors[0]!.code, "id_held");
+  bench.clock.advance(12_345);
+  (await bench.socket(2)).accept();
+  bench.sockets[1]!.lose(1006);
+  assert.equal(bench.events.at(-1), "waiting 375");
+});
+
+Deno.test("Signaling comes back to a server that is full", pure, async () => {
+  const bench = new Bench();
+  const socket = await bench.socket(1);
+  socket.open();
+  socket.receive({ type: "error", code: "server_full", message: "The server is full." });
+  socket.lose(1013, "server_full");
+  assert.equal(bench.events.at(-1), "waiting 375");
+});
+
+Deno.test(
+  "connect_failed says after three failed attempts what is likely, once an outage",
+  pure,
+  async () => {
+    const cases: [number | null, RegExp][] = [
+      [null, /no answer from http:\/\/test\/healthz: the server is away, the address is wrong\.$/],
+      [
+        200,
+        /not allow the origin https:\/\/app\.example\.org \(--allow-origin\), or a proxy .* Upgrade/,
+      ],
+      [404, /status 404: there is no signalbox server at this address/],
+      [502, /status 502: the server is shutting down, or a proxy cannot reach it/],
+    ];
+    for (const [status, message] of cases) {
+      const bench = new Bench();
+      bench.healthStatus = status;
+      const error = bench.nextError();
+      await bench.failAttempts(6);
+      assert.equal((await error).code, "connect_failed");
+      assert.match((await error).message, message);
+      (await bench.socket(7)).accept();
+      assert.deepEqual(bench.fetched, ["http://test/healthz"]);
+      bench.sockets[6]!.lose(1006);
+      bench.clock.advance(30_000);
+      const again = bench.nextError();
+      await bench.failAttempts(3);
+      await again;
+      assert.equal(bench.errors.length, 2);
+    }
+  },
+);
+
+Deno.test("Signaling.ping() measures the time to the server and back", pure, async () => {
+  const bench = new Bench();
+  await assert.rejects(bench.signaling.ping(), { code: "ping_failed" });
+  bench.signaling.on("message", () => assert.fail("the answer is no message"));
+  const socket = await bench.socket(1);
+  socket.accept();
+  const ping = bench.signaling.ping();
+  const { target_id, ...sent } = socket.sent.at(-1)!;
+  assert.equal(target_id, "alice");
+  bench.clock.advance(42);
+  socket.receive({ ...sent, from: "alice" });
+  assert.equal(await ping, 42);
+  const lost = bench.signaling.ping();
+  bench.clock.advance(5000);
+  await assert.rejects(lost, { code: "ping_failed" });
+  assert.equal(bench.signaling.state, "registered");
+});
+
+Deno.test("Signaling drops a dead connection when the network is back", pure, async () => {
+  const bench = new Bench();
+  (await bench.socket(1)).accept();
+  bench.onOnline();
+  bench.clock.advance(5000);
+  await new Promise<void>((resolve) => bench.signaling.on("statechange", () => resolve()));
+  assert.equal(bench.events.at(-1), "waiting 375");
+  assert.equal(bench.sockets[0]!.onclose, null);
+});
+
+for (const resume of [undefined, true] as const) {
+  Deno.test(
+    `the end of the page gives the ID up with resume ${resume}, and a page that stays comes back`,
+    pure,
+    async () => {
+      const bench = new Bench(resume ? { resume } : {});
+      const socket = await bench.socket(1);
+      socket.accept(resume ? { resume: "secret", resumed: false } : {});
+      socket.receive({ type: "offer", sdp: "v=0", session: "b1", from: "bob" });
+      bench.onUnload();
+      assert.deepEqual(socket.sent.at(-1), { type: "bye", peer_session: "b1", target_id: "bob" });
+      assert.equal(socket.closedWith, 1000);
+      socket.lose(1000);
+      bench.clock.advance(375);
+      (await bench.socket(2)).accept();
+      assert.equal(bench.sockets[1]!.sent[0]!.resume, resume);
+    },
+  );
+}
+
+Deno.test("the end of the page keeps an ID that a reload can resume", pure, async () => {
+  const bench = new Bench({ resume: { load: () => "old", save: () => {} } });
+  const socket = await bench.socket(1);
+  socket.accept({ resume: "new" });
+  bench.onUnload();
+  assert.equal(socket.closedWith, undefined);
+  assert.equal(socket.sent.length, 1);
 });
 
 Deno.test("Signaling registers with what it was asked to, and nothing else", pure, async () => {
@@ -138,7 +303,7 @@ Deno.test("Signaling registers with what it was asked to, and nothing else", pur
     type: "register",
     client_id: "alice",
     room: "lobby",
-    presence: true,
+    presence: "batch",
     token: "t1",
     resume: true,
   }]);
@@ -223,7 +388,7 @@ Deno.test("Signaling gives an attempt up that is not answered", pure, async () =
 Deno.test("Signaling tries at once when the network is back", pure, async () => {
   const bench = new Bench();
   (await bench.socket(1)).lose(1006);
-  bench.online.dispatchEvent(new Event("online"));
+  bench.onOnline();
   (await bench.socket(2)).accept();
   assert.equal(bench.signaling.state, "registered");
   assert.equal(bench.clock.pending, 0);
@@ -268,16 +433,18 @@ Deno.test("Signaling refuses to send more than the connection takes", pure, asyn
 Deno.test("Signaling tells who came and left, also while it was away", pure, async () => {
   const bench = new Bench({ presence: true });
   (await bench.socket(1)).accept({ peers: ["bob", "carol"] });
-  bench.sockets[0]!.receive({ type: "peer_joined", client_id: "dave" });
-  bench.sockets[0]!.receive({ type: "peer_left", client_id: "carol" });
+  bench.sockets[0]!.receive({ type: "peers_changed", left: ["carol"], joined: ["dave"] });
+  bench.sockets[0]!.receive({ type: "peers_changed", left: ["bob"], joined: ["bob"] });
   bench.sockets[0]!.lose(1001);
   bench.clock.advance(375);
   (await bench.socket(2)).accept({ peers: ["dave", "erin"] });
   assert.deepEqual(bench.events.filter((event) => / [a-z]/.test(event)), [
     "joined bob",
     "joined carol",
-    "joined dave",
     "left carol",
+    "joined dave",
+    "left bob",
+    "joined bob",
     "left bob",
     "joined erin",
   ]);
@@ -321,7 +488,7 @@ Deno.test(
     bench.signaling.close();
     assert.equal(bench.sockets[0]!.closedWith, 1000);
     assert.equal(kept, null);
-    bench.online.dispatchEvent(new Event("online"));
+    bench.onOnline();
     assert.equal(bench.clock.pending, 0);
     assert.deepEqual(bench.events, ["registered", "closed"]);
   },

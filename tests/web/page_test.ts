@@ -76,6 +76,102 @@ test("one press connects two peers, which chat, and the frames are shown", async
   await page.getByRole("button", { name: "Connect both" }).waitFor();
 });
 
+test("the page is Chinese in a Chinese browser, without a line of English", async (browser) => {
+  await using server = startServer(forgetful);
+  const page = await browser.open(server.httpUrl, { locale: "zh-CN" });
+  await page.getByRole("button", { name: "连接两端" }).click();
+  await isTalking(
+    page.getByRole("region", { name: "第一端的 ID" }),
+    page.getByRole("region", { name: "第二端的 ID" }),
+  );
+  await page.getByRole("status").getByText("已直接连接").waitFor({ state: "attached" });
+  await page.getByLabel("另一台设备").check();
+  assert.equal(await page.locator("html").getAttribute("lang"), "zh-CN");
+  const english = await page.evaluate(() => {
+    const lines: string[] = [];
+    const texts = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
+    for (let node = texts.nextNode(); node !== null; node = texts.nextNode()) {
+      if (node.parentElement!.closest("code, noscript, #frames")) continue;
+      if (/[a-z]{2,} [a-z]{2,}/i.test(node.nodeValue!)) lines.push(node.nodeValue!);
+    }
+    return lines;
+  });
+  assert.deepEqual(english, []);
+  await assertAccessible(page);
+});
+
+test("the page says that the other side has hung up, and the focus stays on a button", async (browser) => {
+  await using server = startServer(forgetful);
+  const page = await browser.open(server.httpUrl);
+  const [alice, bob] = [panel(page, "first"), panel(page, "second")];
+  await page.getByRole("button", { name: "Connect both" }).click();
+  await isTalking(alice, bob);
+  await alice.getByRole("button", { name: "Hang up" }).press("Enter");
+  assert.equal(await page.locator(":focus").textContent(), "Call");
+  const aliceId = await alice.getByLabel("ID of the first peer").inputValue();
+  await bob.getByRole("log").getByText(`${aliceId} has hung up.`).waitFor();
+  const border = (name: string) =>
+    bob.getByRole("button", { name, exact: true })
+      .evaluate((button) => getComputedStyle(button).borderTopColor);
+  assert.equal(await border("Hang up"), "rgba(0, 0, 0, 0)");
+  assert.notEqual(await border("Call"), await border("Hang up"));
+  await alice.getByRole("button", { name: "Call", exact: true }).press("Enter");
+  assert.equal(await page.locator(":focus").textContent(), "Hang up");
+  await isTalking(alice, bob);
+});
+
+test("an outage is announced once, however many attempts fail", async (browser) => {
+  const first = startServer(forgetful);
+  const page = await browser.open(first.httpUrl);
+  await panel(page, "first").getByRole("button", { name: "Connect", exact: true }).click();
+  await page.locator("[data-state=signaling][data-value=registered]").waitFor();
+  await page.evaluate(() => {
+    const said: string[] = [];
+    Object.assign(globalThis, { said });
+    const observer = new MutationObserver(([change]) => {
+      const text = change!.target.textContent;
+      if (text) said.push(text);
+    });
+    for (const element of document.querySelectorAll("[role=alert], [role=status]")) {
+      observer.observe(element, { childList: true, characterData: true, subtree: true });
+    }
+  });
+  await first.server.drain();
+  // The client looks for the reason after its third failed attempt.
+  await page.getByRole("alert").getByText("There is no answer from").waitFor();
+  const said = await page.evaluate(() => (globalThis as unknown as { said: string[] }).said);
+  assert.equal(said.length, 2, said.join("\n"));
+  assert.equal(said[0], "The server cannot be reached.");
+  await using _second = startServer({ port: String(first.server.address.port), ...forgetful });
+  await page.locator("[data-state=signaling][data-value=registered]").waitFor();
+  await page.getByRole("alert").first().waitFor({ state: "hidden" });
+});
+
+test("a peer whose tab was closed is not shown as connected for long", async (browser) => {
+  await using server = startServer(forgetful);
+  const host = await browser.open(server.httpUrl);
+  await host.getByLabel("another device").check();
+  await host.getByRole("button", { name: "Connect", exact: true }).first().click();
+  const link = await host.getByRole("textbox", { name: "Link" }).inputValue();
+  const guest = await browser.open(link);
+  await isTalking(panel(host, "first"), panel(guest, "second"));
+  await host.locator("#map[data-direct=connected]").waitFor();
+  await guest.context().close();
+  await host.locator("#map:not([data-direct=connected])").waitFor();
+});
+
+test("the page tells programs for other servers what to connect to", async (browser) => {
+  await using server = startServer(forgetful);
+  const page = await browser.open(server.httpUrl);
+  const { port } = server.server.address;
+  assert.deepEqual(await page.locator(".dialects code").allTextContents(), [
+    `new Peer(id, { host: "127.0.0.1", port: ${port}, path: "/", secure: false })`,
+    `new WebrtcProvider(room, doc, { signaling: ["ws://127.0.0.1:${port}"] })`,
+    `joinRoom({ appId, relayConfig: { urls: ["ws://127.0.0.1:${port}"] } }, room)`,
+    `client -w 127.0.0.1 -x ${port}`,
+  ]);
+});
+
 test("video goes from peer to peer, drawn where there is no camera", async (browser) => {
   await using server = startServer(forgetful);
   const page = await browser.open(server.httpUrl);
@@ -101,7 +197,11 @@ test("another device joins by the link, reloads in mid-call, and is back", async
   await host.getByLabel("another device").check();
   await host.getByRole("button", { name: "Connect", exact: true }).first().click();
   const link = await host.getByRole("textbox", { name: "Link" }).inputValue();
-  const isDrawn = await host.getByRole("img", { name: "QR code" }).evaluate((canvas) =>
+  assert.equal(await host.getByRole("img", { name: "QR code" }).count(), 0); // of no use to others
+  // Another name of this machine, which could be one that others can reach.
+  const named = await browser.open(server.httpUrl.replace("127.0.0.1", "signalbox.localhost"));
+  await named.getByLabel("another device").check();
+  const isDrawn = await named.getByRole("img", { name: "QR code" }).evaluate((canvas) =>
     (canvas as HTMLCanvasElement).getContext("2d")!.getImageData(0, 0, 40, 40).data.some(Boolean)
   );
   assert.ok(isDrawn);
@@ -145,8 +245,8 @@ test("the server restarts in mid-call: the page says so, and the call goes on", 
 
 test("a wrong token is explained, and the right one can be given at once", async (browser) => {
   const secret = "0123456789abcdef0123456789abcdef";
-  await using server = startServer({ authSecret: secret, ...forgetful }, {
-    authenticator: await createAuthenticator(secret, undefined),
+  await using server = startServer({ authSecrets: secret, ...forgetful }, {
+    authenticator: await createAuthenticator([secret], undefined),
   });
   const page = await browser.open(server.httpUrl);
   const alice = panel(page, "first");

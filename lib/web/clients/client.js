@@ -2,15 +2,16 @@
 /// <reference lib="dom" />
 
 /**
- * The browser client of signalbox: one connection to the server that comes back by itself, and on top of it peer
- * connections that negotiate by themselves. An ES module without dependencies, for every current browser.
+ * The JavaScript client of signalbox: one connection to the server that comes back by itself, and on top of it peer
+ * connections that negotiate by themselves. An ES module without dependencies, for browsers, workers, Deno, Bun and
+ * Node 20 and newer.
  *
  * @module
  */
 
-/** Close codes after which another attempt would end in the same way. */
-const FINAL_CLOSE_CODES = new Set([1003, 1008, 1009, 4409]);
-/** Errors with which the server always closes; the close code may get lost on the way, and 1006 be seen in its place. */
+/** Close codes after which the client does not connect again. */
+const FINAL_CLOSE_CODES = new Set([1008, 1009, 4409]);
+/** Errors after which the server closes with one of these codes. A code that gets lost is seen as 1006. */
 const FINAL_ERROR_CODES = new Set([
   "not_registered",
   "register_timeout",
@@ -20,28 +21,31 @@ const FINAL_ERROR_CODES = new Set([
   "unauthorized",
   "forbidden",
   "message_too_large",
-  "unsupported_data",
 ]);
 const NORMAL_CLOSURE = 1000;
-/** What a browser says of a connection that ended without a close frame, a refused upgrade included. */
+/** The code that a browser reports for a connection without a close frame, and for a refused upgrade. */
 const ABNORMAL_CLOSURE = 1006;
 const SERVICE_RESTART = 1012;
 
 const FIRST_DELAY_MS = 500;
 const MAX_DELAY_MS = 30_000;
-/** After a planned restart all clients come back; this is the time over which they spread. */
+/** Time over which clients spread their reconnects after a planned restart. */
 const RESTART_SPREAD_MS = 1000;
-/** A connection that held for so long was a good one: the next loss begins with the first delay again. */
-const GOOD_AFTER_MS = 10_000;
-/** From the attempt to connect until the server says `registered`. */
+/** Age of a connection from which its loss counts as the first failure. */
+const STABLE_AFTER_MS = 10_000;
+/** Time from the attempt to connect until `registered`. */
 const REGISTER_TIMEOUT_MS = 15_000;
+const PING_TIMEOUT_MS = 5000;
+/** Number of failed attempts in a row after which the client looks for the reason. */
+const ATTEMPTS_BEFORE_DIAGNOSIS = 3;
 
 /** `WebSocket.OPEN` */
 const OPEN = 1;
 const MAX_QUEUED_MESSAGES = 64;
 const MAX_BUFFERED_BYTES = 1024 * 1024;
 const MAX_PENDING_CALLS = 16;
-const MAX_EARLY_CANDIDATES = 64;
+/** Upper bound of the messages of one call that wait for accept(), and of candidates that wait for an offer. */
+const MAX_EARLY_MESSAGES = 64;
 
 /**
  * Connects to a signalbox server, and stays connected until {@link Signaling.close} or a final error.
@@ -49,16 +53,16 @@ const MAX_EARLY_CANDIDATES = 64;
  * @param {string | URL} url of the server, `wss:` or `https:`, or relative to the page
  * @param {ConnectOptions} options
  * @returns {Signaling}
- * @throws {SyntaxError | TypeError} where `url` is not one
+ * @throws {SyntaxError | TypeError} if `url` is not a URL
  */
 export function connect(url, options) {
-  return new Signaling(webSocketUrl(url), options, browserEnvironment());
+  return new Signaling(webSocketUrl(url), options, platformEnvironment(options));
 }
 
 /**
- * Keeps the resume secret where a reload of the page finds it again: `resume: resumeIn(sessionStorage, "my-call")`.
+ * Stores the resume secret in a storage, so that it survives a reload: `resume: resumeIn(sessionStorage, "my-call")`.
  *
- * @param {Storage} storage `sessionStorage`, which belongs to one tab; `localStorage` would give two tabs one ID
+ * @param {KeyValueStorage} storage `sessionStorage` belongs to one tab; with `localStorage` two tabs fight for one ID
  * @param {string} key
  * @returns {ResumeStore}
  */
@@ -70,8 +74,8 @@ export function resumeIn(storage, key) {
 }
 
 /**
- * What is wrong, with a code for programs and a message for people. The codes are the server's,
- * and those of this module: `connect_failed`, `queue_full`, `closed`, `bad_frame`, `negotiation_failed`.
+ * Error with a code for programs and a message for people. The codes are the server's and those of this module:
+ * `connect_failed`, `queue_full`, `closed`, `ping_failed`, `bad_frame`, `negotiation_failed`.
  */
 export class SignalingError extends Error {
   /**
@@ -81,39 +85,15 @@ export class SignalingError extends Error {
    */
   constructor(code, message, { targetId, cause } = {}) {
     super(message, { cause });
+    /** @type {string} */
     this.name = "SignalingError";
     this.code = code;
-    /** The client that the failed message was for, where there was one. */
+    /**
+     * The client that the failed message was for, if there was one.
+     *
+     * @type {string | undefined}
+     */
     this.targetId = targetId;
-  }
-}
-
-/** When to try again. Knows no clock and no dice: both are passed in. */
-export class Backoff {
-  #failures = 0;
-  #random;
-
-  /** @param {() => number} random from 0 up to 1 */
-  constructor(random) {
-    this.#random = random;
-  }
-
-  /** The connection had proved good: what comes next is a first failure. */
-  reset() {
-    this.#failures = 0;
-  }
-
-  /**
-   * The time to wait after a close, in milliseconds; null where the server does not want to see us again.
-   *
-   * @param {number} closeCode
-   * @returns {number | null}
-   */
-  next(closeCode) {
-    if (FINAL_CLOSE_CODES.has(closeCode)) return null;
-    if (closeCode === SERVICE_RESTART) return this.#random() * RESTART_SPREAD_MS;
-    const ceilingMs = Math.min(MAX_DELAY_MS, FIRST_DELAY_MS * 2 ** this.#failures++);
-    return ceilingMs * (0.5 + this.#random() / 2);
   }
 }
 
@@ -126,30 +106,37 @@ export class Signaling extends EventTarget {
   #url;
   #options;
   #environment;
-  #backoff;
   #calls;
+  /** @type {ResumeStore | null} */
+  #store;
   /** @type {State} */
   #state = "connecting";
-  /** @type {WebSocket | null} */
+  /** @type {WebSocketLike | null} */
   #socket = null;
   /** @type {Set<string>} */
   #peers = new Set();
-  /** @type {RTCIceServer[]} */
+  /** @type {IceServer[]} */
   #iceServers = [];
   /** @type {string[]} */
   #queue = [];
+  /** @type {Map<string, () => void>} pings without an answer */
+  #pings = new Map();
   #resumed = false;
   /** @type {string | null} */
   #secret;
   #registeredAtMs = 0;
-  /** The server has said why it does not want this connection. */
+  #failures = 0;
+  /** Attempts in a row that the server did not answer. */
+  #unanswered = 0;
+  /** The server sent an error after which it always closes. */
   #isRefused = false;
+  /** @type {number | null} delay before the next attempt, if the server named one */
+  #retryAfterMs = null;
   #cancelTimer = () => {};
-  #onOnline = () => this.#retryNow();
+  #stopListening;
 
   /**
-   * Use {@link connect}.
-   *
+   * @internal
    * @param {string} url
    * @param {ConnectOptions} options
    * @param {Environment} environment
@@ -159,18 +146,26 @@ export class Signaling extends EventTarget {
     this.#url = url;
     this.#options = options;
     this.#environment = environment;
-    this.#backoff = new Backoff(environment.random);
-    this.#secret = resumeStore(options)?.load() ?? null;
-    this.#calls = new Calls(options.clientId, environment, {
-      isUp: () => this.#state === "registered",
+    this.#store = resumeStore(options);
+    this.#secret = this.#store?.load() ?? null;
+    this.#calls = new Calls(options.clientId, environment.createConnection, {
+      canSend: () => this.#state === "registered",
       send: (message, targetId) => this.send(message, targetId),
-      tell: (type, detail) => this.#tell(type, detail),
+      emit: (type, detail) => this.#emit(type, detail),
+      checkConnection: () => this.#checkConnection(),
     });
-    environment.online.addEventListener("online", this.#onOnline);
+    this.#stopListening = environment.listen({
+      onOnline: () => this.#wentOnline(),
+      onUnload: () => this.#sayGoodbye(),
+    });
     this.#connect();
   }
 
-  /** The ID of this client. */
+  /**
+   * The ID of this client.
+   *
+   * @returns {string}
+   */
   get clientId() {
     return this.#options.clientId;
   }
@@ -180,92 +175,133 @@ export class Signaling extends EventTarget {
     return this.#state;
   }
 
-  /** The others in the room; always empty without `presence`. */
+  /**
+   * The IDs of the others in the room; empty without `presence`.
+   *
+   * @returns {ReadonlySet<string>}
+   */
   get peers() {
-    return /** @type {ReadonlySet<string>} */ (this.#peers);
+    return this.#peers;
   }
 
-  /** What the server gave for RTCPeerConnection; {@link peer} uses them by itself. */
+  /**
+   * The ICE servers that the server handed out; {@link peer} uses them.
+   *
+   * @returns {readonly IceServer[]}
+   */
   get iceServers() {
-    return /** @type {readonly RTCIceServer[]} */ (this.#iceServers);
+    return this.#iceServers;
   }
 
-  /** Whether this registration took up the former one, with the messages that were kept meanwhile. */
+  /**
+   * Whether this registration resumed the one before, with the messages that the server stored meanwhile.
+   *
+   * @returns {boolean}
+   */
   get resumed() {
     return this.#resumed;
   }
 
   /**
-   * Sends a message, at once or as soon as the server can be reached. At most 64 messages wait for that.
+   * Sends a message, now or after the next registration. At most 64 messages wait for that.
    *
-   * @param {object} message anything that JSON can say; `target_id` and `from` are set for you
-   * @param {string} [targetId] without it, the message goes to all others in the room
-   * @throws {SignalingError} `queue_full`, or `closed` where this object has ended
+   * @param {object} message any JSON object; the client sets `target_id`, the server `from`
+   * @param {string} [targetId] the recipient; without it, all others in the room
+   * @returns {void}
+   * @throws {SignalingError} `queue_full`; `closed` after the end
    */
   send(message, targetId) {
     if (this.#state === "closed") throw new SignalingError("closed", "Signaling has been closed.");
     const text = JSON.stringify({ ...message, target_id: targetId });
     const socket = this.#state === "registered" ? this.#socket : null;
-    const isFull = socket?.readyState === OPEN
+    const isOpen = socket?.readyState === OPEN;
+    const isFull = isOpen
       ? socket.bufferedAmount > MAX_BUFFERED_BYTES
       : this.#queue.length >= MAX_QUEUED_MESSAGES;
     if (isFull) {
-      throw new SignalingError("queue_full", "Too much waits for the connection already.", {
-        targetId,
-      });
+      const limit = isOpen ? "1 MiB waits in the connection" : "64 messages wait for it";
+      const text = `Message not sent: ${limit}. Send more slowly, or wait for "registered".`;
+      throw new SignalingError("queue_full", text, { targetId });
     }
-    if (socket?.readyState === OPEN) this.#transmit(text);
+    if (isOpen) this.#transmit(text);
     else this.#queue.push(text);
   }
 
   /**
-   * The connection to another client, made where there is none yet: add tracks or data channels, and the rest
-   * follows by itself (offer, answer, candidates, glare, ICE restart). Takes a call of that client, if it is ringing.
+   * Measures the time of a message to the server and back.
+   *
+   * @returns {Promise<number>} milliseconds; rejects with `ping_failed` if there is no answer within 5 s
+   */
+  async ping() {
+    if (this.#state !== "registered") throw new SignalingError("ping_failed", "Not registered.");
+    const name = randomName();
+    const startedAtMs = this.#environment.now();
+    await new Promise((resolve, reject) => {
+      const cancel = this.#environment.after(PING_TIMEOUT_MS, () => {
+        this.#pings.delete(name);
+        reject(new SignalingError("ping_failed", "The server did not answer within 5 s."));
+      });
+      this.#pings.set(name, () => {
+        cancel();
+        resolve(null);
+      });
+      this.#transmit(JSON.stringify({ type: "ping", ping: name, target_id: this.clientId }));
+    });
+    return this.#environment.now() - startedAtMs;
+  }
+
+  /**
+   * Returns the connection to another client, and makes it if there is none. Add tracks or data channels; offers,
+   * answers, candidates, glare and ICE restarts follow by themselves. Accepts a call of that client.
    *
    * @param {string} peerId
    * @param {PeerOptions} [options]
-   * @returns {RTCPeerConnection}
+   * @returns {PeerConnection}
    */
   peer(peerId, options = {}) {
     return this.#calls.open(peerId, options);
   }
 
   /**
-   * Ends the connection to another client, and tells it.
+   * Closes the connection to another client, and tells that client.
    *
    * @param {string} peerId
+   * @returns {void}
    */
   hangUp(peerId) {
     this.#calls.hangUp(peerId);
   }
 
-  /** Gives the ID up, for good. Peer connections go on, but can negotiate nothing any more. */
+  /**
+   * Gives the ID up, for good. Peer connections stay open, but cannot negotiate any more.
+   *
+   * @returns {void}
+   */
   close() {
     if (this.#state === "closed") return;
     this.#detach()?.close(NORMAL_CLOSURE);
-    this.#keepSecret(null);
+    this.#saveSecret(null);
     this.#end({ code: NORMAL_CLOSURE, reason: "" });
   }
 
   /**
-   * Listens to an event, as addEventListener does, but hands over its `detail`.
+   * Listens to an event, as addEventListener does, and passes its `detail`.
    *
    * @template {keyof SignalingEvents} Type
    * @param {Type} type
-   * @param {(detail: SignalingEvents[Type], event: CustomEvent<SignalingEvents[Type]>) => void} listener
-   * @returns {() => void} ends it
+   * @param {(detail: SignalingEvents[Type], event: Event) => void} listener
+   * @returns {() => void} removes the listener
    */
   on(type, listener) {
     /** @param {Event} event */
     const receive = (event) => {
-      const custom = /** @type {CustomEvent<SignalingEvents[Type]>} */ (event);
-      listener(custom.detail, custom);
+      listener(/** @type {CustomEvent<SignalingEvents[Type]>} */ (event).detail, event);
     };
     this.addEventListener(type, receive);
     return () => this.removeEventListener(type, receive);
   }
 
-  // The way to `registered`, and back to it.
+  // Connecting, and connecting again.
 
   async #connect() {
     this.#setState("connecting");
@@ -282,20 +318,31 @@ export class Signaling extends EventTarget {
   /** @param {string | undefined} token */
   #open(token) {
     const { clientId, room, presence } = this.#options;
-    const frame = { type: "register", client_id: clientId, room, presence, token };
-    const resume = resumeStore(this.#options) ? this.#secret ?? true : undefined;
+    const register = {
+      type: "register",
+      client_id: clientId,
+      room,
+      presence: presence ? "batch" : undefined,
+      token,
+      resume: this.#store ? this.#secret ?? true : undefined,
+    };
     const socket = this.#environment.openSocket(this.#url);
     this.#socket = socket;
-    socket.onopen = () => this.#transmit(JSON.stringify({ ...frame, resume }));
+    socket.onopen = () => this.#transmit(JSON.stringify(register));
     socket.onmessage = ({ data }) => this.#receive(data);
     socket.onclose = (event) => this.#lost(event);
-    this.#cancelTimer = this.#environment.after(REGISTER_TIMEOUT_MS, () => {
-      this.#detach()?.close();
-      this.#lost({ code: ABNORMAL_CLOSURE, reason: "timeout" });
-    });
+    socket.onerror = () => {}; // `close` follows; without a listener, npm's `ws` would end the process
+    this.#cancelTimer = this.#environment.after(REGISTER_TIMEOUT_MS, () => this.#drop());
   }
 
-  /** Forgets the socket: whatever comes of it is of no interest any more. */
+  /** Treats the connection as lost without waiting for its end. */
+  #drop() {
+    const socket = this.#socket;
+    this.#lost({ code: ABNORMAL_CLOSURE, reason: "timeout" });
+    socket?.close();
+  }
+
+  /** Takes the socket away, so that none of its events arrives any more. */
   #detach() {
     this.#cancelTimer();
     const socket = this.#socket;
@@ -306,25 +353,68 @@ export class Signaling extends EventTarget {
 
   /** @param {{ code: number, reason: string }} close */
   #lost({ code, reason }) {
-    this.#detach();
+    const hadSocket = this.#detach() !== null;
     const heldMs = this.#environment.now() - this.#registeredAtMs;
-    if (this.#state === "registered" && heldMs >= GOOD_AFTER_MS) this.#backoff.reset();
-    const delayMs = this.#isRefused ? null : this.#backoff.next(code);
-    if (delayMs === null) return this.#end({ code, reason });
+    if (this.#state === "registered" && heldMs >= STABLE_AFTER_MS) this.#failures = 0;
+    if (this.#isRefused || FINAL_CLOSE_CODES.has(code)) return this.#end({ code, reason });
+    const isUnanswered = hadSocket && this.#state === "connecting" && code === ABNORMAL_CLOSURE;
+    if (isUnanswered) this.#attemptFailed();
+    const delayMs = this.#nextDelayMs(code);
     this.#setState("waiting", { code, reason, delayMs });
+    // A listener may have closed meanwhile.
+    if (this.#state !== "waiting") return;
     this.#cancelTimer = this.#environment.after(delayMs, () => this.#connect());
   }
 
-  /** The network is back: no reason to wait any longer. */
-  #retryNow() {
+  /** @param {number} closeCode */
+  #nextDelayMs(closeCode) {
+    const { random } = this.#environment;
+    const retryAfterMs = this.#retryAfterMs;
+    this.#retryAfterMs = null;
+    if (retryAfterMs !== null) return Math.min(retryAfterMs, MAX_DELAY_MS);
+    if (closeCode === SERVICE_RESTART) return random() * RESTART_SPREAD_MS;
+    const ceilingMs = Math.min(MAX_DELAY_MS, FIRST_DELAY_MS * 2 ** this.#failures++);
+    return ceilingMs * (0.5 + random() / 2);
+  }
+
+  async #attemptFailed() {
+    if (++this.#unanswered !== ATTEMPTS_BEFORE_DIAGNOSIS) return;
+    const message = await diagnose(this.#url, this.#environment);
+    const isStillAway = this.#unanswered > 0 && this.#state !== "closed";
+    if (isStillAway) this.#fail("connect_failed", message);
+  }
+
+  #wentOnline() {
+    if (this.#state === "registered") this.#checkConnection();
     if (this.#state !== "waiting") return;
     this.#cancelTimer();
     this.#connect();
   }
 
+  /** Drops the connection if it looks open but is dead: a browser notices that only after minutes. */
+  #checkConnection() {
+    const socket = this.#socket;
+    if (this.#state !== "registered") return;
+    this.ping().catch(() => {
+      if (this.#socket === socket) this.#drop();
+    });
+  }
+
+  /**
+   * Ends calls and gives the ID up when the page ends, unless a reload can resume it. If the page stays after all,
+   * the close event of the socket leads to the next attempt.
+   */
+  #sayGoodbye() {
+    const canResume = this.#store && this.#options.resume !== true;
+    if (canResume) return;
+    this.#calls.hangUpAll();
+    this.#saveSecret(null);
+    this.#socket?.close(NORMAL_CLOSURE);
+  }
+
   /** @param {{ code: number, reason: string }} close */
   #end(close) {
-    this.#environment.online.removeEventListener("online", this.#onOnline);
+    this.#stopListening();
     this.#queue.length = 0;
     this.#setState("closed", close);
   }
@@ -335,59 +425,74 @@ export class Signaling extends EventTarget {
    */
   #setState(state, more) {
     this.#state = state;
-    this.#tell("statechange", { state, ...more });
+    this.#emit("statechange", { state, ...more });
   }
 
-  // What comes from the server.
+  // Messages from the server.
 
   /** @param {unknown} data */
   #receive(data) {
-    this.#tell("frame", { direction: "in", text: String(data) });
-    const message = parseFrame(data);
+    this.#emit("frame", { direction: "in", text: String(data) });
+    const message = parseObject(data);
     if (message === null) {
-      this.#fail("bad_frame", "The server sent something that is not a JSON object.");
-    } else if (typeof message.from === "string") {
-      const goesOn = this.#tell("message", /** @type {PeerMessage} */ (message));
+      this.#fail("bad_frame", "The server sent a message that is not a JSON object.");
+    } else if (typeof message.from !== "string") {
+      this.#receiveNotice(message);
+    } else if (!this.#isPing(message)) {
+      const goesOn = this.#emit("message", /** @type {PeerMessage} */ (message));
       if (goesOn) this.#calls.receive(/** @type {PeerMessage} */ (message));
-    } else {
-      this.#receiveFromServer(message);
     }
   }
 
   /** @param {Record<string, any>} message */
-  #receiveFromServer(message) {
-    switch (message.type) {
+  #isPing({ from, type, ping }) {
+    const isOwn = from === this.clientId && type === "ping" && typeof ping === "string";
+    if (!isOwn) return false;
+    this.#pings.get(ping)?.();
+    return this.#pings.delete(ping);
+  }
+
+  /** @param {Record<string, any>} notice */
+  #receiveNotice(notice) {
+    switch (notice.type) {
       case "registered":
-        return this.#registered(message);
+        return this.#registered(notice);
       case "error":
-        this.#isRefused ||= FINAL_ERROR_CODES.has(message.code);
-        return this.#fail(message.code, message.message, { targetId: message.target_id });
-      case "peer_joined":
-        return this.#joined(message.client_id);
-      case "peer_left":
-        return this.#left(message.client_id);
+        return this.#refused(notice);
+      case "peers_changed":
+        for (const id of notice.left) this.#left(id);
+        for (const id of notice.joined) this.#joined(id);
     }
   }
 
-  /** @param {Record<string, any>} answer */
+  /** @param {Record<string, any>} error */
+  #refused({ code, message, target_id: targetId, retry_after_ms: retryAfterMs }) {
+    this.#unanswered = 0;
+    this.#isRefused ||= FINAL_ERROR_CODES.has(code);
+    if (code === "id_held" && retryAfterMs >= 0) this.#retryAfterMs = retryAfterMs;
+    this.#fail(code, message, { targetId });
+  }
+
+  /** @param {Record<string, any>} notice */
   #registered({ peers = [], ice_servers: iceServers = [], resume = null, resumed = false }) {
     this.#cancelTimer();
     this.#registeredAtMs = this.#environment.now();
+    this.#unanswered = 0;
     this.#iceServers = iceServers;
     this.#resumed = resumed;
-    this.#keepSecret(resume);
+    this.#saveSecret(resume);
     for (const text of this.#queue.splice(0)) this.#transmit(text);
     this.#setState("registered");
-    this.#comparePeers(new Set(peers));
-    this.#calls.signalingIsUp(iceServers);
+    this.#updatePeers(new Set(peers));
+    this.#calls.resumeNegotiations(iceServers);
   }
 
   /**
-   * Tells who came and who left while there was no connection.
+   * Emits `left` and `joined` for the changes while there was no connection.
    *
    * @param {Set<string>} present
    */
-  #comparePeers(present) {
+  #updatePeers(present) {
     for (const id of this.#peers) if (!present.has(id)) this.#left(id);
     for (const id of present) if (!this.#peers.has(id)) this.#joined(id);
   }
@@ -395,27 +500,25 @@ export class Signaling extends EventTarget {
   /** @param {string} clientId */
   #joined(clientId) {
     this.#peers.add(clientId);
-    this.#tell("joined", { clientId });
+    this.#emit("joined", { clientId });
     this.#calls.peerJoined(clientId);
   }
 
   /** @param {string} clientId */
   #left(clientId) {
-    if (this.#peers.delete(clientId)) this.#tell("left", { clientId });
+    if (this.#peers.delete(clientId)) this.#emit("left", { clientId });
   }
-
-  // Small things.
 
   /** @param {string} text */
   #transmit(text) {
     this.#socket?.send(text);
-    this.#tell("frame", { direction: "out", text });
+    this.#emit("frame", { direction: "out", text });
   }
 
   /** @param {string | null} secret */
-  #keepSecret(secret) {
+  #saveSecret(secret) {
     this.#secret = secret;
-    resumeStore(this.#options)?.save(secret);
+    this.#store?.save(secret);
   }
 
   /**
@@ -424,89 +527,90 @@ export class Signaling extends EventTarget {
    * @param {{ targetId?: string, cause?: unknown }} [more]
    */
   #fail(code, message, more) {
-    this.#tell("error", new SignalingError(code, message, more));
+    this.#emit("error", new SignalingError(code, message, more));
   }
 
   /**
    * @template {keyof SignalingEvents} Type
    * @param {Type} type
    * @param {SignalingEvents[Type]} detail
-   * @returns {boolean} false where a listener prevented the default
+   * @returns {boolean} false if a listener prevented the default
    */
-  #tell(type, detail) {
+  #emit(type, detail) {
     return this.dispatchEvent(new CustomEvent(type, { detail, cancelable: true }));
   }
 }
 
 /**
- * Who is connected to us, and who is calling. A page that is loaded again is a new partner under an old ID, and what
- * was meant for its predecessor may still be on the way. So offers, answers, candidates and byes carry `session`,
- * which names the sender's connection, and `peer_session`, the receiver's, once it is known. Partners without them
- * (any client that speaks the core protocol) are told apart by the DTLS fingerprint in their SDP.
+ * The peer connections of a client, and the calls that wait for accept(). A reloaded page is a new peer under an old
+ * ID, and messages for its predecessor may still arrive. So offers, answers, candidates and byes carry `session`, the
+ * sender's connection, and `peer_session`, the receiver's, once it is known. A peer without them (any client of the
+ * core protocol) is recognised by the DTLS fingerprint in its SDP.
  */
 class Calls {
   #clientId;
-  #environment;
-  #line;
-  /** @type {RTCIceServer[]} */
+  #createConnection;
+  #signaling;
+  /** @type {IceServer[]} */
   #iceServers = [];
   /** @type {Map<string, Negotiation>} */
-  #connected = new Map();
-  /** @type {Map<string, Ringing>} */
-  #ringing = new Map();
+  #negotiations = new Map();
+  /** @type {Map<string, PendingCall>} */
+  #pending = new Map();
 
   /**
    * @param {string} clientId
-   * @param {Environment} environment
-   * @param {Line} line
+   * @param {Environment["createConnection"]} createConnection
+   * @param {SignalingAccess} signaling
    */
-  constructor(clientId, environment, line) {
+  constructor(clientId, createConnection, signaling) {
     this.#clientId = clientId;
-    this.#environment = environment;
-    this.#line = line;
+    this.#createConnection = createConnection;
+    this.#signaling = signaling;
   }
 
   /**
    * @param {string} peerId
    * @param {PeerOptions} options
+   * @returns {RTCPeerConnection}
    */
   open(peerId, { polite = this.#clientId < peerId, configuration = {} }) {
     const existing = this.#find(peerId);
     if (existing) return existing.connection;
-    const negotiation = new Negotiation(peerId, {
-      polite,
-      configuration,
-      line: this.#line,
-      connection: this.#environment.createConnection({
-        iceServers: this.#iceServers,
-        ...configuration,
-      }),
-    });
-    this.#connected.set(peerId, negotiation);
-    const ringing = this.#ringing.get(peerId);
-    this.#ringing.delete(peerId);
-    for (const message of ringing?.messages ?? []) negotiation.receive(message);
-    return negotiation.connection;
+    const connection = this.#createConnection({ iceServers: this.#iceServers, ...configuration });
+    const signaling = this.#signaling;
+    const negotiation = new Negotiation(peerId, { polite, configuration, signaling, connection });
+    this.#negotiations.set(peerId, negotiation);
+    const pending = this.#pending.get(peerId);
+    this.#pending.delete(peerId);
+    for (const message of pending?.messages ?? []) negotiation.receive(message);
+    return connection;
   }
 
   /** @param {string} peerId */
   hangUp(peerId) {
     const negotiation = this.#find(peerId);
-    const ringing = this.#ringing.get(peerId);
-    if (negotiation) this.#sayBye(peerId, negotiation.peerSession, negotiation.session);
-    else if (ringing) this.#sayBye(peerId, ringing.session);
+    const pending = this.#pending.get(peerId);
+    if (negotiation) this.#sendBye(peerId, negotiation.peerSession, negotiation.session);
+    else if (pending) this.#sendBye(peerId, pending.session);
     this.#forget(peerId);
+  }
+
+  hangUpAll() {
+    for (const peerId of [...this.#negotiations.keys(), ...this.#pending.keys()]) {
+      this.hangUp(peerId);
+    }
   }
 
   /** @param {PeerMessage} message */
   receive(message) {
     if (!isNegotiation(message)) return;
     const negotiation = this.#find(message.from);
-    if (message.type === "bye") return this.#bye(message, negotiation);
-    const meantFor = typeof message.peer_session === "string" ? message.peer_session : null;
-    if (meantFor !== null && meantFor !== negotiation?.session) {
-      // It was for an earlier connection of ours, of which nobody here knows.
-      if (message.type === "offer") this.#sayBye(message.from, sessionOf(message));
+    if (message.type === "bye") return this.#receiveBye(message, negotiation);
+    const peerSession = typeof message.peer_session === "string" ? message.peer_session : null;
+    if (peerSession !== null && peerSession !== negotiation?.session) {
+      // The message is for an earlier connection, which this page does not have.
+      if (message.type === "offer") this.#sendBye(message.from, sessionOf(message));
     } else if (negotiation?.isWith(message)) {
       negotiation.receive(message);
     } else if (!negotiation || message.type === "offer") {
@@ -515,60 +619,53 @@ class Calls {
   }
 
   /**
-   * Keeps what a stranger sends until somebody takes the call; its first offer rings.
+   * Stores messages of a new peer until accept(); the first offer emits `call`.
    *
    * @param {PeerMessage} message
-   * @param {Negotiation | undefined} former what its predecessor was connected to
+   * @param {Negotiation | undefined} former the negotiation with the peer's predecessor
    */
   #ring(message, former) {
     const isOffer = message.type === "offer";
-    const mark = markOf(message);
-    let ringing = this.#ringing.get(message.from);
-    if (!ringing || isOffer && ringing.hasRung && ringing.mark !== mark) {
-      ringing = this.#expect(message.from);
+    const identity = identityOf(message);
+    let pending = this.#pending.get(message.from);
+    if (!pending || isOffer && pending.hasRung && pending.identity !== identity) {
+      pending = this.#addPending(message.from);
     }
-    if (ringing.messages.length < MAX_EARLY_CANDIDATES) ringing.messages.push(message);
-    if (!isOffer || ringing.hasRung) return;
-    ringing.hasRung = true;
-    ringing.mark = mark;
-    ringing.session = sessionOf(message);
+    if (pending.messages.length < MAX_EARLY_MESSAGES) pending.messages.push(message);
+    if (!isOffer || pending.hasRung) return;
+    pending.hasRung = true;
+    pending.identity = identity;
+    pending.session = sessionOf(message);
     former?.connection.close();
-    this.#tellOfCall(message.from, former?.connection ?? null);
+    this.#signaling.emit("call", {
+      peerId: message.from,
+      replaces: former?.connection ?? null,
+      accept: (options = {}) => this.open(message.from, options),
+      refuse: () => this.hangUp(message.from),
+    });
   }
 
   /** @param {string} peerId */
-  #expect(peerId) {
-    /** @type {Ringing} */
-    const ringing = { hasRung: false, mark: undefined, session: undefined, messages: [] };
-    this.#ringing.delete(peerId); // so that it moves to the end
-    this.#ringing.set(peerId, ringing);
-    const [oldest = peerId] = this.#ringing.keys();
-    if (this.#ringing.size > MAX_PENDING_CALLS) this.#ringing.delete(oldest);
-    return ringing;
-  }
-
-  /**
-   * @param {string} peerId
-   * @param {RTCPeerConnection | null} replaces
-   */
-  #tellOfCall(peerId, replaces) {
-    this.#line.tell("call", {
-      peerId,
-      replaces,
-      accept: (options = {}) => this.open(peerId, options),
-      refuse: () => this.hangUp(peerId),
-    });
+  #addPending(peerId) {
+    /** @type {PendingCall} */
+    const pending = { hasRung: false, identity: undefined, session: undefined, messages: [] };
+    this.#pending.delete(peerId); // moves it to the end
+    this.#pending.set(peerId, pending);
+    const [oldest = peerId] = this.#pending.keys();
+    if (this.#pending.size > MAX_PENDING_CALLS) this.#pending.delete(oldest);
+    return pending;
   }
 
   /**
    * @param {PeerMessage} message
    * @param {Negotiation | undefined} negotiation
    */
-  #bye(message, negotiation) {
-    const meantFor = message.peer_session;
-    if (negotiation && meantFor !== undefined && meantFor !== negotiation.session) return;
+  #receiveBye(message, negotiation) {
+    const peerSession = message.peer_session;
+    if (negotiation && peerSession !== undefined && peerSession !== negotiation.session) return;
     this.#forget(message.from);
-    this.#line.tell("ended", { peerId: message.from, connection: negotiation?.connection ?? null });
+    const connection = negotiation?.connection ?? null;
+    this.#signaling.emit("ended", { peerId: message.from, connection });
   }
 
   /**
@@ -576,31 +673,34 @@ class Calls {
    * @param {string | undefined} peerSession
    * @param {string} [session]
    */
-  #sayBye(peerId, peerSession, session) {
-    if (this.#line.isUp()) {
-      this.#line.send({ type: "bye", session, peer_session: peerSession }, peerId);
-    }
+  #sendBye(peerId, peerSession, session) {
+    if (!this.#signaling.canSend()) return;
+    this.#signaling.send({ type: "bye", session, peer_session: peerSession }, peerId);
   }
 
   /** @param {string} peerId */
   #forget(peerId) {
-    this.#connected.get(peerId)?.connection.close();
-    this.#connected.delete(peerId);
-    this.#ringing.delete(peerId);
+    this.#negotiations.get(peerId)?.connection.close();
+    this.#negotiations.delete(peerId);
+    this.#pending.delete(peerId);
   }
 
   /** @param {string} peerId */
   #find(peerId) {
-    const negotiation = this.#connected.get(peerId);
+    const negotiation = this.#negotiations.get(peerId);
     if (!negotiation?.isClosed) return negotiation;
-    this.#connected.delete(peerId); // the page closed it, and did not hang up
+    this.#negotiations.delete(peerId); // the page closed it without hangUp()
     return undefined;
   }
 
-  /** @param {RTCIceServer[]} iceServers that hold from now on */
-  signalingIsUp(iceServers) {
+  /**
+   * Continues all negotiations after a registration.
+   *
+   * @param {IceServer[]} iceServers
+   */
+  resumeNegotiations(iceServers) {
     this.#iceServers = iceServers;
-    for (const negotiation of this.#connected.values()) negotiation.signalingIsUp(iceServers);
+    for (const negotiation of this.#negotiations.values()) negotiation.resume(iceServers);
   }
 
   /** @param {string} peerId */
@@ -610,75 +710,85 @@ class Calls {
 }
 
 /**
- * One peer connection, negotiated as the W3C's "perfect negotiation" has it (WebRTC 1.0, section 10.7): either side
- * may change anything at any time, and where two offers cross, the polite side takes its own back.
+ * One peer connection, negotiated as in the "perfect negotiation" of WebRTC 1.0, section 10.7: both sides may change
+ * anything at any time, and if two offers cross, the polite side takes its own back.
  */
 class Negotiation {
-  /** Names this connection in what we send. */
+  /** Name of this connection in the messages that it sends. */
   session = randomName();
   /**
-   * Names the partner's, as soon as that is known; a client of the core protocol has no name for it.
+   * Name of the peer's connection, once it is known; a client of the core protocol has none.
    *
    * @type {string | undefined}
    */
   peerSession = undefined;
   connection;
   /** @type {string | undefined} */
-  #peerMark = undefined;
+  #peerIdentity = undefined;
   #peerId;
   #polite;
   #configuration;
-  #line;
+  #signaling;
   #makingOffer = false;
   #ignoringOffer = false;
   #settingAnswer = false;
-  /** A description was made while it could not be sent. */
-  #unsent = false;
-  /** An offer was asked for while it could not be sent. */
-  #offerDue = false;
+  /** A description exists that could not be sent. */
+  #isUnsent = false;
+  /** The browser asked for an offer while none could be sent. */
+  #isOfferDue = false;
   #hasRemote = false;
   /** @type {RTCIceCandidateInit[]} */
-  #early = [];
+  #earlyCandidates = [];
 
   /**
    * @param {string} peerId
-   * @param {{ connection: RTCPeerConnection, polite: boolean, configuration: RTCConfiguration, line: Line }} parts
+   * @param {object} deps
+   * @param {RTCPeerConnection} deps.connection
+   * @param {boolean} deps.polite
+   * @param {RTCConfiguration} deps.configuration
+   * @param {SignalingAccess} deps.signaling
    */
-  constructor(peerId, { connection, polite, configuration, line }) {
+  constructor(peerId, { connection, polite, configuration, signaling }) {
     this.#peerId = peerId;
     this.#polite = polite;
     this.#configuration = configuration;
-    this.#line = line;
+    this.#signaling = signaling;
     this.connection = connection;
     connection.addEventListener("negotiationneeded", () => this.#offer());
     connection.addEventListener("icecandidate", ({ candidate }) => this.#sendCandidate(candidate));
-    connection.addEventListener("iceconnectionstatechange", () => {
-      if (connection.iceConnectionState === "failed") connection.restartIce();
-    });
+    connection.addEventListener("connectionstatechange", () => this.#connectionStateChanged());
   }
 
   get isClosed() {
     return this.connection.signalingState === "closed";
   }
 
+  /** Restarts ICE after a failure. Chromium's called side fails here only: its ICE state stays "disconnected". */
+  #connectionStateChanged() {
+    if (this.connection.connectionState !== "failed") return;
+    this.connection.restartIce();
+    this.#signaling.checkConnection(); // the same fault may have cut it off
+  }
+
   /**
-   * Whether a message is of the partner that we know, or nothing says that it is not.
+   * Tells whether a message is of the known peer; true if nothing contradicts that.
    *
    * @param {PeerMessage} message
    */
   isWith(message) {
-    const mark = markOf(message);
-    return mark === undefined || this.#peerMark === undefined || mark === this.#peerMark;
+    const identity = identityOf(message);
+    const known = this.#peerIdentity;
+    return identity === undefined || known === undefined || identity === known;
   }
 
   /**
-   * An offer, answer or candidate has come.
+   * Applies an offer, an answer or a candidate.
    *
    * @param {PeerMessage} message
    */
   async receive(message) {
     this.peerSession ??= sessionOf(message);
-    this.#peerMark ??= markOf(message);
+    this.#peerIdentity ??= identityOf(message);
     try {
       if (message.type === "candidate") await this.#addCandidate(candidateOf(message));
       else await this.#setRemote({ type: message.type, sdp: message.sdp });
@@ -688,36 +798,35 @@ class Negotiation {
   }
 
   /**
-   * Signaling is there, for the first time or again: says what could not be said, and looks for a new way where
-   * the old one is lost.
+   * Sends what could not be sent without signaling, or restarts ICE if the path is lost.
    *
-   * @param {RTCIceServer[]} iceServers
+   * @param {IceServer[]} iceServers
    */
-  signalingIsUp(iceServers) {
+  resume(iceServers) {
     if (this.isClosed) return;
     const { connection } = this;
     try {
       connection.setConfiguration({ iceServers, ...this.#configuration });
     } catch (error) {
-      this.#fail(error); // the old servers go on to be used
+      this.#fail(error); // the connection goes on with the servers that it has
     }
-    if (this.#offerDue) this.#offer();
-    else if (this.#unsent || connection.signalingState === "have-local-offer") {
+    if (this.#isOfferDue) this.#offer();
+    else if (this.#isUnsent || connection.signalingState === "have-local-offer") {
       this.#sendDescription();
     } else if (this.#hasRemote && connection.connectionState !== "connected") {
       connection.restartIce();
     }
   }
 
-  /** The partner has come: it may not have got our offer. */
+  /** Sends the offer again, because a peer that has just joined may not have received it. */
   repeatOffer() {
     if (this.connection.signalingState === "have-local-offer") this.#sendDescription();
   }
 
   async #offer() {
-    this.#offerDue = !this.#line.isUp();
-    // In another state than stable, the browser asks again once it is stable.
-    if (this.#offerDue || this.connection.signalingState !== "stable") return;
+    this.#isOfferDue = !this.#signaling.canSend();
+    // In any other state than stable, the browser asks again once it is stable.
+    if (this.#isOfferDue || this.connection.signalingState !== "stable") return;
     try {
       this.#makingOffer = true;
       await this.connection.setLocalDescription();
@@ -734,12 +843,12 @@ class Negotiation {
     const { connection } = this;
     const isOffer = description.type === "offer";
     const awaitsAnswer = connection.signalingState === "have-local-offer" && !this.#settingAnswer;
-    if (!isOffer && !awaitsAnswer) return; // an answer to an offer that was repeated
+    if (!isOffer && !awaitsAnswer) return; // an answer to a repeated offer
     const isReady = connection.signalingState === "stable" || this.#settingAnswer;
     const isCollision = isOffer && (this.#makingOffer || !isReady);
     this.#ignoringOffer = isCollision && !this.#polite;
     if (this.#ignoringOffer) {
-      this.#early.length = 0; // they were for this offer
+      this.#earlyCandidates.length = 0; // they belong to this offer
       return;
     }
     this.#settingAnswer = !isOffer;
@@ -759,8 +868,8 @@ class Negotiation {
   async #addCandidate(candidate) {
     if (candidate === null || this.isClosed) return;
     if (!this.#hasRemote) {
-      const isWanted = !this.#ignoringOffer && this.#early.length < MAX_EARLY_CANDIDATES;
-      if (isWanted) this.#early.push(candidate);
+      const isFull = this.#earlyCandidates.length >= MAX_EARLY_MESSAGES;
+      if (!this.#ignoringOffer && !isFull) this.#earlyCandidates.push(candidate);
       return;
     }
     try {
@@ -770,25 +879,25 @@ class Negotiation {
     }
   }
 
-  /** Those that came before the description that they belong to; the browser lets them wait until it is set. */
+  /** Adds candidates that came before their description; the browser queues them until it is set. */
   #addEarlyCandidates() {
     this.#hasRemote = true;
-    for (const candidate of this.#early.splice(0)) {
+    for (const candidate of this.#earlyCandidates.splice(0)) {
       this.#addCandidate(candidate).catch((error) => this.#fail(error));
     }
   }
 
   #sendDescription() {
     const description = this.connection.localDescription;
-    this.#unsent = description !== null && !this.#line.isUp();
-    if (description === null || this.#unsent) return;
+    this.#isUnsent = description !== null && !this.#signaling.canSend();
+    if (description === null || this.#isUnsent) return;
     this.#send({ type: description.type, sdp: description.sdp });
   }
 
   /** @param {RTCIceCandidate | null} candidate */
   #sendCandidate(candidate) {
-    // What cannot be sent now is in the description that is sent again, or is found anew by an ICE restart.
-    if (!candidate?.candidate || !this.#line.isUp()) return;
+    // A candidate that cannot be sent now is part of the repeated description, or found again by an ICE restart.
+    if (!candidate?.candidate || !this.#signaling.canSend()) return;
     this.#send({ type: "candidate", ...candidate.toJSON() });
   }
 
@@ -796,7 +905,7 @@ class Negotiation {
   #send(message) {
     try {
       const names = { session: this.session, peer_session: this.peerSession };
-      this.#line.send({ ...message, ...names }, this.#peerId);
+      this.#signaling.send({ ...message, ...names }, this.#peerId);
     } catch (error) {
       this.#fail(error);
     }
@@ -807,7 +916,7 @@ class Negotiation {
     if (this.isClosed) return;
     const message = `The negotiation with ${this.#peerId} failed: ${messageOf(cause)}`;
     const more = { targetId: this.#peerId, cause };
-    this.#line.tell("error", new SignalingError("negotiation_failed", message, more));
+    this.#signaling.emit("error", new SignalingError("negotiation_failed", message, more));
   }
 }
 
@@ -826,22 +935,22 @@ function sessionOf({ session }) {
 }
 
 /**
- * What tells one connection of a client from its next one; not every message has it.
+ * Returns what distinguishes a connection of a peer from its next one; not every message has it.
  *
  * @param {PeerMessage} message
  * @returns {string | undefined}
  */
-function markOf(message) {
+function identityOf(message) {
   const { sdp } = message;
   const fingerprint = typeof sdp === "string" ? /^a=fingerprint:(.+?)\s*$/m.exec(sdp) : null;
   return sessionOf(message) ?? fingerprint?.[1];
 }
 
 /**
- * The candidate of a message, whose members stand in the message itself or in its `candidate`.
+ * Reads the candidate of a message, whose members are in the message itself or in its `candidate`.
  *
  * @param {PeerMessage} message
- * @returns {RTCIceCandidateInit | null} null for "no more candidates", which nobody needs to be told
+ * @returns {RTCIceCandidateInit | null} null for the end of candidates, which needs no action
  */
 function candidateOf(message) {
   const { candidate, sdpMid, sdpMLineIndex, usernameFragment } =
@@ -855,9 +964,9 @@ function candidateOf(message) {
 
 /**
  * @param {unknown} data
- * @returns {Record<string, any> | null} null where it is not a JSON object
+ * @returns {Record<string, any> | null} null if it is not a JSON object
  */
-function parseFrame(data) {
+function parseObject(data) {
   try {
     const value = JSON.parse(String(data));
     return typeof value === "object" && !Array.isArray(value) ? value : null;
@@ -866,7 +975,38 @@ function parseFrame(data) {
   }
 }
 
-/** @param {ConnectOptions} options */
+/**
+ * Asks `/healthz` why no WebSocket can be opened; a browser does not say.
+ *
+ * @param {string} url
+ * @param {Environment} environment
+ */
+async function diagnose(url, { fetch, origin }) {
+  const health = new URL("healthz", url);
+  health.protocol = health.protocol.replace("ws", "http");
+  const tls = health.protocol === "https:" ? ", or its certificate is not accepted" : "";
+  try {
+    const { status } = await fetch(health.href);
+    if (status === 200) {
+      const refusal = origin ? `it may not allow the origin ${origin} (--allow-origin), or ` : "";
+      return `The server answers at ${health}, but no WebSocket can be opened: ${refusal}` +
+        "a proxy before it may not pass on Upgrade.";
+    }
+    const reason = status < 500
+      ? "there is no signalbox server at this address"
+      : "the server is shutting down, or a proxy cannot reach it";
+    return `${health} answers with status ${status}: ${reason}.`;
+  } catch (error) {
+    const { cause } = /** @type {Error} */ (error);
+    const detail = cause === undefined ? "" : ` (${messageOf(cause)})`;
+    return `There is no answer from ${health}${detail}: the server is away, the address is wrong${tls}.`;
+  }
+}
+
+/**
+ * @param {ConnectOptions} options
+ * @returns {ResumeStore | null}
+ */
 function resumeStore({ resume }) {
   if (resume === true) return { load: () => null, save: () => {} };
   return resume || null;
@@ -879,7 +1019,7 @@ function webSocketUrl(url) {
   return absolute.href;
 }
 
-/** A name that need not be secret, only different. */
+/** Returns a name that is unique, but not secret. */
 function randomName() {
   const bytes = crypto.getRandomValues(new Uint8Array(8));
   return Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
@@ -890,12 +1030,20 @@ function messageOf(error) {
   return error instanceof Error ? error.message : String(error);
 }
 
-/** @returns {Environment} */
-function browserEnvironment() {
+/**
+ * @param {ConnectOptions} options
+ * @returns {Environment}
+ */
+function platformEnvironment({ WebSocket = globalThis.WebSocket }) {
+  if (WebSocket === undefined) {
+    throw new TypeError("This runtime has no WebSocket. Pass one as an option, such as npm's ws.");
+  }
   return {
     openSocket: (url) => new WebSocket(url),
     createConnection: (configuration) => new RTCPeerConnection(configuration),
-    online: globalThis,
+    fetch: (url) => fetch(url, { signal: AbortSignal.timeout(PING_TIMEOUT_MS) }),
+    origin: globalThis.location?.origin,
+    listen: listenToPage,
     random: Math.random,
     now: () => performance.now(),
     after(delayMs, callback) {
@@ -906,19 +1054,78 @@ function browserEnvironment() {
 }
 
 /**
- * Whom to register as, and what to ask for.
+ * Listens to what happens to a page or worker; Node has no such events.
  *
- * @typedef {object} ConnectOptions
- * @property {string} clientId
- * @property {string} [room] a namespace of its own; without it, the default room
- * @property {boolean} [presence] tell who is in the room, comes and leaves
- * @property {boolean | ResumeStore} [resume] keep the ID, and what is sent to it, over a lost connection; with a
- * store, over a reload too
- * @property {string | (() => string | Promise<string>)} [token] or what gets one, before each attempt to connect
+ * @param {PageListeners} listeners
+ * @returns {() => void} removes the listeners
+ */
+function listenToPage({ onOnline, onUnload }) {
+  const target = globalThis;
+  if (typeof target.addEventListener !== "function") return () => {};
+  target.addEventListener("online", onOnline);
+  target.addEventListener("pagehide", onUnload);
+  // Firefox closes WebSockets before `pagehide`.
+  const isFirefox = globalThis.navigator?.userAgent?.includes("Firefox/") ?? false;
+  /** @param {BeforeUnloadEvent} event */
+  const onLast = (event) => {
+    const isStopped = event.defaultPrevented || event.returnValue;
+    if (!isStopped) onUnload();
+  };
+  // The capturing listener runs first and adds the other one as the last, after all that may stop the unload.
+  const onFirst = () => {
+    target.removeEventListener("beforeunload", onLast);
+    target.addEventListener("beforeunload", onLast);
+  };
+  if (isFirefox) target.addEventListener("beforeunload", onFirst, true);
+  return () => {
+    target.removeEventListener("online", onOnline);
+    target.removeEventListener("pagehide", onUnload);
+    target.removeEventListener("beforeunload", onFirst, true);
+    target.removeEventListener("beforeunload", onLast);
+  };
+}
+
+/**
+ * The platform's RTCPeerConnection; `any` in a program whose types have none.
+ *
+ * @typedef {typeof globalThis extends { RTCPeerConnection: { prototype: infer T } } ? T : any} PeerConnection
  */
 
 /**
- * Where a resume secret is kept; see {@link resumeIn}.
+ * The argument of RTCPeerConnection's constructor.
+ *
+ * @typedef {object} PeerConfiguration
+ * @property {IceServer[]} [iceServers]
+ * @property {"all" | "relay"} [iceTransportPolicy]
+ * @property {number} [iceCandidatePoolSize]
+ * @property {"balanced" | "max-bundle" | "max-compat"} [bundlePolicy]
+ * @property {any[]} [certificates]
+ */
+
+/**
+ * An entry of `iceServers` in the configuration of an RTCPeerConnection.
+ *
+ * @typedef {object} IceServer
+ * @property {string | string[]} urls
+ * @property {string} [username]
+ * @property {string} [credential]
+ */
+
+/**
+ * The ID to register, and what to ask the server for.
+ *
+ * @typedef {object} ConnectOptions
+ * @property {string} clientId
+ * @property {string} [room] a namespace of IDs; without it, the default room
+ * @property {boolean} [presence] emit `joined` and `left` for the others in the room
+ * @property {boolean | ResumeStore} [resume] `resumeIn(sessionStorage, key)` keeps the ID, and the messages sent to it,
+ * over a lost connection and a reload; `true` over a lost connection only
+ * @property {string | (() => string | Promise<string>)} [token] a JWT, or a function that is called before each attempt
+ * @property {WebSocketConstructor} [WebSocket] for runtimes without one, such as Node 20: `WebSocket` of npm's `ws`
+ */
+
+/**
+ * Storage of a resume secret; see {@link resumeIn}.
  *
  * @typedef {object} ResumeStore
  * @property {() => string | null} load
@@ -926,13 +1133,38 @@ function browserEnvironment() {
  */
 
 /**
- * @typedef {object} PeerOptions
- * @property {boolean} [polite] whether to give way where two offers cross; by default the lower of both IDs does
- * @property {RTCConfiguration} [configuration] over what the server gave
+ * The part of `sessionStorage` that {@link resumeIn} uses.
+ *
+ * @typedef {object} KeyValueStorage
+ * @property {(key: string) => string | null} getItem
+ * @property {(key: string, value: string) => void} setItem
+ * @property {(key: string) => void} removeItem
  */
 
 /**
- * `connecting`: on the way to `registered`; `waiting`: trying again later; `closed`: for good.
+ * The part of WebSocket that this client uses.
+ *
+ * @typedef {object} WebSocketLike
+ * @property {number} readyState
+ * @property {number} bufferedAmount
+ * @property {((event: any) => void) | null} onopen
+ * @property {((event: any) => void) | null} onmessage
+ * @property {((event: any) => void) | null} onclose
+ * @property {((event: any) => void) | null} onerror
+ * @property {(text: string) => void} send
+ * @property {(code?: number) => void} close
+ */
+
+/** @typedef {new (url: string) => WebSocketLike} WebSocketConstructor */
+
+/**
+ * @typedef {object} PeerOptions
+ * @property {boolean} [polite] whether this side gives way if two offers cross; by default the lower ID does
+ * @property {PeerConfiguration} [configuration] merged over the server's ICE servers
+ */
+
+/**
+ * `connecting`: on the way to `registered`; `waiting`: before the next attempt; `closed`: for good.
  *
  * @typedef {"connecting" | "registered" | "waiting" | "closed"} State
  */
@@ -941,8 +1173,8 @@ function browserEnvironment() {
  * @typedef {object} StateChange
  * @property {State} state
  * @property {number} [code] of the close that led here
- * @property {string} [reason] of that close; the server's are its error codes
- * @property {number} [delayMs] until the next attempt
+ * @property {string} [reason] of that close; the server sends its error codes
+ * @property {number} [delayMs] time until the next attempt
  */
 
 /**
@@ -952,19 +1184,19 @@ function browserEnvironment() {
  */
 
 /**
- * A call to take or to refuse; it may ring as long as you like. `replaces` is the former connection to the same
- * client, which has begun anew (its page was loaded again, most likely); it is closed already.
+ * An incoming call; it rings until accept() or refuse(). `replaces` is the former connection to the same client, which
+ * has started again (most likely its page was reloaded); that connection is closed already.
  *
  * @typedef {object} Call
  * @property {string} peerId
- * @property {RTCPeerConnection | null} replaces
- * @property {(options?: PeerOptions) => RTCPeerConnection} accept
+ * @property {PeerConnection | null} replaces
+ * @property {(options?: PeerOptions) => PeerConnection} accept
  * @property {() => void} refuse
  */
 
 /**
  * The events of {@link Signaling}, and their `detail`. `message` comes for every message of another client, those of
- * the negotiation included; `preventDefault()` keeps one from the peer connections. `frame` is for looking on.
+ * the negotiation included; preventDefault() keeps one from the peer connections. `frame` is for debugging.
  *
  * @typedef {object} SignalingEvents
  * @property {StateChange} statechange
@@ -973,37 +1205,50 @@ function browserEnvironment() {
  * @property {{ clientId: string }} joined
  * @property {{ clientId: string }} left
  * @property {Call} call
- * @property {{ peerId: string, connection: RTCPeerConnection | null }} ended the other side has hung up
+ * @property {{ peerId: string, connection: PeerConnection | null }} ended the other side has hung up
  * @property {{ direction: "in" | "out", text: string }} frame
  */
 
 /**
- * What the client needs of a browser, passed in for the tests.
+ * What the client needs of its platform, passed in for the tests.
  *
+ * @internal
  * @typedef {object} Environment
- * @property {(url: string) => WebSocket} openSocket
- * @property {(configuration: RTCConfiguration) => RTCPeerConnection} createConnection
- * @property {EventTarget} online tells `online`
- * @property {() => number} random
+ * @property {(url: string) => WebSocketLike} openSocket
+ * @property {(configuration: PeerConfiguration) => PeerConnection} createConnection
+ * @property {(url: string) => Promise<{ status: number }>} fetch
+ * @property {string | undefined} origin of the page
+ * @property {(listeners: PageListeners) => () => void} listen
+ * @property {() => number} random from 0 up to 1
  * @property {() => number} now in milliseconds
- * @property {(delayMs: number, callback: () => void) => () => void} after what it returns cancels it
+ * @property {(delayMs: number, callback: () => void) => () => void} after returns a function that cancels it
+ */
+
+/**
+ * @internal
+ * @typedef {object} PageListeners
+ * @property {() => void} onOnline called when the network is back
+ * @property {() => void} onUnload called when the page ends
  */
 
 /**
  * What peer connections need of signaling.
  *
- * @typedef {object} Line
- * @property {() => boolean} isUp
+ * @internal
+ * @typedef {object} SignalingAccess
+ * @property {() => boolean} canSend
  * @property {(message: object, targetId: string) => void} send
- * @property {<Type extends keyof SignalingEvents>(type: Type, detail: SignalingEvents[Type]) => void} tell
+ * @property {<Type extends keyof SignalingEvents>(type: Type, detail: SignalingEvents[Type]) => void} emit
+ * @property {() => void} checkConnection
  */
 
 /**
- * What a caller has sent before its call was taken.
+ * Messages of a caller before its call was accepted.
  *
- * @typedef {object} Ringing
+ * @internal
+ * @typedef {object} PendingCall
  * @property {boolean} hasRung
- * @property {string | undefined} mark
+ * @property {string | undefined} identity
  * @property {string | undefined} session
  * @property {PeerMessage[]} messages
  */

@@ -4,8 +4,9 @@
 /** The invitation for another device: a link, and its QR code. */
 
 import { generate } from "./lean_qr.js";
+import { t } from "./text.js";
 
-/** How long the button says that it has copied. */
+/** Time for which the button shows "Copied". */
 const COPIED_MS = 1500;
 
 /**
@@ -27,10 +28,12 @@ export class Invite {
     link.addEventListener("focus", () => link.select());
     button.addEventListener("click", async () => {
       await copyText(link);
-      button.textContent = "Copied";
-      setTimeout(() => button.textContent = "Copy", COPIED_MS);
+      button.textContent = t("Copied");
+      setTimeout(() => button.textContent = t("Copy"), COPIED_MS);
     });
-    this.#part("local").hidden = !isLoopback(location.hostname);
+    const isLocal = isLoopback(location.hostname);
+    this.#part("local").hidden = !isLocal;
+    this.#part("code").hidden = isLocal; // no other device could open it
   }
 
   /** @param {Invitation} invitation */
@@ -51,7 +54,7 @@ export class Invite {
 }
 
 /**
- * What a link says is behind its `#`, so that no server hears of it.
+ * Writes a link. Its parameters follow the `#`, so that no server gets them.
  *
  * @param {Invitation} invitation
  */
@@ -60,7 +63,7 @@ function writeLink({ guest, host, room }) {
   return `${location.origin}${location.pathname}#${hash}`;
 }
 
-/** @returns {Invitation | null} null where the page was not opened by such a link */
+/** @returns {Invitation | null} null if the page was not opened by such a link */
 export function readLink() {
   const hash = new URLSearchParams(location.hash.slice(1));
   const guest = hash.get("join");
@@ -71,7 +74,7 @@ export function readLink() {
 /** @param {HTMLInputElement} input */
 async function copyText(input) {
   try {
-    await navigator.clipboard.writeText(input.value); // missing where the page came over plain http
+    await navigator.clipboard.writeText(input.value); // missing in a page over plain http
   } catch {
     input.select();
     document.execCommand("copy");

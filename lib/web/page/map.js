@@ -1,9 +1,11 @@
 // @ts-check
 /// <reference lib="dom" />
 
-/** The picture on top: both peers, the server between them, and the direct way once there is one. */
+/** The diagram on top: both peers, the server between them, and the direct connection. */
 
-/** How long a frame is seen on its way. */
+import { t } from "./text.js";
+
+/** Duration of the animation of a message. */
 const TRAVEL_MS = 450;
 
 /**
@@ -11,7 +13,8 @@ const TRAVEL_MS = 450;
  * @property {string} clientId
  * @property {string} signaling
  * @property {string} connection
- * @property {boolean} isOpen whether data flows
+ * @property {boolean} isOpen whether data can flow
+ * @property {boolean} isAway whether the server cannot be reached
  */
 
 export class Diagram {
@@ -32,12 +35,12 @@ export class Diagram {
     const isDirect = left.isOpen || right.isOpen;
     const direct = isDirect ? "connected" : left.connection;
     dataset.direct = direct;
-    this.#find(".track span").textContent = DIRECT[direct] ?? "no direct connection yet";
+    this.#find(".track span").textContent = t(DIRECT[direct] ?? "no direct connection yet");
     this.#announce(sentence(left, right, isDirect));
   }
 
   /**
-   * Shows a frame on its way.
+   * Animates a message.
    *
    * @param {"left" | "right"} side
    * @param {"in" | "out"} direction
@@ -66,10 +69,10 @@ export class Diagram {
 
 /** @type {Readonly<Record<string, string>>} */
 const DIRECT = {
-  connecting: "looking for a direct way",
+  connecting: "looking for a direct path",
   connected: "direct connection",
   disconnected: "interrupted",
-  failed: "no way found, trying again",
+  failed: "no path found, trying again",
 };
 
 /**
@@ -78,8 +81,15 @@ const DIRECT = {
  * @param {boolean} isDirect
  */
 function sentence(left, right, isDirect) {
-  if (isDirect) return `${left.clientId} and ${right.clientId} are connected directly.`;
+  const away = left.isAway || right.isAway ? t("The server cannot be reached.") : "";
+  if (isDirect) {
+    return t("{0} and {1} are connected directly.", left.clientId, right.clientId) + away;
+  }
+  if (away) return away;
   const there = [left, right].filter(({ signaling }) => signaling === "registered");
-  if (there.length === 0) return "Nobody is connected.";
-  return `${there.map(({ clientId }) => clientId).join(" and ")} reached the server.`;
+  const [first, second] = there.map(({ clientId }) => clientId);
+  if (first === undefined) return t("No peer is connected.");
+  return second === undefined
+    ? t("{0} has reached the server.", first)
+    : t("{0} and {1} have reached the server.", first, second);
 }

@@ -6,13 +6,14 @@
 import { Invite, readLink } from "./invite.js";
 import { Diagram } from "./map.js";
 import { Panel } from "./panel.js";
+import { t, translatePage } from "./text.js";
 import { Wire } from "./wire.js";
 
-/** In sessionStorage, so that a reload goes on where it was, and a second tab begins anew. */
+/** Key in sessionStorage: a reload continues, and a second tab starts anew. */
 const MEMORY_KEY = "signalbox page";
 
 /**
- * What a reload needs to know.
+ * State that survives a reload.
  *
  * @typedef {object} Memory
  * @property {string} room
@@ -29,7 +30,7 @@ const MEMORY_KEY = "signalbox page";
  */
 
 class Page {
-  /** Panels report changes while they are being made. */
+  /** Panels call onChange in their constructor, before the page is complete. */
   #isReady = false;
   #shallCall = false;
   #invitation = readLink();
@@ -37,21 +38,20 @@ class Page {
   #wire = new Wire();
   #invite = new Invite();
   #form = /** @type {HTMLFormElement} */ (document.getElementById("start"));
-  #left = this.#panel("left", "ID of the first peer", "#7f9cff");
-  #right = this.#panel("right", "ID of the second peer", "#ff9a5c");
+  #left = this.#panel("left", t("ID of the first peer"), "#7f9cff");
+  #right = this.#panel("right", t("ID of the second peer"), "#ff9a5c");
 
   start() {
     const panels = /** @type {HTMLElement} */ (document.getElementById("panels"));
     panels.append(this.#left.root, this.#right.root, this.#invite.root);
-    /** @type {HTMLElement} */ (document.getElementById("address")).textContent = location.origin
-      .replace(/^http/, "ws");
+    showAddresses();
     this.#form.addEventListener("submit", (event) => {
       event.preventDefault();
       this.#toggle();
     });
     this.#form.addEventListener("input", () => this.#arrange());
     addEventListener("hashchange", () => {
-      sessionStorage.removeItem(MEMORY_KEY); // another link: begin with what it says
+      sessionStorage.removeItem(MEMORY_KEY); // another link starts anew
       location.reload();
     });
     const memory = recall();
@@ -105,7 +105,7 @@ class Page {
     }
   }
 
-  /** The peers that live in this page. */
+  /** The peers of this page. */
   get #here() {
     if (this.#invitation) return [this.#right];
     return this.#isElsewhere ? [this.#left] : [this.#left, this.#right];
@@ -126,7 +126,7 @@ class Page {
     this.#shallCall = this.#here.length === 2;
   }
 
-  /** The first peer calls the second as soon as there are both. */
+  /** Lets the first peer call the second as soon as both are registered. */
   #callWhenBothAreThere() {
     const areThere = this.#here.every(({ stop }) => stop.signaling === "registered");
     if (!this.#shallCall || !areThere) return;
@@ -134,7 +134,7 @@ class Page {
     this.#left.call(this.#right.clientId);
   }
 
-  /** Shows the peers that are here, and the invitation where one is elsewhere. */
+  /** Shows the peers of this page, and the invitation if the other one is elsewhere. */
   #arrange() {
     if (this.#isElsewhere) this.#right.disconnect();
     this.#left.root.hidden = !this.#here.includes(this.#left);
@@ -148,10 +148,10 @@ class Page {
     if (!this.#isReady) return;
     const isConnected = this.#here.some((panel) => panel.isConnected);
     this.#button.textContent = isConnected
-      ? "Disconnect"
+      ? t("Disconnect")
       : this.#here.length === 2
-      ? "Connect both"
-      : "Connect";
+      ? t("Connect both")
+      : t("Connect");
     this.#button.classList.toggle("primary", !isConnected);
     this.#field("room").readOnly = isConnected;
     const guest = this.#right.clientId;
@@ -163,7 +163,7 @@ class Page {
   }
 
   /**
-   * What is known of a peer on another device: that it is connected to the one here.
+   * Returns the state of a peer. One on another device counts as registered while it is connected to the one here.
    *
    * @param {Panel} panel
    */
@@ -201,6 +201,24 @@ class Page {
   }
 }
 
+/** Writes the addresses of this server into the footer. */
+function showAddresses() {
+  const { hostname, port, protocol, href } = new URL("./", location.href);
+  const isSecure = protocol === "https:";
+  /** @type {Record<string, string>} */
+  const values = {
+    ws: href.replace(/^http/, "ws").replace(/\/$/, ""),
+    host: hostname,
+    port: port || (isSecure ? "443" : "80"),
+    path: new URL(href).pathname,
+    secure: String(isSecure),
+  };
+  for (const element of document.querySelectorAll("[data-address]")) {
+    const { address = "" } = /** @type {HTMLElement} */ (element).dataset;
+    element.textContent = address.replace(/\{(\w+)\}/g, (whole, name) => values[name] ?? whole);
+  }
+}
+
 /** @returns {Memory | null} */
 function recall() {
   const navigation = performance.getEntriesByType("navigation")[0];
@@ -209,4 +227,5 @@ function recall() {
   return type === "reload" && text !== null ? JSON.parse(text) : null;
 }
 
+translatePage();
 new Page().start();

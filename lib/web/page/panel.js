@@ -1,20 +1,21 @@
 // @ts-check
 /// <reference lib="dom" />
 
-/** One peer on the page: its connection to the server, its connection to the other peer, and what they say. */
+/** One peer of the page: its connection to the server, its connection to the other peer, and their chat. */
 
 import { connect, resumeIn } from "../clients/client.js";
 import { explain, isAboutToken } from "./trouble.js";
+import { t } from "./text.js";
 import { openPicture } from "./video.js";
 
 const MAX_CHAT_LINES = 200;
 
 /**
- * @typedef {object} Surroundings
+ * @typedef {object} Deps
  * @property {"left" | "right"} side
  * @property {string} label of the field for the ID
  * @property {string} colour
- * @property {() => string} partnerId whom to call
+ * @property {() => string} partnerId the ID to call
  * @property {() => string} room
  * @property {() => void} onChange
  * @property {(frame: { direction: "in" | "out", text: string }) => void} onFrame
@@ -22,7 +23,7 @@ const MAX_CHAT_LINES = 200;
 
 export class Panel {
   root;
-  #surroundings;
+  #deps;
   /** @type {import("../clients/client.js").Signaling | null} */
   #signaling = null;
   /** @type {string | null} */
@@ -34,18 +35,20 @@ export class Panel {
   /** @type {import("./video.js").Picture | null} */
   #picture = null;
   #token = "";
+  /** The server has not answered since the last registration. */
+  #isAway = false;
   /** @type {ReturnType<typeof setInterval> | undefined} */
   #countdown;
 
-  /** @param {Surroundings} surroundings */
-  constructor(surroundings) {
-    this.#surroundings = surroundings;
+  /** @param {Deps} deps */
+  constructor(deps) {
+    this.#deps = deps;
     const template = /** @type {HTMLTemplateElement} */ (document.getElementById("panel"));
     const copy = /** @type {DocumentFragment} */ (template.content.cloneNode(true));
     this.root = /** @type {HTMLElement} */ (copy.firstElementChild);
-    this.root.dataset.side = surroundings.side;
-    this.root.setAttribute("aria-label", surroundings.label);
-    this.#part("label").textContent = surroundings.label;
+    this.root.dataset.side = deps.side;
+    this.root.setAttribute("aria-label", deps.label);
+    this.#part("label").textContent = deps.label;
     this.#listen();
     this.#show();
   }
@@ -66,7 +69,7 @@ export class Panel {
     this.#token = token;
   }
 
-  /** Whom it is in a call with. */
+  /** The other peer of the call, if there is one. */
   get peerId() {
     return this.#peerId;
   }
@@ -75,13 +78,16 @@ export class Panel {
     return this.#signaling !== null && this.#signaling.state !== "closed";
   }
 
-  /** What the picture on top shows of it. */
+  /** The state that the diagram shows. */
   get stop() {
+    const connection = this.#connection?.connectionState ?? "new";
     return {
       clientId: this.clientId,
       signaling: this.#signaling?.state ?? "closed",
-      connection: this.#connection?.connectionState ?? "new",
-      isOpen: this.#channel?.readyState === "open",
+      connection,
+      // A channel stays open long after the other side has gone.
+      isOpen: this.#channel?.readyState === "open" && connection === "connected",
+      isAway: this.#isAway,
     };
   }
 
@@ -90,10 +96,10 @@ export class Panel {
       if (this.isConnected) this.disconnect();
       else this.connect();
     });
-    this.#button("call").addEventListener("click", () => this.call(this.#surroundings.partnerId()));
+    this.#button("call").addEventListener("click", () => this.call(this.#deps.partnerId()));
     this.#button("hangup").addEventListener("click", () => this.#hangUp());
     this.#button("video").addEventListener("click", () => this.#toggleVideo());
-    this.#input("id").addEventListener("input", () => this.#surroundings.onChange());
+    this.#input("id").addEventListener("input", () => this.#deps.onChange());
     this.#part("say").addEventListener("submit", (event) => {
       event.preventDefault();
       this.#say();
@@ -101,17 +107,18 @@ export class Panel {
     this.#part("token").addEventListener("submit", (event) => {
       event.preventDefault();
       this.#token = this.#input("token").value.trim();
+      this.#signaling?.close(); // the server closes a refused connection after a moment only
       this.connect();
     });
   }
 
   // The server.
 
-  /** Registers, if the ID can be one. */
+  /** Registers, if the ID is valid. */
   connect() {
     if (this.isConnected || !this.#input("id").reportValidity()) return;
     const { clientId } = this;
-    const room = this.#surroundings.room();
+    const room = this.#deps.room();
     const signaling = connect("./", {
       clientId,
       ...(room && { room }),
@@ -120,15 +127,18 @@ export class Panel {
     });
     this.#signaling = signaling;
     this.#complain("");
-    signaling.on("frame", (frame) => this.#surroundings.onFrame(frame));
+    signaling.on("frame", (frame) => this.#deps.onFrame(frame));
     signaling.on("statechange", (change) => this.#signalingChanged(change));
     signaling.on("error", (error) => this.#failed(error));
     signaling.on("call", ({ peerId, accept }) => this.#attend(peerId, accept()));
-    signaling.on("ended", ({ peerId }) => this.#ended(peerId));
+    signaling.on("ended", ({ peerId }) => {
+      if (peerId === this.#peerId) this.#note(t("{0} has hung up.", peerId));
+      this.#ended(peerId);
+    });
     this.#show();
   }
 
-  /** Gives the ID back. */
+  /** Gives the ID up. */
   disconnect() {
     this.#hangUp();
     this.#signaling?.close();
@@ -140,6 +150,8 @@ export class Panel {
     clearInterval(this.#countdown);
     if (state === "registered") this.#complain("");
     if (state === "waiting") this.#countDown(Date.now() + delayMs);
+    else if (state !== "connecting") this.#part("outage").textContent = "";
+    this.#isAway = state === "waiting" || this.#isAway && state === "connecting";
     this.#show();
   }
 
@@ -147,19 +159,18 @@ export class Panel {
   #countDown(untilMs) {
     const show = () => {
       const seconds = Math.max(0, Math.ceil((untilMs - Date.now()) / 1000));
-      this.#part("trouble").textContent =
-        `The server cannot be reached. Next attempt in ${seconds} s.` +
-        (this.#channel?.readyState === "open" ? " The call goes on meanwhile." : "");
+      // No alert: a screen reader would read each second. The diagram announces the outage once.
+      this.#part("outage").textContent =
+        t("The server cannot be reached. Next attempt in {0} s.", seconds) +
+        (this.stop.isOpen ? t(" The call goes on meanwhile.") : "");
     };
-    // An alert for each second would be read out each second.
-    this.#part("trouble").setAttribute("aria-live", "off");
     this.#countdown = setInterval(show, 1000);
     show();
   }
 
   /** @param {import("../clients/client.js").SignalingError} error */
   #failed(error) {
-    if (error.targetId !== undefined && error.targetId !== this.#peerId) return; // of a call that is over
+    if (error.targetId !== undefined && error.targetId !== this.#peerId) return; // the call is over
     this.#complain(explain(error, this.clientId));
     if (error.code === "target_not_found" && !this.stop.isOpen) this.#hangUp();
     if (!isAboutToken(error.code)) return;
@@ -180,7 +191,7 @@ export class Panel {
   }
 
   /**
-   * From now on this is the connection that the panel is about.
+   * Makes a connection the one that the panel shows.
    *
    * @param {string} peerId
    * @param {RTCPeerConnection} connection
@@ -231,7 +242,7 @@ export class Panel {
     this.#show();
   }
 
-  // What they say and show.
+  // Chat and video.
 
   #say() {
     const input = this.#input("text");
@@ -246,13 +257,30 @@ export class Panel {
    * @param {string} text
    */
   #write(whose, text) {
+    const name = document.createElement("b");
+    name.textContent = whose === "ours" ? t("You") : this.#peerId ?? "";
+    this.#append(whose, name, ` ${text}`);
+  }
+
+  /**
+   * Writes into the chat what has happened; its role makes screen readers announce it.
+   *
+   * @param {string} text
+   */
+  #note(text) {
+    this.#append("note", text);
+  }
+
+  /**
+   * @param {string} className
+   * @param {(Node | string)[]} content
+   */
+  #append(className, ...content) {
     const chat = this.#part("chat");
     chat.querySelector(".empty")?.remove();
     const line = document.createElement("p");
-    const name = document.createElement("b");
-    name.textContent = whose === "ours" ? "You" : this.#peerId ?? "";
-    line.className = whose;
-    line.append(name, ` ${text}`);
+    line.className = className;
+    line.append(...content);
     chat.append(line);
     while (chat.childElementCount > MAX_CHAT_LINES) chat.firstElementChild?.remove();
     chat.scrollTop = chat.scrollHeight;
@@ -261,7 +289,7 @@ export class Panel {
   async #toggleVideo() {
     if (this.#picture) return this.#stopPicture();
     const connection = this.#connection;
-    const picture = await openPicture(this.clientId, this.#surroundings.colour);
+    const picture = await openPicture(this.clientId, this.#deps.colour);
     if (connection !== this.#connection || this.#picture) return picture.stop();
     this.#picture = picture;
     this.#sendPicture(picture);
@@ -302,16 +330,17 @@ export class Panel {
       this.#show();
     };
     track.addEventListener("unmute", show);
-    track.addEventListener("mute", hide); // a stopped sender's track mutes; it may start again
+    track.addEventListener("mute", hide); // removeTrack() at the other side mutes it
     track.addEventListener("ended", hide);
     show();
   }
 
-  // The look of it all.
+  // Display.
 
   #show() {
     const signaling = this.#signaling?.state ?? "closed";
     const { isConnected } = this;
+    const focused = document.activeElement;
     const channel = this.#channel?.readyState ?? "none";
     this.#state("signaling", signaling === "closed" ? "not connected" : signaling);
     this.#state("ice", this.#connection?.iceConnectionState ?? "none");
@@ -319,16 +348,23 @@ export class Panel {
     this.#state("channel", channel);
     this.root.dataset.signaling = signaling;
     this.#input("id").readOnly = isConnected;
-    this.#button("connect").textContent = isConnected ? "Disconnect" : "Connect";
+    this.#button("connect").textContent = isConnected ? t("Disconnect") : t("Connect");
     this.#button("call").disabled = !isConnected || this.#connection !== null;
     this.#button("hangup").disabled = this.#connection === null;
     this.#button("video").disabled = this.#connection === null;
-    this.#button("video").textContent = this.#picture ? "Stop video" : "Send video";
+    this.#button("video").textContent = this.#picture ? t("Stop video") : t("Send video");
     this.#button("video").setAttribute("aria-pressed", String(this.#picture !== null));
     const send = /** @type {HTMLButtonElement} */ (this.#part("say").querySelector("button"));
     send.disabled = channel !== "open";
+    if (focused instanceof HTMLButtonElement && focused.disabled) this.#focusAction();
     this.#showVideos();
-    this.#surroundings.onChange();
+    this.#deps.onChange();
+  }
+
+  /** Moves the focus from a button that has been disabled to the next useful one. */
+  #focusAction() {
+    const buttons = ["hangup", "call", "connect"].map((name) => this.#button(name));
+    buttons.find(({ disabled }) => !disabled)?.focus();
   }
 
   #showVideos() {
@@ -346,16 +382,14 @@ export class Panel {
    */
   #state(name, value) {
     const cell = /** @type {HTMLElement} */ (this.root.querySelector(`[data-state=${name}]`));
-    if (cell.textContent === value) return;
-    cell.textContent = value;
+    if (cell.dataset.value === value) return;
+    cell.textContent = t(value);
     cell.dataset.value = value;
   }
 
-  /** @param {string} text what is wrong; nothing where nothing is */
+  /** @param {string} text the problem; empty if there is none */
   #complain(text) {
-    const trouble = this.#part("trouble");
-    trouble.removeAttribute("aria-live");
-    trouble.textContent = text;
+    this.#part("trouble").textContent = text;
     this.#part("token").hidden = true;
   }
 

@@ -1,7 +1,7 @@
 // @ts-check
 /// <reference lib="dom" />
 
-/** A picture to send: the camera's, or a drawn one where no camera can be had. */
+/** A video to send: of the camera, or a drawn one if there is no camera. */
 
 const WIDTH = 480;
 const HEIGHT = 270;
@@ -21,7 +21,7 @@ const FRAMES_PER_SECOND = 15;
  */
 export async function openPicture(name, colour) {
   try {
-    // Pages that did not come over https or from this machine have no mediaDevices at all.
+    // Pages over plain http have no mediaDevices, unless they are of this machine.
     const stream = await navigator.mediaDevices.getUserMedia({ video: { width: WIDTH } });
     return { stream, isCamera: true, stop: () => stopTracks(stream) };
   } catch {
@@ -40,7 +40,7 @@ function drawnPicture(name, colour) {
   canvas.height = HEIGHT;
   const context = /** @type {CanvasRenderingContext2D} */ (canvas.getContext("2d"));
   draw(context, name, colour);
-  // Not requestAnimationFrame: it stands still in a tab that nobody looks at.
+  // requestAnimationFrame would stop in a hidden tab.
   const timer = setInterval(() => draw(context, name, colour), 1000 / FRAMES_PER_SECOND);
   const stream = canvas.captureStream(FRAMES_PER_SECOND);
   const stop = () => {
@@ -51,7 +51,7 @@ function drawnPicture(name, colour) {
 }
 
 /**
- * A lamp that swings over the name and the time.
+ * Draws a lamp that swings over the name and the time.
  *
  * @param {CanvasRenderingContext2D} context
  * @param {string} name

@@ -1,10 +1,12 @@
 // @ts-check
 /// <reference lib="dom" />
 
-/** The frames that this page sent and got: newest first, to be filtered and opened. */
+/** The messages of this page on the wire, newest first, with a filter. */
+
+import { t } from "./text.js";
 
 const MAX_FRAMES = 300;
-/** What only its owner should see, also when somebody takes a picture of the screen. */
+/** Members with secrets, which a screenshot must not show. */
 const SECRET_MEMBERS = new Set(["token", "resume", "credential"]);
 
 /**
@@ -51,7 +53,7 @@ export class Wire {
   }
 
   /**
-   * Lets the filter choose this client.
+   * Adds a client to the filter.
    *
    * @param {string} clientId
    */
@@ -78,9 +80,9 @@ export class Wire {
   /** @param {number} shown */
   #summary(shown) {
     const all = this.#list.childElementCount;
-    const frames = all === 0 ? "No frames yet." : all === 1 ? "1 frame." : `${all} frames.`;
-    const filtered = shown === all ? frames : `${shown} of ${frames}`;
-    return this.#isPaused ? `${filtered} Paused: ${this.#unseen} more not shown.` : filtered;
+    if (all === 0 && !this.#isPaused) return t("No messages yet.");
+    const count = shown === all ? t("Messages: {0}.", all) : t("Messages: {0} of {1}.", shown, all);
+    return this.#isPaused ? count + t(" Paused: {0} more not shown.", this.#unseen) : count;
   }
 }
 
@@ -96,8 +98,8 @@ function render({ side, clientId, direction, text }) {
   summary.append(
     element("time", now()),
     element("b", clientId, "who"),
-    element("span", direction === "out" ? "to server" : "from server", "way"),
-    element("strong", typeof message.type === "string" ? message.type : "(no type)"),
+    element("span", direction === "out" ? t("to server") : t("from server"), "way"),
+    element("strong", typeof message.type === "string" ? message.type : t("(no type)")),
     element("span", about(message), "about"),
     element("span", `${new TextEncoder().encode(text).length} B`, "size"),
   );
@@ -108,20 +110,24 @@ function render({ side, clientId, direction, text }) {
 
 /** @param {Record<string, unknown>} message */
 function about({ target_id: target, from, code, candidate }) {
-  const who = typeof from === "string" ? `from ${from}` : target ? `for ${target}` : "";
+  const who = typeof from === "string"
+    ? t("from {0}", from)
+    : target
+    ? t("for {0}", String(target))
+    : "";
   const what = typeof code === "string" ? code : typeof candidate === "string" ? candidate : "";
   return [who, what].filter(Boolean).join(" · ");
 }
 
 /**
- * The message over several lines, its SDP with a line for each of its lines.
+ * Formats a message over several lines, its SDP one line each.
  *
  * @param {Record<string, unknown>} message
  */
 function readable(message) {
   const { sdp, ...rest } = message;
   const json = JSON.stringify(rest, (name, value) => {
-    return SECRET_MEMBERS.has(name) && typeof value === "string" ? "(hidden)" : value;
+    return SECRET_MEMBERS.has(name) && typeof value === "string" ? t("(hidden)") : value;
   }, 2);
   return typeof sdp === "string" ? `${json}\n\nsdp:\n${sdp.trimEnd()}` : json;
 }

@@ -91,7 +91,7 @@ export const BAD_MESSAGES: readonly Kind[] = [
     return frameBytes({ opcode: OPCODE.BINARY, payload: random.bytes(random.integer(0, 1000)) });
   }),
   registered("messages that are too large", "1009", (random) => {
-    return text(`{"a":"${"é".repeat(random.integer(32_768, 500_000))}"}`);
+    return text(`{"a":"${"é".repeat(random.integer(131_072, 500_000))}"}`);
   }),
   registered("a second registration as another", "already_registered", (random) => {
     return json({ type: "register", client_id: random.pick(["left", "right", ...BAD_IDS]) });

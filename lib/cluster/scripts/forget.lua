@@ -1,0 +1,5 @@
+-- Ends whatever registration of this ID a node has.
+local room, id, node = unpack(ARGV)
+local record = read(KEYS[1], id)
+if record and record.n == node then return remove(KEYS[1], room, id, record) end
+disown(room, id, { n = node })

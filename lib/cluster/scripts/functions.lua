@@ -1,0 +1,132 @@
+-- What the scripts have in common. A script gets the functions that it uses, each after those that it uses itself.
+
+-- The time (ms): in a script it stands still.
+local readTime
+local function now()
+  if not readTime then
+    local seconds, micros = unpack(redis.call('TIME'))
+    readTime = seconds * 1000 + math.floor(micros / 1000)
+  end
+  return readTime
+end
+
+local function count()
+  return redis.call('INCR', COUNT_KEY)
+end
+
+local function isAlive(node)
+  local heard = redis.call('ZSCORE', NODES_KEY, node)
+  return heard and tonumber(heard) > now() - NODE_LIFETIME_MS
+end
+
+local function publish(node, text)
+  return redis.call('PUBLISH', NODE_CHANNEL_PREFIX .. node, text)
+end
+
+local function toNode(node, message)
+  message.v = VERSION
+  publish(node, cjson.encode(message))
+end
+
+local function toRoom(room, kind, id)
+  local message = cjson.encode({ v = VERSION, k = kind, id = id })
+  redis.call('PUBLISH', ROOM_CHANNEL_PREFIX .. room .. '}', message)
+end
+
+local function read(ids, id)
+  local record = redis.call('HGET', ids, id)
+  return record and cjson.decode(record)
+end
+
+local function entry(room, id)
+  return room .. '\0' .. id
+end
+
+local function readEntry(entry)
+  local zero = string.find(entry, '\0', 1, true)
+  return string.sub(entry, 1, zero - 1), string.sub(entry, zero + 1)
+end
+
+local function disown(room, id, record)
+  if record.n == '' then
+    redis.call('ZREM', HELD_KEY, entry(room, id))
+  else
+    redis.call('SREM', CLIENTS_PREFIX .. record.n, entry(room, id))
+  end
+end
+
+-- Gives an ID to a node, whoever had it before.
+local function give(ids, room, id, record, old)
+  if old then disown(room, id, old) end
+  redis.call('HSET', ids, id, cjson.encode(record))
+  redis.call('SADD', CLIENTS_PREFIX .. record.n, entry(room, id))
+  if old and old.n ~= record.n then toNode(old.n, { k = 'replaced', r = room, id = id, c = old.c }) end
+  if not old then toRoom(room, 'join', id) end
+end
+
+local function remove(ids, room, id, record)
+  redis.call('HDEL', ids, id)
+  disown(room, id, record)
+  toRoom(room, 'leave', id)
+end
+
+-- Ends a registration; where it may be resumed, Redis holds the ID for `ttl` ms.
+local function retire(ids, room, id, record, ttl)
+  if record.s == '' or tonumber(ttl) == 0 then return remove(ids, room, id, record) end
+  disown(room, id, record)
+  record.n, record.h = '', 1
+  redis.call('HSET', ids, id, cjson.encode(record))
+  redis.call('ZADD', HELD_KEY, now() + ttl, entry(room, id))
+end
+
+local function isMine(record, node, claim)
+  return record and record.n == node and record.c == tonumber(claim)
+end
+
+-- A kept message is stored as its rank, its number, when its time is up (ms), its bytes, its sender's node, its text.
+-- What comes back from a node that has just lost the target has rank 0: it was sent before all that is kept. What the
+-- server itself has to say to somebody has no sender's node.
+local function readKept(kept)
+  local rank, number, due, bytes, node, text =
+    string.match(kept, '^(%d) (%d+) (%d+) (%d+) (%S*) (.*)$')
+  return {
+    rank = rank, number = tonumber(number), due = tonumber(due), bytes = bytes, node = node, text = text,
+  }
+end
+
+local function isEarlier(a, b)
+  if a.rank ~= b.rank then return a.rank < b.rank end
+  return a.number < b.number
+end
+
+-- Takes out what is kept for an ID, in order and each with its number before it, and tells the senders' nodes. Nil where
+-- there is nothing. What the server has to say is for the one who had the ID then.
+local function fetch(mail, size, isSame)
+  local kept = redis.call('HGETALL', mail)
+  if #kept == 0 then return nil end
+  redis.call('DEL', mail, size)
+  local time, messages, texts = now(), {}, {}
+  for i = 1, #kept, 2 do
+    local message = readKept(kept[i + 1])
+    message.id = kept[i]
+    if message.due > time and (isSame or message.node ~= '') then table.insert(messages, message) end
+  end
+  table.sort(messages, isEarlier)
+  for i, message in ipairs(messages) do
+    if message.node ~= '' then toNode(message.node, { k = 'fetched', m = message.id }) end
+    texts[i] = (message.rank == '0' and 0 or message.number) .. ' ' .. message.text
+  end
+  return #texts > 0 and texts or nil
+end
+
+-- Drops kept messages whose time is up, and which no node has taken back.
+local function dropOld(mail, size)
+  local kept, time = redis.call('HGETALL', mail), now()
+  for i = 1, #kept, 2 do
+    local message = readKept(kept[i + 1])
+    if message.due <= time then
+      redis.call('HDEL', mail, kept[i])
+      redis.call('DECRBY', size, message.bytes)
+    end
+  end
+end

@@ -1,0 +1,2 @@
+-- Replies with what a node has registered.
+return redis.call('SMEMBERS', CLIENTS_PREFIX .. ARGV[1])

@@ -1,0 +1,12 @@
+-- Clears some of the clients of a node away that is gone. Replies with how many; 0 when none is left.
+local dead, ttl = unpack(ARGV)
+if isAlive(dead) then return 0 end
+local clients = redis.call('SPOP', CLIENTS_PREFIX .. dead, REAPED_AT_ONCE)
+if #clients == 0 then redis.call('ZREM', NODES_KEY, dead) end
+for _, client in ipairs(clients) do
+  local room, id = readEntry(client)
+  local ids = IDS_PREFIX .. room .. '}'
+  local record = read(ids, id)
+  if record and record.n == dead then retire(ids, room, id, record, ttl) end
+end
+return #clients

@@ -1,0 +1,55 @@
+/** Topics that this node's clients have subscribed to, over Redis' channels. */
+
+import { Buffer } from "node:buffer";
+import type { Node } from "./node.ts";
+import type { RedisSession } from "./redis.ts";
+
+const CHANNEL_PREFIX = "signalbox:topic:";
+/** Upper bound of what is on its way to Redis; more would wait in this node's memory. In bytes. */
+const MAX_BYTES_UNDER_WAY = 16 * 1024 * 1024;
+
+export class ClusterTopics {
+  readonly #node: Node;
+  readonly #deliver: (key: string, text: string) => void;
+  readonly #watched = new Set<string>();
+  #bytesUnderWay = 0;
+
+  /** @param deliver receives what other nodes publish */
+  constructor(node: Node, deliver: (key: string, text: string) => void) {
+    this.#node = node;
+    this.#deliver = deliver;
+  }
+
+  watch(key: string, isWatched: boolean): void {
+    const { session } = this.#node;
+    if (isWatched) this.#watched.add(key);
+    else this.#watched.delete(key);
+    const channel = CHANNEL_PREFIX + key;
+    const change = isWatched
+      ? session?.subscribe(channel, this.#onMessage)
+      : session?.unsubscribe(channel, this.#onMessage);
+    change?.catch(() => {}); // the next session subscribes to all
+  }
+
+  /** Publishes to the other nodes, unless Redis is away or too slow: these protocols promise no delivery. */
+  publish(key: string, text: string): void {
+    const bytes = Buffer.byteLength(text);
+    if (!this.#node.isReady || this.#bytesUnderWay + bytes > MAX_BYTES_UNDER_WAY) return;
+    this.#bytesUnderWay += bytes;
+    this.#node.session?.publish(CHANNEL_PREFIX + key, `${this.#node.id}\n${text}`)
+      .catch(() => {})
+      .finally(() => this.#bytesUnderWay -= bytes);
+  }
+
+  /** Subscribes a new session to all topics. */
+  async subscribe(session: RedisSession): Promise<void> {
+    const channels = [...this.#watched].map((key) => CHANNEL_PREFIX + key);
+    if (channels.length > 0) await session.subscribe(channels, this.#onMessage);
+  }
+
+  readonly #onMessage = (message: string, channel: string): void => {
+    const lineFeed = message.indexOf("\n");
+    if (message.slice(0, lineFeed) === this.#node.id) return;
+    this.#deliver(channel.slice(CHANNEL_PREFIX.length), message.slice(lineFeed + 1));
+  };
+}

@@ -1,0 +1,76 @@
+/** What clients of libdatachannel's example signaling server speak: the URL's path is their ID. */
+
+import { type Command, type Dialect, isClientId, type Storage } from "../relay/vocabulary.ts";
+import { compileNames, readLast, scanMembers } from "./members.ts";
+import { trystero, yWebrtc } from "./topics.ts";
+
+const ROOM = "\u0001libdatachannel";
+const MEMBERS = compileNames("id", "type");
+/** The protocol has no words for a message that expired. */
+const STORAGE: Storage = { maxTtlMs: Infinity, expiresTogether: false };
+
+export const libdatachannel: Dialect = {
+  name: "libdatachannel",
+  acceptsUrl: (url) => idIn(new URL(url)) !== null,
+  decodeUrl,
+  /** A callee says nothing until it is called, so only the first message of another dialect tells. */
+  yieldsTo(firstMessage) {
+    try {
+      const scan = scanMembers(firstMessage, MEMBERS);
+      if (readLast(firstMessage, scan, "id") !== undefined) return false;
+      const isCore = readLast(firstMessage, scan, "type") === "register";
+      return isCore || yWebrtc.accepts(firstMessage) || trystero.accepts(firstMessage);
+    } catch {
+      return false;
+    }
+  },
+  accepts: () => false,
+  sender: (clientId) => JSON.stringify(clientId),
+  decode: (text, sender) => sender === null ? { kind: "ignore" } : decode(text, sender),
+  encode: () => null,
+  targetOf: () => undefined,
+};
+
+/** Returns the ID that a URL's path is; null if it is none. */
+function idIn({ pathname }: URL): string | null {
+  const [, segment] = /^\/([^/]+)$/.exec(pathname) ?? [];
+  const clientId = segment === undefined ? null : decodeSegment(segment);
+  return isClientId(clientId) ? clientId : null;
+}
+
+function decodeUrl(url: URL): Command {
+  const clientId = idIn(url) ?? "";
+  const options = { room: ROOM, presence: false, resume: false, token: undefined } as const;
+  return { kind: "register", registration: { clientId, ...options } };
+}
+
+function decodeSegment(segment: string): string | null {
+  try {
+    return decodeURIComponent(segment);
+  } catch {
+    return null;
+  }
+}
+
+function decode(text: string, sender: string): Command {
+  const scan = scanMembers(text, MEMBERS);
+  const targetId = readLast(text, scan, "id");
+  if (typeof targetId !== "string" || targetId === "") return { kind: "ignore" };
+  const type = readLast(text, scan, "type");
+  let sent = "";
+  let copied = 0;
+  for (const { name, valueStart, valueEnd } of scan.members) {
+    if (name !== "id") continue;
+    sent += text.slice(copied, valueStart) + sender;
+    copied = valueEnd;
+  }
+  sent += text.slice(copied);
+  return {
+    kind: "send",
+    targetId,
+    type: typeof type === "string" ? type : undefined,
+    bytes: scan.bytes,
+    text: sent,
+    storage: STORAGE,
+  };
+}

@@ -1,0 +1,132 @@
+/** The protocols of y-webrtc's server and of Trystero's relay: publish and subscribe to topics. */
+
+import type { Command, Dialect } from "../relay/vocabulary.ts";
+import { compileNames, type Member, readLast, type Scan, scanMembers } from "./members.ts";
+
+const MEMBERS = compileNames("type", "topic", "topics", "payload", "clients");
+type Name = (typeof MEMBERS)["list"][number];
+
+/** Cut out of a message: where it stands, and the comma that goes with it. */
+type Place = Member<Name>;
+
+/** What clients of y-webrtc's signaling server speak. */
+export const yWebrtc: Dialect = {
+  name: "y-webrtc",
+  anonymousRoom: "\u0001y-webrtc",
+  accepts: (text) =>
+    isFirst(
+      text,
+      ({ type, hasTopics, hasPayload }) =>
+        type === "ping" || (type === "publish" && !hasPayload) ||
+        (isSubscription(type) && hasTopics),
+    ),
+  sender: () => "",
+  decode(text): Command {
+    const scan = scanMembers(text, MEMBERS);
+    const type = readLast(text, scan, "type");
+    if (type === "ping") return { kind: "answer", text: '{"type":"pong"}' };
+    if (isSubscription(type)) return { kind: type, topics: topicsOf(text, scan) };
+    const topic = readLast(text, scan, "topic");
+    if (type !== "publish" || typeof topic !== "string") return { kind: "ignore" };
+    const places = scan.members.filter(({ name }) => name === "clients");
+    const textFor = (subscribers: number) => withClients(text, places, subscribers);
+    return { kind: "publish", topic, type, bytes: scan.bytes, textFor };
+  },
+  encode: () => null,
+  targetOf: () => undefined,
+};
+
+/** What clients of Trystero's WebSocket relay speak. */
+export const trystero: Dialect = {
+  name: "trystero",
+  anonymousRoom: "\u0001trystero",
+  accepts: (text) =>
+    isFirst(
+      text,
+      ({ type, hasTopic, hasTopics, hasPayload }) =>
+        (type === "publish" && hasPayload) || (isSubscription(type) && hasTopic && !hasTopics),
+    ),
+  sender: () => "",
+  decode(text): Command {
+    const scan = scanMembers(text, MEMBERS);
+    const type = readLast(text, scan, "type");
+    const topic = readLast(text, scan, "topic");
+    if (typeof topic !== "string") return { kind: "ignore" };
+    if (isSubscription(type)) return { kind: type, topics: [topic] };
+    const payload = scan.members.findLast(({ name }) => name === "payload");
+    if (type !== "publish" || payload === undefined) return { kind: "ignore" };
+    const value = text.slice(payload.valueStart, payload.valueEnd);
+    const sent = `{"topic":${JSON.stringify(topic)},"payload":${value}}`;
+    return { kind: "publish", topic, type, bytes: scan.bytes, textFor: () => sent };
+  },
+  encode: () => null,
+  targetOf: () => undefined,
+};
+
+function isSubscription(type: unknown): type is "subscribe" | "unsubscribe" {
+  return type === "subscribe" || type === "unsubscribe";
+}
+
+interface FirstMessage {
+  readonly type: unknown;
+  /** Whether there is a string `topic`. */
+  readonly hasTopic: boolean;
+  readonly hasTopics: boolean;
+  readonly hasPayload: boolean;
+}
+
+function isFirst(text: string, isOwn: (message: FirstMessage) => boolean): boolean {
+  try {
+    const scan = scanMembers(text, MEMBERS);
+    const has = (wanted: Name) => scan.members.some(({ name }) => name === wanted);
+    return isOwn({
+      type: readLast(text, scan, "type"),
+      hasTopic: typeof readLast(text, scan, "topic") === "string",
+      hasTopics: has("topics"),
+      hasPayload: has("payload"),
+    });
+  } catch {
+    return false; // it is no JSON object, and so of no dialect
+  }
+}
+
+/** Returns the strings of the last `topics`, if that is an array. */
+function topicsOf(text: string, { members }: Scan<Name>): string[] {
+  const member = members.findLast(({ name }) => name === "topics");
+  if (member === undefined || text[member.valueStart] !== "[") return [];
+  return stringsIn(text, member.valueStart + 1, member.valueEnd);
+}
+
+/**
+ * Returns the strings of an array of valid JSON, without what is nested in it. JSON.parse would take too long for a hostile
+ * one.
+ */
+function stringsIn(text: string, start: number, end: number): string[] {
+  const strings: string[] = [];
+  let depth = 0;
+  for (let position = start; position < end; position++) {
+    const character = text[position]!;
+    if (character === "[" || character === "{") depth++;
+    if (character === "]" || character === "}") depth--;
+    if (character !== '"') continue;
+    const first = position;
+    for (position++; text[position] !== '"'; position++) if (text[position] === "\\") position++;
+    if (depth === 0) strings.push(JSON.parse(text.slice(first, position + 1)));
+  }
+  return strings;
+}
+
+/** Puts the number of subscribers in place of what the client wrote for it, or at the end. */
+function withClients(text: string, places: readonly Place[], subscribers: number): string {
+  let result = "";
+  let copied = 0;
+  for (const [index, { comma, valueStart, valueEnd }] of places.entries()) {
+    result += index === 0
+      ? text.slice(copied, valueStart) + subscribers
+      : text.slice(copied, comma);
+    copied = valueEnd;
+  }
+  if (places.length > 0) return result + text.slice(copied);
+  const closing = text.lastIndexOf("}");
+  return `${text.slice(0, closing)},"clients":${subscribers}}`;
+}

@@ -1,0 +1,109 @@
+/** Certificates and keys: what is wrong with a pair, in words, and how long it holds. */
+
+import { Buffer } from "node:buffer";
+import { createPrivateKey, createPublicKey, X509Certificate } from "node:crypto";
+
+/** A certificate chain and its private key, both PEM. */
+export interface TlsFiles {
+  readonly cert: string;
+  readonly key: string;
+}
+
+/** Names of the files, for messages. */
+export interface TlsPaths {
+  readonly cert: string;
+  readonly key: string;
+}
+
+/**
+ * Reads and checks both files.
+ *
+ * @param readTextFile throws if it cannot read a file
+ * @throws {Error} that says which file is wrong, and what to do
+ */
+export function readPair(paths: TlsPaths, readTextFile: (path: string) => string): TlsFiles {
+  const read = (flag: string, path: string) => {
+    try {
+      return readTextFile(path);
+    } catch (error) {
+      const reason = error instanceof Error ? error.message : String(error);
+      throw new Error(`cannot read ${flag} ${path}: ${reason}`);
+    }
+  };
+  const files = { cert: read("--tls-cert", paths.cert), key: read("--tls-key", paths.key) };
+  checkPair(files, paths);
+  return files;
+}
+
+const CERTIFICATE = /-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/g;
+const PRIVATE_KEY = /-----BEGIN ([A-Z]+ )*PRIVATE KEY-----/;
+const ENCRYPTED = /-----BEGIN ENCRYPTED PRIVATE KEY-----|^Proc-Type: 4,ENCRYPTED/m;
+
+/**
+ * Checks that a key belongs to the first certificate. What only the TLS library understands is left to it.
+ *
+ * @throws {Error} that says which file is wrong, and what to do
+ */
+export function checkPair({ cert, key }: TlsFiles, paths: TlsPaths): void {
+  const chain = cert.match(CERTIFICATE) ?? [];
+  if (chain.length === 0) throw new Error(`--tls-cert ${paths.cert} holds no certificate (PEM)`);
+  if (!PRIVATE_KEY.test(key)) throw new Error(`--tls-key ${paths.key} holds no private key (PEM)`);
+  if (ENCRYPTED.test(key)) {
+    throw new Error(
+      `--tls-key ${paths.key} is encrypted, and nobody is asked for its password: ` +
+        `decrypt it with openssl pkey -in ${paths.key} -out key.pem`,
+    );
+  }
+  const own = publicKeyOf(() => createPublicKey(createPrivateKey(key)));
+  if (own === null) return;
+  const keys = chain.map((pem) => publicKeyOf(() => new X509Certificate(pem).publicKey));
+  if (keys[0] === null || keys[0]?.equals(own)) return;
+  const position = keys.findIndex((other) => other?.equals(own));
+  if (position < 0) {
+    throw new Error(
+      `--tls-key ${paths.key} does not belong to the certificate of --tls-cert ${paths.cert}`,
+    );
+  }
+  throw new Error(
+    `--tls-cert ${paths.cert} is in the wrong order: the server's own certificate, number ` +
+      `${position + 1}, has to be the first`,
+  );
+}
+
+/** Returns the key in DER; null if the runtime cannot read it, as Deno 2.4 some kinds. */
+function publicKeyOf(read: () => ReturnType<typeof createPublicKey>): Buffer | null {
+  try {
+    return read().export({ type: "spki", format: "der" });
+  } catch {
+    return null;
+  }
+}
+
+const DAY_MS = 24 * 60 * 60 * 1000;
+const WARN_DAYS = 7;
+
+/**
+ * Returns a sentence about a certificate that has expired or soon will; null if it holds for longer.
+ *
+ * @param epochMs the time, in milliseconds since 1970
+ */
+export function expiryWarning(cert: string, epochMs: number): string | null {
+  const [pem] = cert.match(CERTIFICATE) ?? [];
+  const expiresMs = pem === undefined ? NaN : expiryOf(pem);
+  const leftMs = expiresMs - epochMs;
+  if (!(leftMs < WARN_DAYS * DAY_MS)) return null;
+  const time = new Date(expiresMs).toISOString();
+  const advice = "Renew it, then send SIGHUP.";
+  if (leftMs <= 0) return `The certificate of --tls-cert expired at ${time}. ${advice}`;
+  return `The certificate of --tls-cert expires at ${time}, in less than ` +
+    `${Math.ceil(leftMs / DAY_MS)} days. ${advice}`;
+}
+
+/** Milliseconds since 1970; NaN if the runtime cannot read it. */
+function expiryOf(pem: string): number {
+  try {
+    return Date.parse(new X509Certificate(pem).validTo);
+  } catch {
+    return NaN;
+  }
+}

@@ -1,0 +1,39 @@
+/** Why a port cannot be listened on, in words that help. */
+
+/** Ports that are tried for a suggestion. */
+const MAX_TRIED = 20;
+
+/**
+ * Explains an error of listening.
+ *
+ * @param isFree tells whether another port could be listened on
+ */
+export function explainListening(
+  error: unknown,
+  port: number,
+  isFree: (port: number) => boolean,
+): string {
+  const reason = error instanceof Error ? error.message : String(error);
+  if (error instanceof Deno.errors.AddrInUse) {
+    const candidates = Array.from({ length: MAX_TRIED }, (_, n) => port + 10 + n);
+    const free = candidates.find((candidate) => candidate < 65536 && isFree(candidate));
+    const advice = free === undefined ? "give another one" : `try --port ${free}`;
+    return `the port is in use by another program: stop that, or ${advice}`;
+  }
+  if (error instanceof Deno.errors.PermissionDenied && port > 0 && port < 1024) {
+    return `${reason}. A port below 1024 needs the capability CAP_NET_BIND_SERVICE: put ` +
+      "AmbientCapabilities=CAP_NET_BIND_SERVICE into the systemd unit, run setcap " +
+      "cap_net_bind_service=+ep on the executable, or take a port of 1024 or above";
+  }
+  return reason;
+}
+
+/** Tells whether a port can be listened on. */
+export function isPortFree(hostname: string, port: number): boolean {
+  try {
+    Deno.listen({ hostname, port }).close();
+    return true;
+  } catch {
+    return false;
+  }
+}

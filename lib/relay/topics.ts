@@ -1,0 +1,79 @@
+/** Who has subscribed to which topic: publish and subscribe, for the dialects that have no targets. */
+
+import type { Session } from "./session.ts";
+import { clientKey } from "./vocabulary.ts";
+
+/** Upper bound of the topics of one session. */
+const MAX_TOPICS = 256;
+/** Upper bound of a topic's length, in UTF-16 code units. */
+const MAX_TOPIC_CHARS = 1024;
+
+export class Topics {
+  /** By the session's namespace and topic: nothing crosses from one dialect to another. */
+  readonly #subscribers = new Map<string, Set<Session>>();
+  readonly #topics = new Map<Session, Set<string>>();
+  readonly #onWatched: (key: string, isWatched: boolean) => void;
+
+  /** @param onWatched learns of the first subscriber of a topic (true), and of the end of the last one (false) */
+  constructor(onWatched: (key: string, isWatched: boolean) => void) {
+    this.#onWatched = onWatched;
+  }
+
+  /** Returns the key of a topic of a session's dialect. */
+  keyOf({ room }: Session, topic: string): string {
+    return clientKey(room.name, topic);
+  }
+
+  /** Subscribes, unless the topic or one more of them is too much for a session. */
+  subscribe(session: Session, topic: string): void {
+    const topics = this.#topics.get(session) ?? new Set();
+    const key = this.keyOf(session, topic);
+    const isValid = topic !== "" && topic.length <= MAX_TOPIC_CHARS;
+    if (!isValid || topics.has(key) || topics.size >= MAX_TOPICS) return;
+    const subscribers = this.#subscribers.get(key) ?? new Set();
+    topics.add(key);
+    subscribers.add(session);
+    this.#topics.set(session, topics);
+    this.#subscribers.set(key, subscribers);
+    if (subscribers.size === 1) this.#onWatched(key, true);
+  }
+
+  unsubscribe(session: Session, topic: string): void {
+    this.#remove(session, this.keyOf(session, topic));
+  }
+
+  /** Ends all subscriptions of a session. */
+  leave(session: Session): void {
+    for (const key of this.#topics.get(session) ?? []) this.#remove(session, key);
+  }
+
+  #remove(session: Session, key: string): void {
+    const topics = this.#topics.get(session);
+    if (!topics?.delete(key)) return;
+    if (topics.size === 0) this.#topics.delete(session);
+    const subscribers = this.#subscribers.get(key)!;
+    subscribers.delete(session);
+    if (subscribers.size > 0) return;
+    this.#subscribers.delete(key);
+    this.#onWatched(key, false);
+  }
+
+  /** The number of topics. */
+  get size(): number {
+    return this.#subscribers.size;
+  }
+
+  /** Returns the number of subscribers on this node. */
+  count(key: string): number {
+    return this.#subscribers.get(key)?.size ?? 0;
+  }
+
+  /** Sends a text to all subscribers on this node, and returns their number. */
+  deliver(key: string, text: string): number {
+    let count = 0;
+    for (const session of this.#subscribers.get(key) ?? []) {
+      if (session.connection?.send(text)) count++;
+    }
+    return count;
+  }
+}

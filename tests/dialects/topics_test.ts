@@ -1,0 +1,118 @@
+/** The protocols of y-webrtc and Trystero to the character, over fake sockets. */
+
+import assert from "node:assert/strict";
+import { trystero, yWebrtc } from "../../lib/dialects/topics.ts";
+import { testPure } from "../helpers/pure.ts";
+import { type FakePeer, Switchboard, type SwitchboardOptions } from "../helpers/switchboard.ts";
+
+function setUp(options: SwitchboardOptions = {}) {
+  return new Switchboard(options, null, [trystero, yWebrtc]);
+}
+
+/** Sends the first message, which registers, and then the others. */
+async function start(board: Switchboard, ...messages: string[]): Promise<FakePeer> {
+  const peer = board.connect();
+  peer.send(...messages);
+  await drainMicrotasks();
+  return peer;
+}
+
+async function drainMicrotasks(): Promise<void> {
+  for (let n = 0; n < 20; n++) await Promise.resolve();
+}
+
+const subscribe = (...topics: unknown[]) => JSON.stringify({ type: "subscribe", topics });
+
+testPure("y-webrtc: a publish goes to every subscriber, the sender too, with clients", async () => {
+  const board = setUp();
+  const one = await start(board, subscribe("room"));
+  const two = await start(board, subscribe(), subscribe("room", "room"));
+  one.send('{ "data":{"n":1e400}, "type":"publish","topic":"room" }');
+  const text = '{ "data":{"n":1e400}, "type":"publish","topic":"room" ,"clients":2}';
+  assert.deepEqual([one.texts(), two.texts()], [[text], [text]]);
+  two.send('{"clients":99,"type":"publish","topic":"room","clients":"x"}');
+  assert.deepEqual(one.texts(), ['{"clients":2,"type":"publish","topic":"room"}']);
+});
+
+testPure("y-webrtc: a ping is answered, also as the first message", async () => {
+  const peer = await start(setUp(), '{"type":"ping"}', '{"type":"ping"}');
+  assert.deepEqual(peer.texts(), ['{"type":"pong"}', '{"type":"pong"}']);
+});
+
+testPure("y-webrtc: unsubscribe ends it, the publisher need not have subscribed", async () => {
+  const board = setUp();
+  const one = await start(board, subscribe("a", 5, { b: ["c"] }, ["d"], 'é"\\', ""));
+  const two = await start(board, '{"type":"publish","topic":"a"}');
+  two.send('{"type":"publish","topic":"c"}', '{"type":"publish","topic":"d"}');
+  two.send(JSON.stringify({ type: "publish", topic: 'é"\\' }));
+  assert.deepEqual(one.frames().map(({ topic }) => topic), ["a", 'é"\\']);
+  one.send('{"type":"unsubscribe","topics":["a","z"]}');
+  two.send('{"type":"publish","topic":"a"}');
+  assert.deepEqual([one.texts(), two.texts()], [[], []]);
+});
+
+testPure("y-webrtc: what is of no known kind is ignored", async () => {
+  const peer = await start(setUp(), subscribe("a"));
+  peer.send(
+    "nonsense",
+    "[]",
+    '{"type":"offer"}',
+    '{"type":"publish"}',
+    '{"type":"publish","topic":7}',
+  );
+  peer.send('{"type":"subscribe","topics":"a"}', '{"type":"register","client_id":"x"}');
+  assert.deepEqual([peer.texts(), peer.closed], [[], null]);
+});
+
+testPure("Trystero: subscribers get topic and payload, and nothing else", async () => {
+  const board = setUp();
+  const one = await start(board, '{"type":"subscribe","topic":"t"}');
+  const two = await start(board, '{"type":"publish","topic":"t","payload": [1.0] ,"x":1}');
+  assert.deepEqual([one.texts(), two.texts()], [['{"topic":"t","payload":[1.0]}'], []]);
+  two.send('{"type":"publish","topic":"t","payload":null}', '{"type":"publish","topic":"t"}');
+  assert.deepEqual(one.texts(), ['{"topic":"t","payload":null}']);
+  one.send('{"type":"unsubscribe","topic":"t"}');
+  two.send('{"type":"publish","topic":"t","payload":1}');
+  assert.deepEqual(one.texts(), []);
+});
+
+testPure("nothing crosses between y-webrtc, Trystero and the core", async () => {
+  const board = setUp();
+  const y = await start(board, subscribe("__proto__"));
+  const t = await start(board, '{"type":"subscribe","topic":"__proto__"}');
+  const core = board.register("core", { presence: true });
+  t.send('{"type":"publish","topic":"__proto__","payload":1}');
+  core.send({ topic: "__proto__", type: "publish" });
+  assert.deepEqual([y.texts(), core.texts()], [[], []]);
+  assert.deepEqual(t.texts(), ['{"topic":"__proto__","payload":1}']);
+});
+
+testPure("256 topics of 1024 characters are a client's bound", async () => {
+  const board = setUp({ maxMessageSizeBytes: 1024 * 1024 });
+  const topics = Array.from({ length: 257 }, (_, n) => `${n}`);
+  const peer = await start(board, subscribe("x".repeat(1025), ...topics, "y".repeat(1024)));
+  const publisher = await start(board, '{"type":"ping"}');
+  publisher.texts();
+  const received: unknown[] = [];
+  for (const topic of ["0", "255", "256", "x".repeat(1025), "y".repeat(1024)]) {
+    publisher.send(JSON.stringify({ type: "publish", topic }));
+    received.push(...peer.frames().map(({ topic }) => topic));
+  }
+  assert.deepEqual(received, ["0", "255"]);
+});
+
+testPure("a client that leaves leaves no subscription behind", async () => {
+  const board = setUp();
+  const peer = await start(board, subscribe("a", "b"));
+  peer.connection.ended(1001);
+  assert.deepEqual([board.router.connected, board.router.topics.size], [0, 0]);
+});
+
+testPure("a publish costs one token for each 100 subscribers begun", async () => {
+  const board = setUp({ rateLimitPerSecond: 1, rateBurst: 3 });
+  const all = await Promise.all(Array.from({ length: 101 }, () => start(board, subscribe("a"))));
+  const publisher = await start(board, '{"type":"publish","topic":"a"}');
+  publisher.send('{"type":"publish","topic":"a","n":2}');
+  assert.equal(all[0]!.texts().length, 1);
+  assert.deepEqual([publisher.texts(), publisher.closed], [[], null]);
+});
