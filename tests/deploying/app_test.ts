@@ -60,7 +60,7 @@ class App implements AsyncDisposable {
 async function startBackend(folder: string, port: number): Promise<Foreground> {
   const script = replaceAll(printedFile("/srv/tokens.py"), { "3000": `${port}` });
   await Deno.writeTextFile(`${folder}/tokens.py`, script);
-  await Deno.writeTextFile(`${folder}/auth-secret`, `${SECRET}\n`);
+  await Deno.writeTextFile(`${folder}/auth-secret`, `${SECRET}\nan older secret\n`);
   const env = { CREDENTIALS_DIRECTORY: folder };
   const backend = new Foreground([DEBIAN_PYTHON, `${folder}/tokens.py`], { env });
   await backend.listensOn(port);
