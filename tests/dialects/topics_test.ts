@@ -2,6 +2,7 @@
 
 import assert from "node:assert/strict";
 import { trystero, yWebrtc } from "../../lib/dialects/topics.ts";
+import { TokenError } from "../../lib/auth/tokens.ts";
 import { testPure } from "../helpers/pure.ts";
 import { type FakePeer, Switchboard, type SwitchboardOptions } from "../helpers/switchboard.ts";
 
@@ -10,8 +11,12 @@ function setUp(options: SwitchboardOptions = {}) {
 }
 
 /** Sends the first message, which registers, and then the others. */
-async function start(board: Switchboard, ...messages: string[]): Promise<FakePeer> {
-  const peer = board.connect();
+function start(board: Switchboard, ...messages: string[]): Promise<FakePeer> {
+  return startAt("http://host/", board, ...messages);
+}
+
+async function startAt(url: string, board: Switchboard, ...messages: string[]): Promise<FakePeer> {
+  const peer = board.connect(url);
   peer.send(...messages);
   await drainMicrotasks();
   return peer;
@@ -116,3 +121,29 @@ testPure("a publish costs one token for each 100 subscribers begun", async () =>
   assert.equal(all[0]!.texts().length, 1);
   assert.deepEqual([publisher.texts(), publisher.closed], [[], null]);
 });
+
+testPure(
+  "with tokens asked for, a client uses the topics of its token, and stays without one",
+  async () => {
+    const authenticator = {
+      check: (token: string | null) => {
+        if (token === "any") return Promise.resolve({ clientId: "somebody else", rooms: null });
+        if (token === "lobby") return Promise.resolve({ clientId: null, rooms: ["lobby"] });
+        return Promise.reject(new TokenError("A token is needed."));
+      },
+    };
+    const board = new Switchboard({}, authenticator, [trystero, yWebrtc]);
+    const any = await startAt("http://host/?token=any", board, subscribe("lobby", "attic"));
+    const lobby = await startAt("http://host/?token=lobby", board, subscribe("lobby", "attic"));
+    const none = await start(board, subscribe("lobby"), '{"type":"ping"}');
+    none.send('{"type":"publish","topic":"lobby","n":1}');
+    lobby.send(
+      '{"type":"publish","topic":"attic","n":2}',
+      '{"type":"publish","topic":"lobby","n":3}',
+    );
+    any.send('{"type":"publish","topic":"attic","n":4}');
+    assert.deepEqual(any.frames().map(({ n }) => n), [3, 4]);
+    assert.deepEqual(lobby.frames().map(({ n }) => n), [3]);
+    assert.deepEqual([none.texts(), none.closed], [['{"type":"pong"}'], null]);
+  },
+);

@@ -145,7 +145,7 @@ export class Switchboard {
       socket,
       new Connection(
         socket,
-        { address: "192.0.2.1", url, token: null },
+        { address: "192.0.2.1", url, token: new URL(url).searchParams.get("token") },
         this.#deps,
       ),
     );
