@@ -11,7 +11,7 @@ import { RawPeer } from "../helpers/raw_peer.ts";
 import { SECRET } from "../helpers/tokens.ts";
 import { DEBIAN_PYTHON, hasCommand, isMissing, succeeds } from "../helpers/tools.ts";
 import { printedFile, replaceAll } from "./document.ts";
-import { caddyCaPath, caddyfile } from "./proxies.ts";
+import { caddyCaPath, caddyfile, untilSecure } from "./proxies.ts";
 
 const PASSWORD = "correct horse battery staple";
 const CAMERA = ["--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream"];
@@ -87,6 +87,7 @@ async function startCaddy(folder: string, config: string, port: number): Promise
   const command = ["caddy", "run", "--config", `${folder}/Caddyfile`, "--adapter", "caddyfile"];
   const caddy = new Foreground(command, { env });
   await caddy.listensOn(port);
+  await untilSecure(port, caddyCaPath(folder));
   return caddy;
 }
 

@@ -4,6 +4,8 @@ import { Certificate } from "../helpers/certificate.ts";
 import { findFreePort, Foreground } from "../helpers/foreground.ts";
 import { printedCommand, printedFile, replaceAll } from "./document.ts";
 
+const POLL_MS = 20;
+
 /** How long each proxy waits for a sign of life: in the document, and here. */
 const PATIENCE = { printed: "90", tested: "3" };
 
@@ -194,6 +196,7 @@ export class RunningProxy implements AsyncDisposable {
     );
     await process.listensOn(port);
     const caPath = kind === CADDY ? caddyCaPath(folder) : certificate.certPath;
+    if (kind === CADDY) await untilSecure(port, caPath);
     return new RunningProxy(process, resources.move(), caPath, port);
   }
 
@@ -208,6 +211,20 @@ export class RunningProxy implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#resources.disposeAsync();
+  }
+}
+
+/** Resolves once TLS works: Caddy listens before it has a certificate. */
+export async function untilSecure(port: number, caPath: string): Promise<void> {
+  while (true) {
+    try {
+      const caCerts = [await Deno.readTextFile(caPath)];
+      using tls = await Deno.connectTls({ hostname: "localhost", port, caCerts });
+      await tls.handshake();
+      return;
+    } catch {
+      await new Promise((resolve) => setTimeout(resolve, POLL_MS));
+    }
   }
 }
 

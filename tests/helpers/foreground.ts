@@ -46,20 +46,6 @@ export class Foreground implements AsyncDisposable {
     }
   }
 
-  /** Resolves once it has printed this on stderr. */
-  async logs(text: string): Promise<void> {
-    await this.#stderr.has(text);
-  }
-
-  /** Resolves once it has printed this on stdout. */
-  async prints(text: string): Promise<void> {
-    await this.#stdout.has(text);
-  }
-
-  signal(signal: Deno.Signal): void {
-    this.#process.kill(signal);
-  }
-
   /** Ends it, and waits until it has ended. */
   async [Symbol.asyncDispose](): Promise<void> {
     if (!this.#hasEnded) this.#process.kill("SIGTERM");
