@@ -9,7 +9,13 @@ import { readCommandLine, type Task } from "./lib/config/command_line.ts";
 import type { Emit } from "./lib/events.ts";
 import { createLog, type Fields, LineWriter, type Log } from "./lib/log.ts";
 import { createEventLog } from "./lib/log_events.ts";
-import { findFileLimit, MemoryWatch } from "./lib/process.ts";
+import {
+  dropPermissions,
+  findFileLimit,
+  MemoryWatch,
+  networkAddress,
+  usableMemoryBytes,
+} from "./lib/process.ts";
 import { Metrics } from "./lib/admin/metrics.ts";
 import { type Options, UsageError } from "./lib/config/options.ts";
 import { readDocument } from "./lib/http/documents.ts";
@@ -17,7 +23,6 @@ import { expiryWarning, readPair, type TlsFiles, type TlsPaths } from "./lib/htt
 import { checkHealth } from "./lib/http/healthcheck.ts";
 import { explainListening, isPortFree } from "./lib/http/listen_errors.ts";
 import { Server } from "./lib/http/server.ts";
-import { dropPermissions, networkAddress, usableMemoryBytes } from "./lib/machine.ts";
 
 /** Exit statuses. `TEMPORARY_FAILURE` is EX_TEMPFAIL of sysexits.h: a supervisor shall start the program again. */
 const STATUS = { OK: 0, FAILURE: 1, USAGE: 2, TEMPORARY_FAILURE: 75 } as const;
@@ -91,7 +96,7 @@ async function serve(options: Options, warnings: readonly string[]): Promise<voi
   });
   for (const warning of warnings) log.write("warn", warning);
   warnOfFileLimit(options.maxConnections, log);
-  const memory = watchMemory(options.maxMemoryBytes, log, () => {
+  const memory = watchMemory(options.maxMemoryBytes, log, () => server?.heldBytes ?? 0, () => {
     const timeoutMs = Math.min(options.drainTimeoutMs, MEMORY_DRAIN_TIMEOUT_MS);
     shutdown(STATUS.TEMPORARY_FAILURE, timeoutMs, 0);
   });
@@ -212,10 +217,13 @@ function printStart({ noPage, logFormat }: Options, server: Server, admin: Admin
     start.push([`other machines: ${networkUrl}`, { url: networkUrl }]);
   }
   if (admin !== null) start.push([`admin page: ${admin.url}`, { page: admin.url }]);
-  const write = (line: string) => print(Deno.stdout, `${line}\n`);
-  if (logFormat === "text") return write(start.map(([message]) => message).join("\n"));
-  const log = createLog("info", logFormat, write);
-  for (const [message, fields] of start) log.write("info", message, () => fields);
+  const lines: string[] = [];
+  const log = createLog("info", logFormat, (line) => lines.push(line));
+  for (const [message, fields] of start) {
+    if (logFormat === "text") lines.push(message);
+    else log.write("info", message, () => fields);
+  }
+  print(Deno.stdout, `${lines.join("\n")}\n`);
 }
 
 type AdminRest = Pick<AdminParts, "metrics" | "emit" | "server">;
@@ -244,9 +252,15 @@ function warnOfFileLimit(maxConnections: number, log: Log): void {
   log.write("warn", message, () => ({ limit }));
 }
 
-function watchMemory(limitBytes: number, log: Log, shutdown: () => void): MemoryWatch {
-  const read = () => Deno.memoryUsage().rss;
-  return new MemoryWatch(systemClock, limitBytes, read, (bytes) => {
+function watchMemory(
+  limitBytes: number,
+  log: Log,
+  heldBytes: () => number,
+  shutdown: () => void,
+): MemoryWatch {
+  const collect = () => (globalThis as { gc?(): void }).gc?.(); // with --v8-flags=--expose-gc
+  const probe = { usage: Deno.memoryUsage, collect, heldBytes };
+  return new MemoryWatch(systemClock, limitBytes, probe, (bytes) => {
     const message = `Shutting down: ${bytes} bytes of memory, over --max-memory ${limitBytes}`;
     log.write("warn", message, () => ({ bytes }));
     shutdown();

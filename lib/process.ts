@@ -1,35 +1,64 @@
-/** Limits of the process: its memory, and how many files it may open. */
+/** What the process may use, and gives up: memory, files, permissions. */
 
+import process from "node:process";
 import type { Clock } from "./clock.ts";
 
 /** Interval of the watch, in milliseconds. A client on the same machine can fill 100 MB in this time. */
 const CHECK_INTERVAL_MS = 100;
 /** Share of the limit above which new connections are refused. */
 const TIGHT_SHARE = 0.75;
+/** Share of the limit by which memory has to grow to count as growing. */
+const GROWTH_SHARE = 0.01;
+/** Time for which memory has grown no more when it counts as reusable, in milliseconds. */
+const STEADY_MS = 3000;
+/** Intervals of garbage collections, which stop the process for a moment, in milliseconds: above the share, and the limit. */
+const COLLECT_INTERVAL_MS = { tight: 5000, exceeded: 1000 } as const;
 
-/** Watches the memory of the process, so that it shuts down in good order before the system kills it. */
+/** Memory of the process, as `Deno.memoryUsage()` tells it, in bytes. */
+export interface MemoryUsage {
+  readonly rss: number;
+  readonly heapTotal: number;
+  readonly heapUsed: number;
+  readonly external: number;
+}
+
+export interface MemoryProbe {
+  usage(): MemoryUsage;
+  /** Collects garbage, if the runtime can be asked to. */
+  collect(): void;
+  /** Memory that connections hold outside of the heap, in bytes, by estimate. */
+  heldBytes(): number;
+}
+
+/**
+ * Watches the memory of the process, so that it shuts down in good order before the system kills it.
+ *
+ * What a flood leaves behind does not count: garbage is collected first. Holes that the allocator keeps for later cannot
+ * be told from memory in use. So above the share, memory counts as in use while it grows, or if what is known of it is
+ * enough; a steady rest is reusable.
+ */
 export class MemoryWatch {
   readonly #clock: Clock;
   readonly #limitBytes: number;
-  readonly #read: () => number;
+  readonly #probe: MemoryProbe;
   readonly #onExceeded: (bytes: number) => void;
   #cancelTimer = () => {};
   #isTight = false;
+  #collectedAtMs = -Infinity;
+  /** Follows the memory in steps of the growth that counts. */
+  #levelBytes = 0;
+  #grewAtMs = -Infinity;
 
-  /**
-   * @param limitBytes of resident memory
-   * @param read returns the resident memory, in bytes
-   * @param onExceeded is called once, when the limit is passed
-   */
+  /** @param onExceeded is called once, when the limit is passed */
   constructor(
     clock: Clock,
     limitBytes: number,
-    read: () => number,
+    probe: MemoryProbe,
     onExceeded: (bytes: number) => void,
   ) {
     this.#clock = clock;
     this.#limitBytes = limitBytes;
-    this.#read = read;
+    this.#probe = probe;
     this.#onExceeded = onExceeded;
     this.#check();
   }
@@ -44,10 +73,49 @@ export class MemoryWatch {
   }
 
   #check(): void {
-    const bytes = this.#read();
-    this.#isTight = bytes > this.#limitBytes * TIGHT_SHARE;
-    if (bytes > this.#limitBytes) return this.#onExceeded(bytes);
+    const tightBytes = this.#limitBytes * TIGHT_SHARE;
+    const { bytes, knownBytes } = this.#measure(tightBytes);
+    if (bytes > this.#limitBytes) {
+      this.#isTight = true;
+      return this.#onExceeded(bytes);
+    }
+    this.#isTight = this.#isGrowing(bytes) ? bytes > tightBytes : knownBytes > tightBytes;
     this.#cancelTimer = this.#clock.after(CHECK_INTERVAL_MS, () => this.#check());
+  }
+
+  /** Measures without the free part of the heap; if it is much, without garbage too. */
+  #measure(tightBytes: number) {
+    const usage = this.#probe.usage();
+    let { heapUsed } = usage;
+    const outsideBytes = usage.rss - usage.heapTotal;
+    if (this.#mayCollect(outsideBytes + heapUsed, tightBytes)) {
+      this.#collectedAtMs = this.#clock.now();
+      this.#probe.collect();
+      heapUsed = this.#probe.usage().heapUsed; // the other numbers follow only later
+    }
+    const bytes = outsideBytes + heapUsed;
+    const isMuch = bytes > tightBytes;
+    const knownBytes = isMuch ? heapUsed + usage.external + this.#probe.heldBytes() : 0;
+    return { bytes, knownBytes: Math.min(bytes, knownBytes) };
+  }
+
+  #mayCollect(bytes: number, tightBytes: number): boolean {
+    if (bytes <= tightBytes) return false;
+    const { tight, exceeded } = COLLECT_INTERVAL_MS;
+    const intervalMs = bytes > this.#limitBytes ? exceeded : tight;
+    return this.#clock.now() - this.#collectedAtMs >= intervalMs;
+  }
+
+  #isGrowing(bytes: number): boolean {
+    const nowMs = this.#clock.now();
+    const stepBytes = this.#limitBytes * GROWTH_SHARE;
+    if (bytes > this.#levelBytes + stepBytes) {
+      this.#levelBytes = bytes;
+      this.#grewAtMs = nowMs;
+    } else if (bytes < this.#levelBytes - stepBytes) {
+      this.#levelBytes = bytes;
+    }
+    return nowMs - this.#grewAtMs < STEADY_MS;
   }
 }
 
@@ -73,4 +141,39 @@ export function findFileLimit(connections: number, open: () => Disposable): numb
   } finally {
     for (const file of files) file[Symbol.dispose]();
   }
+}
+
+/** Memory that the process can use, in bytes: the machine's, or the limit of its control group if that is lower. */
+export function usableMemoryBytes(): number {
+  try {
+    const machineBytes = Deno.systemMemoryInfo().total;
+    const limitBytes = process.constrainedMemory?.() || machineBytes; // Deno 2.4 does not have it
+    return Math.min(machineBytes, limitBytes);
+  } catch {
+    return Infinity; // without the permission there is no default limit
+  }
+}
+
+/** The machine's address in its network; null if it has none, or does not tell. */
+export function networkAddress(): string | null {
+  try {
+    const addresses = Deno.networkInterfaces().filter(({ family }) => family === "IPv4")
+      .map(({ address }) => address);
+    return addresses.find((address) => !/^(127|169\.254)\./.test(address)) ?? null;
+  } catch {
+    return null;
+  }
+}
+
+/**
+ * Gives up what only the start needs: the environment, facts about the machine, and files.
+ *
+ * @param keepsReading whether certificates are to be read again; the runtime cannot narrow this to their files
+ */
+export function dropPermissions(keepsReading: boolean): void {
+  // The Redis client reads variables whenever it connects: it finds none from now on.
+  Object.defineProperty(process, "env", { value: {}, configurable: true });
+  Deno.permissions.revokeSync({ name: "env" });
+  Deno.permissions.revokeSync({ name: "sys" });
+  if (!keepsReading) Deno.permissions.revokeSync({ name: "read" });
 }

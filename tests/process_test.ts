@@ -1,52 +1,108 @@
 /** Memory: new connections are refused, then the process shuts down. Files: their limit is found. */
 
 import assert from "node:assert/strict";
-import { findFileLimit, MemoryWatch } from "../lib/process.ts";
+import { findFileLimit, type MemoryUsage, MemoryWatch } from "../lib/process.ts";
 import { FakeClock } from "./helpers/clock.ts";
 import { testPure } from "./helpers/pure.ts";
 
-/** A watch with a limit of 1,000 bytes. */
-function setUp(bytes: number) {
+const KB = 1000;
+const IDLE = { rss: 100 * KB, heapTotal: 30 * KB, heapUsed: 20 * KB, external: 0 };
+
+/** A watch with a limit of 1,000 KB. */
+function setUp(usage: Partial<MemoryUsage> = {}) {
   const clock = new FakeClock();
   const exceeded: number[] = [];
-  const memory = { bytes };
-  const watch = new MemoryWatch(clock, 1000, () => memory.bytes, (bytes) => exceeded.push(bytes));
-  const use = (bytes: number) => {
-    memory.bytes = bytes;
-    clock.advance(250);
+  const memory = { usage: { ...IDLE, ...usage }, garbageBytes: 0, heldBytes: 0, collections: 0 };
+  const probe = {
+    usage: () => memory.usage,
+    heldBytes: () => memory.heldBytes,
+    collect() {
+      memory.collections++;
+      const heapUsed = memory.usage.heapUsed - memory.garbageBytes;
+      memory.usage = { ...memory.usage, heapUsed };
+      memory.garbageBytes = 0;
+    },
   };
-  return { clock, watch, exceeded, use };
+  const watch = new MemoryWatch(clock, 1000 * KB, probe, (bytes) => exceeded.push(bytes));
+  /** Uses this much outside of the heap, for a time. */
+  const use = (bytes: number, ms = 100) => {
+    memory.usage = { ...memory.usage, rss: bytes + memory.usage.heapTotal };
+    clock.advance(ms);
+  };
+  return { clock, watch, exceeded, memory, use };
 }
 
-testPure("MemoryWatch is tight above three quarters of the limit, and no longer below", () => {
-  const { watch, exceeded, use } = setUp(100);
-  const tight = [100, 750, 751, 1000, 751, 750, 100].map((bytes) => {
-    use(bytes);
+testPure("MemoryWatch is tight as long as memory grows above three quarters of the limit", () => {
+  const { watch, exceeded, use } = setUp();
+  const tight = [100, 720, 740, 800, 815, 850].map((kilobytes) => {
+    use(kilobytes * KB);
     return watch.isTight;
   });
-  assert.deepEqual(tight, [false, false, true, true, true, false, false]);
+  assert.deepEqual(tight, [false, false, true, true, true, true]);
+  use(850 * KB, 2900);
+  assert.equal(watch.isTight, true);
+  use(850 * KB, 200);
+  assert.equal(watch.isTight, false); // what a flood has left
+  use(855 * KB);
+  assert.equal(watch.isTight, false); // some of it is used again
+  use(870 * KB);
+  assert.equal(watch.isTight, true); // someone fills it
+  use(100 * KB);
+  assert.equal(watch.isTight, false);
   assert.deepEqual(exceeded, []);
 });
 
+testPure("MemoryWatch stays tight if what is known to be in use is too much", () => {
+  const { watch, memory, use } = setUp();
+  memory.heldBytes = 740 * KB;
+  use(850 * KB, 60_000);
+  assert.equal(watch.isTight, true);
+  memory.heldBytes = 700 * KB;
+  use(850 * KB);
+  assert.equal(watch.isTight, false);
+  memory.heldBytes = Infinity; // an estimate is no more than what there is
+  use(700 * KB);
+  assert.equal(watch.isTight, false);
+});
+
+testPure("MemoryWatch collects garbage before it counts", () => {
+  const { clock, watch, exceeded, memory } = setUp();
+  memory.usage = { rss: 1100 * KB, heapTotal: 1050 * KB, heapUsed: 1020 * KB, external: 0 };
+  memory.garbageBytes = 900 * KB;
+  clock.advance(60_000);
+  assert.deepEqual([memory.collections, watch.isTight, exceeded], [1, false, []]);
+});
+
+testPure("MemoryWatch collects seldom, whatever is gained", () => {
+  const { memory, use } = setUp();
+  use(900 * KB, 20_000);
+  assert(memory.collections >= 3 && memory.collections <= 5, `${memory.collections}`);
+});
+
 testPure("MemoryWatch reports once that the limit is passed, and stays tight", () => {
-  const { clock, watch, exceeded, use } = setUp(100);
-  use(1001);
-  use(5000);
-  use(100);
-  assert.deepEqual(exceeded, [1001]);
+  const { clock, watch, exceeded, use } = setUp();
+  use(990 * KB);
+  use(5000 * KB);
+  use(100 * KB);
+  assert.deepEqual(exceeded, [1010 * KB]);
   assert.equal(watch.isTight, true);
   assert.equal(clock.pending, 0);
 });
 
+testPure("MemoryWatch does not count free parts of the heap", () => {
+  const { watch, exceeded } = setUp({ rss: 1500 * KB, heapTotal: 1400 * KB });
+  assert.deepEqual([watch.isTight, exceeded], [false, []]);
+});
+
 testPure("MemoryWatch checks at once, before its first interval", () => {
-  assert.equal(setUp(800).watch.isTight, true);
-  assert.deepEqual(setUp(1001).exceeded, [1001]);
+  assert.equal(setUp({ rss: 800 * KB }).watch.isTight, true);
+  assert.deepEqual(setUp({ rss: 1011 * KB }).exceeded, [1001 * KB]);
 });
 
 testPure("MemoryWatch.stop() leaves no timer", () => {
-  const { clock, watch, exceeded, use } = setUp(100);
+  const { clock, watch, exceeded, use } = setUp();
   watch.stop();
-  use(5000);
+  use(5000 * KB);
   assert.deepEqual([clock.pending, exceeded], [0, []]);
 });
 

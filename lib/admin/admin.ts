@@ -6,7 +6,7 @@ import { Listener } from "../http/listener.ts";
 import type { CloseReason } from "../relay/vocabulary.ts";
 import { type AdminAddress, writeAddress } from "../config/admin_address.ts";
 import { listClients, type ListedConnection, readClientQuery } from "./client_list.ts";
-import { guard } from "./guard.ts";
+import { Guard } from "./guard.ts";
 import { History, type Sample } from "./history.ts";
 import {
   cpuSeconds,
@@ -50,6 +50,7 @@ export class Admin {
   readonly #startedAt = new Date().toISOString();
   readonly #page = readAdminPage();
   readonly #history: History;
+  readonly #guard: Guard;
   readonly #listener: Listener;
 
   /**
@@ -61,8 +62,10 @@ export class Admin {
     const { clock, emit } = parts;
     this.#hostname = hostname;
     this.#parts = parts;
-    this.#listener = new Listener({ hostname, port, tls: null }, clock, emit, async (request) => {
-      const response = await this.#answer(request);
+    this.#guard = new Guard({ hostname, password: parts.password }, clock, emit);
+    const options = { hostname, port, tls: null };
+    this.#listener = new Listener(options, clock, emit, async (request, peer) => {
+      const response = await this.#answer(request, peer);
       for (const [name, value] of Object.entries(HEADERS)) {
         if (!response.headers.has(name)) response.headers.set(name, value);
       }
@@ -81,11 +84,10 @@ export class Admin {
     return `http://${writeAddress(this.address)}/`;
   }
 
-  #answer(request: Request): Response | Promise<Response> {
+  async #answer(request: Request, peer: string): Promise<Response> {
     const url = URL.parse(request.url);
     if (url === null) return text(400, "The request has no valid address.");
-    const { password } = this.#parts;
-    const refusal = guard(request, url, { hostname: this.#hostname, password });
+    const refusal = await this.#guard.check(request, url, peer);
     if (refusal !== null) return refusal;
     if (request.method === "DELETE") return this.#delete(url);
     if (request.method !== "GET" && request.method !== "HEAD") {

@@ -1,38 +1,86 @@
-/** Who may ask the admin listener: not the pages of others in an operator's browser, and nobody without the password. */
+/** Access to the admin listener: the password, and no request that another page makes in an operator's browser. */
 
 import { Buffer } from "node:buffer";
 import { isIP } from "node:net";
+import type { Clock } from "../clock.ts";
+import type { Emit } from "../events.ts";
 import { isSecret } from "../relay/session.ts";
 
-/** The header without which nothing is changed. A form cannot send it, and a page of another origin may not. */
-export const CHANGE_HEADER = "x-signalbox-admin";
+/** Time that a wrong password costs, in milliseconds. */
+const WRONG_PASSWORD_DELAY_MS = 500;
+/** Upper bound of wrong passwords whose answer waits at a time. */
+const MAX_WAITING = 10;
+/** Interval of warnings about wrong passwords, in milliseconds. */
+const WARNING_INTERVAL_MS = 1000;
 
 export interface GuardOptions {
-  /** The name or address under which the listener was configured. */
+  /** Name or address that the listener was configured with. */
   readonly hostname: string;
-  /** Undefined: none is needed. */
+  /** Undefined if none is needed. */
   readonly password: string | undefined;
 }
 
-/**
- * The answer to a request that may not be served; null for one that may.
- *
- * @param url of the request
- */
-export function guard(request: Request, url: URL, options: GuardOptions): Response | null {
-  if (options.password !== undefined) {
-    // Of a page that has its name rebound to this address (DNS rebinding), a browser sends no password.
-    if (!hasPassword(request.headers.get("authorization"), options.password)) return askPassword();
-  } else if (!isOwnHost(url.hostname, options.hostname)) {
-    const message = "This is no name of the admin listener: use its IP address, or localhost.\n";
-    return new Response(message, { status: 421 });
+export class Guard {
+  readonly #options: GuardOptions;
+  readonly #clock: Clock;
+  readonly #emit: Emit;
+  /** Wrong passwords whose answer waits. */
+  #waiting = 0;
+  #warnedAtMs = -Infinity;
+
+  constructor(options: GuardOptions, clock: Clock, emit: Emit) {
+    this.#options = options;
+    this.#clock = clock;
+    this.#emit = emit;
   }
-  if (request.method === "GET" || request.method === "HEAD") return null;
-  return mayChange(request.headers, url) ? null : forbidChange();
+
+  /**
+   * Returns the answer to a request that may not be served; null for one that may.
+   *
+   * @param url of the request
+   * @param peer IP address that the request comes from
+   */
+  async check(request: Request, url: URL, peer: string): Promise<Response | null> {
+    const { hostname, password } = this.#options;
+    if (password !== undefined) {
+      // A page that has its name rebound to this address (DNS rebinding) gets no password from the browser.
+      const refusal = await this.#checkPassword(request, password, peer);
+      if (refusal !== null) return refusal;
+    } else if (!isOwnHost(url.hostname, hostname)) {
+      const message = "This is no name of the admin listener: use its IP address, or localhost.\n";
+      return new Response(message, { status: 421 });
+    }
+    return isOwnOrigin(request.headers.get("origin"), url) || isRead(request)
+      ? null
+      : forbidChange();
+  }
+
+  async #checkPassword(
+    { headers }: Request,
+    password: string,
+    peer: string,
+  ): Promise<Response | null> {
+    const authorization = headers.get("authorization");
+    if (authorization === null) return askPassword();
+    if (hasPassword(authorization, password)) return null;
+    this.#warn(peer);
+    if (this.#waiting >= MAX_WAITING) return tooManyGuesses();
+    this.#waiting++;
+    await new Promise<void>((resolve) => this.#clock.after(WRONG_PASSWORD_DELAY_MS, resolve));
+    this.#waiting--;
+    return askPassword();
+  }
+
+  #warn(peer: string): void {
+    const nowMs = this.#clock.now();
+    if (nowMs - this.#warnedAtMs < WARNING_INTERVAL_MS) return;
+    this.#warnedAtMs = nowMs;
+    this.#emit({ kind: "warning", message: `Wrong admin password from ${peer}.` });
+  }
 }
 
-function hasPassword(authorization: string | null, password: string): boolean {
-  const [, credentials] = /^basic +([A-Za-z0-9+/=]+) *$/i.exec(authorization ?? "") ?? [];
+function hasPassword(authorization: string, password: string): boolean {
+  const [, credentials] = /^basic +([A-Za-z0-9+/=]+) *$/i.exec(authorization) ?? [];
   if (credentials === undefined) return false;
   const userAndPassword = Buffer.from(credentials, "base64").toString();
   const colon = userAndPassword.indexOf(":"); // a user's name has none (RFC 7617 section 2)
@@ -47,19 +95,25 @@ function askPassword(): Response {
   });
 }
 
-/** A page whose name is rebound to this address asks under that name: addresses and localhost cannot be rebound. */
+function tooManyGuesses(): Response {
+  return new Response("Too many wrong passwords: wait a second.\n", { status: 429 });
+}
+
+/** Tells whether a request names this host: addresses and localhost, unlike other names, cannot be rebound to it. */
 function isOwnHost(asked: string, configured: string): boolean {
   return isIP(asked.replace(/^\[(.*)\]$/, "$1")) !== 0 || asked === "localhost" ||
     asked === configured.toLowerCase();
 }
 
-function mayChange(headers: Headers, url: URL): boolean {
-  const origin = headers.get("origin");
-  return headers.has(CHANGE_HEADER) && (origin === null || URL.parse(origin)?.host === url.host);
+function isRead({ method }: Request): boolean {
+  return method === "GET" || method === "HEAD";
+}
+
+/** Tells whether a request comes from the listener's own page, or from no browser: those send an Origin with each change. */
+function isOwnOrigin(origin: string | null, url: URL): boolean {
+  return origin === null || URL.parse(origin)?.host === url.host; // a proxy may have taken TLS off
 }
 
 function forbidChange(): Response {
-  const message =
-    `A change needs the header ${CHANGE_HEADER}, and may not come from other pages.\n`;
-  return new Response(message, { status: 403 });
+  return new Response("A change may not come from another page.\n", { status: 403 });
 }

@@ -23,18 +23,20 @@ export const UNSURE_MS = 6000;
 
 export class KeptMessages {
   readonly #messages = new Map<string, KeptMessage>();
+  /** Those that expire together with others, by their target. */
+  readonly #byTarget = new Map<string, Set<KeptMessage>>();
   readonly #waiting: VariedDeadlines<KeptMessage>;
   readonly #unsure: Deadlines<KeptMessage>;
-  readonly #takeBack: (message: KeptMessage) => Promise<unknown>;
+  readonly #takeBack: (messages: readonly KeptMessage[]) => Promise<unknown>;
   readonly #budget = new MailboxBudget();
 
   /**
-   * @param takeBack is to take a message back whose time is up; rejects where Redis cannot be reached. If somebody
-   * has fetched it, that is to be heard, by {@link delete}, before it resolves.
+   * @param takeBack is to take messages for one target back in one step; rejects where Redis cannot be reached. If
+   * one was fetched, that is to be heard, by {@link delete}, before it resolves.
    */
-  constructor(clock: Clock, takeBack: (message: KeptMessage) => Promise<unknown>) {
+  constructor(clock: Clock, takeBack: (messages: readonly KeptMessage[]) => Promise<unknown>) {
     this.#takeBack = takeBack;
-    this.#unsure = new Deadlines(clock, UNSURE_MS, (message) => this.#lose(message));
+    this.#unsure = new Deadlines(clock, UNSURE_MS, (message) => this.#lose(this.#group(message)));
     this.#waiting = new VariedDeadlines(clock, (message) => this.#end(message));
   }
 
@@ -50,6 +52,10 @@ export class KeptMessages {
   add(message: KeptMessage): void {
     if (message.ttlMs === 0) return;
     this.#messages.set(message.id, message);
+    if (message.expiresTogether) {
+      const { targetKey } = message.cost;
+      this.#byTarget.set(targetKey, (this.#byTarget.get(targetKey) ?? new Set()).add(message));
+    }
     this.#budget.count(message.cost, 1);
     this.#waiting.add(message, message.ttlMs);
   }
@@ -59,35 +65,44 @@ export class KeptMessages {
     const message = this.#messages.get(id);
     if (message === undefined) return false;
     this.#messages.delete(id);
+    const { targetKey } = message.cost;
+    const together = this.#byTarget.get(targetKey);
+    if (together?.delete(message) && together.size === 0) this.#byTarget.delete(targetKey);
     this.#budget.count(message.cost, -1);
     this.#waiting.delete(message);
     this.#unsure.delete(message);
     return true;
   }
 
+  /** Returns what expires with a message, itself among it. */
+  #group(message: KeptMessage): readonly KeptMessage[] {
+    if (!message.expiresTogether) return [message];
+    const { sender, targetKey } = message.cost;
+    return [...this.#byTarget.get(targetKey) ?? []].filter(({ cost }) => cost.sender === sender);
+  }
+
   async #end(message: KeptMessage): Promise<void> {
+    const group = this.#group(message);
     try {
-      await this.#takeBack(message);
-      this.#lose(message);
+      await this.#takeBack(group);
+      this.#lose(group);
     } catch {
       if (this.#messages.has(message.id)) this.#unsure.add(message);
     }
   }
 
-  #lose(message: KeptMessage): void {
-    if (!this.delete(message.id)) return;
-    this.dropTogether(message);
-    message.report();
+  /** Reports once for all of a group that was not fetched. */
+  #lose(group: readonly KeptMessage[]): void {
+    const lost = group.filter(({ id }) => this.delete(id));
+    lost[0]?.report();
   }
 
   /** Drops what expires together with a message, without a report. */
-  dropTogether({ cost, expiresTogether }: KeptMessage): void {
-    if (!expiresTogether) return;
-    for (const other of this.#messages.values()) {
-      const isSame = other.cost.sender === cost.sender && other.cost.targetKey === cost.targetKey;
-      if (!isSame || !this.delete(other.id)) continue;
-      this.#takeBack(other).catch(() => {}); // Redis drops it by itself a little later
-    }
+  dropTogether(message: KeptMessage): void {
+    const group = message.expiresTogether ? this.#group(message) : [];
+    if (group.length === 0) return;
+    for (const { id } of group) this.delete(id);
+    this.#takeBack(group).catch(() => {}); // Redis drops it by itself a little later
   }
 
   /** Takes all messages back at once, and reports those for which nobody has come. */

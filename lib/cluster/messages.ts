@@ -1,6 +1,6 @@
 /** What comes over Redis's channels: a header of JSON, a line feed, and a frame as its sender wrote it. */
 
-import { isClientId } from "../relay/vocabulary.ts";
+import { isClientId, type Storage } from "../relay/vocabulary.ts";
 
 /** Nodes that speak another version are not understood, and are ignored. */
 export const VERSION = 3;
@@ -25,6 +25,7 @@ export interface DirectMessage extends Numbered {
   readonly frame: string;
   /** Who sent it, for the report should it not arrive; null for what the server itself says. */
   readonly sender: Sender | null;
+  readonly storage?: Storage;
 }
 
 /** A message for all clients of a room but its sender. */
@@ -54,6 +55,9 @@ export interface ReturnedMessage {
   readonly targetId: string;
   readonly senderId: string;
   readonly bytes: number;
+  /** How long it is stored, in milliseconds. */
+  readonly ttlMs: number;
+  readonly expiresTogether: boolean;
 }
 
 /** Somebody has come for a message that was kept for the receiving node: it is no longer this node's affair. */
@@ -99,9 +103,10 @@ export function writeMessage(message: DirectMessage | BroadcastMessage): string 
   if (message.kind === "broadcast") {
     return withFrame({ v: VERSION, k: "broadcast", n: message.node }, message.frame);
   }
-  const { room, targetId, sender, frame } = message;
+  const { room, targetId, sender, frame, storage } = message;
   const from = sender && { n: sender.node, id: sender.id };
-  return withFrame({ v: VERSION, k: "message", r: room, id: targetId, f: from }, frame);
+  const rule = storage && { t: storage.maxTtlMs, e: storage.expiresTogether }; // JSON has null for Infinity
+  return withFrame({ v: VERSION, k: "message", r: room, id: targetId, f: from, ...rule }, frame);
 }
 
 function withFrame(header: unknown, frame: string): string {
@@ -121,7 +126,7 @@ export function readMessage(text: string): BusMessage | null {
     case "message": {
       const sender = readSender(header.f);
       if (!isRoom(room) || !isClientId(id) || sender === undefined || frame === null) return null;
-      return { kind, ...numbered, room, targetId: id, frame, sender };
+      return { kind, ...numbered, room, targetId: id, frame, sender, ...readStorage(header) };
     }
     case "broadcast":
       return isString(node) && frame !== null ? { kind, ...numbered, node, frame } : null;
@@ -157,11 +162,18 @@ function readSender(value: unknown): Sender | null | undefined {
   return isString(node) && isClientId(id) ? { node, id } : undefined;
 }
 
+function readStorage({ t: maxTtlMs, e }: Record<string, unknown>): { storage?: Storage } {
+  if (maxTtlMs !== null && !isCount(maxTtlMs)) return {};
+  return { storage: { maxTtlMs: maxTtlMs ?? Infinity, expiresTogether: e === true } };
+}
+
 function readReturned(header: Record<string, unknown>): ReturnedMessage | null {
-  const { m: messageId, r: room, id: targetId, f: senderId, b: bytes } = header;
+  const { m: messageId, r: room, id: targetId, f: senderId, b: bytes, t: ttlMs, e } = header;
   const isComplete = isString(messageId) && isRoom(room) && isClientId(targetId) &&
-    isClientId(senderId) && isCount(bytes);
-  return isComplete ? { kind: "returned", messageId, room, targetId, senderId, bytes } : null;
+    isClientId(senderId) && isCount(bytes) && isCount(ttlMs);
+  if (!isComplete) return null;
+  const expiresTogether = e === true;
+  return { kind: "returned", messageId, room, targetId, senderId, bytes, ttlMs, expiresTogether };
 }
 
 function readAnswer(header: Record<string, unknown>): AnswerMessage | null {

@@ -7,7 +7,13 @@ import { type DirectoryOptions, undelivered } from "../relay/directory.ts";
 import { costOf, MAILBOX_LIMITS } from "../relay/mailbox.ts";
 import type { Router } from "../relay/router.ts";
 import type { Session } from "../relay/session.ts";
-import { clientKey, isClientId, type Message, type Notice } from "../relay/vocabulary.ts";
+import {
+  clientKey,
+  isClientId,
+  type Message,
+  type Notice,
+  type Storage,
+} from "../relay/vocabulary.ts";
 import { KeptMessages } from "./kept.ts";
 import { mailKeys, roomChannel } from "./keys.ts";
 import { type DirectMessage, type ReturnedMessage, writeMessage } from "./messages.ts";
@@ -45,9 +51,11 @@ export class Post {
     this.#router = router;
     this.#node = node;
     this.#registry = registry;
-    this.#kept = new KeptMessages(clock, ({ room, targetId, id, bytes }) => {
+    this.#kept = new KeptMessages(clock, (messages) => {
+      const { room, targetId } = messages[0]!;
       const [, mail, size] = mailKeys(room, targetId);
-      return this.#node.run("expire", mail, size, id, bytes);
+      const each = messages.flatMap(({ id, bytes }) => [id, bytes]);
+      return this.#node.run("expire", mail, size, ...each);
     });
   }
 
@@ -113,13 +121,14 @@ export class Post {
     const maxMessages = this.#kept.hasCapacityFor(cost) ? MAILBOX_LIMITS.messagesPerTarget : 0;
     // Before the reply: somebody may have fetched it by then.
     const report = () => this.#report(from, targetId);
-    const ttlMs = Math.min(this.#mailboxTtlMs, storage?.maxTtlMs ?? Infinity);
+    const ttlMs = this.#ttlMsFor(storage);
     const expiresTogether = storage?.expiresTogether ?? false;
     const kept = { id, room, targetId, bytes, cost, ttlMs, expiresTogether, report };
     this.#kept.add(kept);
     const sender = { node: this.#node.id, id: from.id };
-    const message = { kind: "message", room, targetId, frame, sender } as const;
-    const delivery = await this.#run(message, id, bytes, { maxMessages, ttlMs });
+    const rule = storage && { storage };
+    const message = { kind: "message", room, targetId, frame, sender, ...rule } as const;
+    const delivery = await this.#run(message, id, bytes, { maxMessages });
     if (delivery !== "kept") this.#kept.delete(id);
     if (delivery === "full") this.#kept.dropTogether(kept);
     return delivery;
@@ -128,6 +137,10 @@ export class Post {
   /** Nobody came for a message. */
   #report(from: Session, targetId: string): void {
     this.#router.fail(from, undelivered("target_not_found", targetId));
+  }
+
+  #ttlMsFor(storage: Storage | undefined): number {
+    return Math.min(this.#mailboxTtlMs, storage?.maxTtlMs ?? Infinity);
   }
 
   #newMessageId(): string {
@@ -141,11 +154,10 @@ export class Post {
     bytes: number,
     {
       maxMessages = MAILBOX_LIMITS.messagesPerTarget as number,
-      ttlMs = this.#mailboxTtlMs,
       returnedClaim = null as number | null,
     },
   ): Promise<Outcome> {
-    const { room, targetId, sender } = message;
+    const { room, targetId, sender, storage } = message;
     // What the server itself has to say waits for as long as its client may come back, and is small.
     const isReport = sender === null;
     // What comes back, and what the server has to say, does not wait until all of this node's clients are known again.
@@ -159,12 +171,13 @@ export class Post {
       bytes,
       sender?.node ?? "",
       sender?.id ?? "",
-      isReport && this.#mailboxTtlMs > 0 ? this.#resumeTtlMs : ttlMs,
+      isReport && this.#mailboxTtlMs > 0 ? this.#resumeTtlMs : this.#ttlMsFor(storage),
       isReport ? Number.MAX_SAFE_INTEGER : maxMessages,
       isReport ? Number.MAX_SAFE_INTEGER : MAILBOX_LIMITS.bytesPerTarget,
       returnedClaim === null ? "" : this.#node.id,
       returnedClaim ?? 0,
       this.#node.notAfterMs,
+      storage?.expiresTogether ? 1 : 0,
     ).catch(() => "late");
     return reply === "late" ? "unavailable" : reply as Outcome;
   }
@@ -201,7 +214,8 @@ export class Post {
   }
 
   /** A message of this node's client is kept after all. */
-  returned({ messageId: id, room, targetId, senderId, bytes }: ReturnedMessage): void {
+  returned(message: ReturnedMessage): void {
+    const { messageId: id, room, targetId, senderId, bytes, ttlMs, expiresTogether } = message;
     const report = () => {
       const from = this.#router.find(room, senderId);
       if (from !== undefined) return this.#report(from, targetId);
@@ -209,8 +223,7 @@ export class Post {
     };
     const sender = this.#router.find(room, senderId) ?? { address: "" };
     const cost = costOf(sender, clientKey(room, targetId), bytes);
-    const ttlMs = this.#mailboxTtlMs;
-    this.#kept.add({ id, room, targetId, bytes, cost, ttlMs, expiresTogether: false, report });
+    this.#kept.add({ id, room, targetId, bytes, cost, ttlMs, expiresTogether, report });
   }
 
   /** A message has come from another node or, where it has a number, from the mailbox. */
@@ -236,7 +249,8 @@ export class Post {
 
   /** The target has gone while the message was under way: it is kept as if it had not been sent yet. */
   async #giveBack(message: DirectMessage, returnedClaim: number): Promise<void> {
-    const { room, targetId, sender, frame } = message;
+    const { room, targetId, sender, frame, storage } = message;
+    if (storage?.maxTtlMs === 0) return; // it is never stored, and its sender not notified
     if (sender === null) return this.#tellById(room, targetId, frame, returnedClaim);
     const bytes = Buffer.byteLength(frame);
     const delivery = await this.#run(message, this.#newMessageId(), bytes, { returnedClaim });

@@ -30,7 +30,7 @@ interface Record {
   number: number;
   /** By Redis's clock, in milliseconds since 1970. */
   readonly claimedAtMs: number;
-  /** Of the resume secret; `""` where there is none. */
+  /** Of the secret; `""` where there is none. */
   readonly secretHash: string;
   /** Whether Redis knows it, as far as can be told. */
   isKnown: boolean;
@@ -48,6 +48,8 @@ interface Waiting {
 interface Secrets {
   readonly given: string | null;
   readonly fresh: string | null;
+  /** Whether the client chose it: then its ID is never held. */
+  readonly isOwn: boolean;
 }
 
 /** Claims of one ID that are under way. */
@@ -109,8 +111,8 @@ export class Registry {
         this.#node.id,
         this.#options.onDuplicate,
         ownsId ? 1 : 0,
-        hash(secrets.given),
-        hash(secrets.fresh),
+        hash(secrets.given, secrets.isOwn),
+        hash(secrets.fresh, secrets.isOwn),
         view.isStale ? 1 : 0,
         question,
         this.#node.notAfterMs,
@@ -162,7 +164,7 @@ export class Registry {
     const record = {
       number: 0,
       claimedAtMs: this.#node.redisTimeMs,
-      secretHash: hash(claim.secret),
+      secretHash: hash(claim.secret, registration.ownSecret !== undefined),
       isKnown: false,
       waiting: [],
     };
@@ -184,9 +186,10 @@ export class Registry {
   }
 
   #secretsFor({ resume, ownSecret }: Registration): Secrets {
-    if (ownSecret !== undefined) return { given: ownSecret, fresh: ownSecret };
-    if (resume === false || this.#options.resumeTtlMs === 0) return { given: null, fresh: null };
-    return { given: resume === true ? null : resume, fresh: newSecret() };
+    if (ownSecret !== undefined) return { given: ownSecret, fresh: ownSecret, isOwn: true };
+    const isOn = resume !== false && this.#options.resumeTtlMs > 0;
+    const given = isOn && resume !== true ? resume : null;
+    return { given, fresh: isOn ? newSecret() : null, isOwn: false };
   }
 
   /** The connection may have ended meanwhile. Then the ID is given up: by an older one, too, which Redis knows no more. */
@@ -379,7 +382,7 @@ function readClaim(
 ): { claim: Claim; record: Record } {
   const resumed = status === "resumed";
   const secret = resumed ? secrets.given : secrets.fresh;
-  const secretHash = hash(secret);
+  const secretHash = hash(secret, secrets.isOwn);
   const record = { number, claimedAtMs, secretHash, isKnown: true, waiting: [] };
   return { claim: { resumed, secret }, record };
 }
@@ -388,7 +391,8 @@ function goOn(record: Record | undefined): void {
   for (const { handle } of record?.waiting.splice(0) ?? []) handle();
 }
 
-/** What of a secret is known to Redis; `""` for none. */
-function hash(secret: string | null): string {
-  return secret === null ? "" : createHash("sha256").update(secret).digest("base64");
+/** What of a secret is known to Redis; `""` for none. See SCRIPTS for the `=`. */
+function hash(secret: string | null, isOwn: boolean): string {
+  if (secret === null) return "";
+  return (isOwn ? "=" : "") + createHash("sha256").update(secret).digest("base64");
 }

@@ -76,15 +76,14 @@ export class Rooms {
     await Promise.all([...this.#views.keys()].map((room) => this.#refresh(session, room, true)));
   }
 
-  /** Lists the IDs of a room, also of one that this node does not watch. */
+  /** Lists the IDs of a room, also of one that this node does not watch. Without Redis, those that this node knows. */
   async list(room: string): Promise<readonly string[]> {
     const view = this.#views.get(room);
-    if (view !== undefined && !view.isStale) return [...view.ids];
+    let ids: readonly string[] = [...view?.ids ?? []];
     const { session } = this.#node;
-    if (session === null) return [...view?.ids ?? []];
-    let ids: readonly string[] = [];
+    if (session === null || view?.isStale === false) return ids;
     const put = (question: number) => session.run("members", idsKey(room), this.#node.id, question);
-    await this.#questions.ask(put, (answer) => ids = answer?.ids ?? []);
+    await this.#questions.ask(put, (answer) => ids = answer?.ids ?? ids).catch(() => {});
     return ids;
   }
 

@@ -4,7 +4,8 @@
  * published on the node's own channel, where the messages for its clients come, too.
  *
  * A record is what is known of a client ID, as JSON: `n` its node, or "" if Redis itself holds it for a resume; `c` the
- * epoch of the registration; `t` when it was claimed (ms); `s` the hash of its resume secret, or ""; `h` 1 while it is held.
+ * epoch of the registration; `t` when it was claimed (ms); `s` the hash of its secret, or ""; `h` 1 while it is held. A `=`
+ * before the hash marks a secret that takes the ID over, but does not hold it.
  */
 
 import * as KEYS from "./keys.ts";

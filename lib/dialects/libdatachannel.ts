@@ -13,7 +13,7 @@ export const libdatachannel: Dialect = {
   name: "libdatachannel",
   acceptsUrl: (url) => idIn(new URL(url)) !== null,
   decodeUrl,
-  /** A callee says nothing until it is called, so only the first message of another dialect tells. */
+  /** A callee says nothing until it is called, so only a first message decides. */
   yieldsTo(firstMessage) {
     try {
       const scan = scanMembers(firstMessage, MEMBERS);

@@ -118,7 +118,7 @@ function find(text: string, bytes: number): number {
   throw new ProtocolError("invalid_message", `A message must be a JSON object, not ${kind}.`);
 }
 
-/** Names of characters that other programs send by mistake. */
+/** Names of characters that other programs send in error. */
 const CHARACTER_NAMES: Readonly<Record<number, string>> = {
   0: " (NUL)",
   0xfeff: " (byte order mark)",

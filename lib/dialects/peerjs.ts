@@ -21,12 +21,12 @@ const NEVER_STORED: Storage = { maxTtlMs: 0, expiresTogether: true };
 const FORWARDED_TYPES = ["OFFER", "ANSWER", "CANDIDATE", "LEAVE"];
 const MEMBERS = compileNames("type", "dst", "payload");
 /** A path that ends in /peerjs, and a query with a key or an ID. */
-const URL_PATTERN = /^[^?#]*\/peerjs\?(?:[^#]*&)?(?:key|id)=/;
+const URL_PATTERN = /^[^?#]*\/peerjs\?(?:[^#]*&)?(?:key|id)(?:[=&#]|$)/;
 
 export interface PeerJsOptions {
   /** The key that clients have to give in their URL. */
   readonly peerjsKey: string;
-  /** Whether clients may list all IDs. */
+  /** True if clients may list all IDs. */
   readonly peerjsDiscovery: boolean | undefined;
   /** A token cannot be given where the IDs are asked for, so they are not listed if clients need one. */
   readonly authSecrets?: unknown;

@@ -13,13 +13,13 @@ import { compileNames, readLast, scanMembers, type Value } from "./members.ts";
 /** Upper bound of a client's first message, in bytes of UTF-8: the client may be anyone, and no rate limit has counted it. */
 export const MAX_REGISTER_BYTES = 16 * 1024;
 
-/** Names that clients use for `client_id` by mistake. */
-const MISTAKEN_NAMES = ["clientId", "id"] as const;
+/** Names that clients use for `client_id` in error. */
+const WRONG_NAMES = ["clientId", "id"] as const;
 
 const NAMES = compileNames(
   "type",
   "client_id",
-  ...MISTAKEN_NAMES,
+  ...WRONG_NAMES,
   "room",
   "presence",
   "resume",
@@ -73,10 +73,10 @@ function checkFirst(bytes: number, read: Read): void {
 function readClientId(read: Read): string {
   const value = read("client_id");
   if (value !== undefined) return readId("client_id", value);
-  const mistaken = MISTAKEN_NAMES.find((name) => read(name) !== undefined);
-  const advice = mistaken === undefined
+  const misnamed = WRONG_NAMES.find((name) => read(name) !== undefined);
+  const advice = misnamed === undefined
     ? 'send {"type":"register","client_id":"…"}'
-    : `rename "${mistaken}" to "client_id"`;
+    : `rename "${misnamed}" to "client_id"`;
   const message = `client_id is missing: ${advice}.`;
   throw new ProtocolError("invalid_client_id", message);
 }

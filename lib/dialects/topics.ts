@@ -69,7 +69,7 @@ function isSubscription(type: unknown): type is "subscribe" | "unsubscribe" {
 
 interface FirstMessage {
   readonly type: unknown;
-  /** Whether there is a string `topic`. */
+  /** True if there is a string `topic`. */
   readonly hasTopic: boolean;
   readonly hasTopics: boolean;
   readonly hasPayload: boolean;

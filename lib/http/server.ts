@@ -53,6 +53,11 @@ const RELOAD_TIMEOUT_MS = 1000;
 /** How many times within the idle timeout it is looked whether clients read. */
 const LOOKS_PER_IDLE_TIMEOUT = 8;
 
+/** Memory that the runtime takes for an idle connection, in bytes, as measured. */
+const CONNECTION_BYTES = 24 * 1024;
+/** Memory that the runtime takes for each byte that waits in a send buffer, as measured with messages of 1 KiB. */
+const MEMORY_PER_BUFFERED_BYTE = 2.8;
+
 export class Server {
   readonly #options: Options;
   readonly #parts: Parts;
@@ -150,6 +155,12 @@ export class Server {
     return this.#cluster && !this.#cluster.isDegraded;
   }
 
+  /** Memory that connections hold outside of the heap, in bytes, by estimate. */
+  get heldBytes(): number {
+    return this.#connections.size * CONNECTION_BYTES +
+      this.#deps.bufferedTotal.bytes * MEMORY_PER_BUFFERED_BYTE;
+  }
+
   /** Whether it speaks wss and https. */
   get isSecure(): boolean {
     return this.#parts.tls !== null;
@@ -159,7 +170,7 @@ export class Server {
     if (wantsWebSocket(request.headers)) return this.#upgrade(request, peer);
     if (request.method === "OPTIONS") return new Response(null, { status: 204 });
     const isRead = request.method === "GET" || request.method === "HEAD";
-    const pathname = pathOf(request);
+    const { pathname } = new URL(urlOf(request));
     if (isRead && pathname === "/healthz") return this.#health();
     const answer = isRead ? this.#answerForDialect(request, pathname) : null;
     if (answer !== null) return answer;
@@ -220,7 +231,8 @@ export class Server {
     const { headers } = request;
     const { idleTimeoutMs, trustProxy = null, allowOrigins } = this.#options;
     const address = clientAddress(peer, headers, trustProxy, (entry) => this.#warnOfProxy(entry));
-    const token = this.#parts.authenticator && bearerToken(headers, request.url);
+    const url = urlOf(request);
+    const token = this.#parts.authenticator && bearerToken(headers, url);
     const protocol = offeredProtocol(headers);
     const refusal = checkHandshake(request.method, headers) ??
       checkOrigin(headers, allowOrigins) ?? this.#checkCapacity(address);
@@ -234,7 +246,7 @@ export class Server {
     socket.binaryType = "arraybuffer";
     // Not by the option `protocol`: with that, the runtime answers an offer such as `a,b` with 500.
     if (protocol !== null) response.headers.set("sec-websocket-protocol", protocol);
-    this.#attend(socket, new Connection(socket, { address, url: request.url, token }, this.#deps));
+    this.#attend(socket, new Connection(socket, { address, url, token }, this.#deps));
     return response;
   }
 
@@ -278,7 +290,7 @@ export class Server {
   }
 
   #giveUp(connection: Connection): void {
-    connection.reject("register_timeout", "No valid register message came in time.");
+    connection.giveUp();
     if (connection.isConnecting) this.#ended(connection, 0); // it left during the upgrade: no event will come
   }
 
@@ -367,14 +379,14 @@ export class Server {
 
 const NOT_FOUND = "Nothing is here. Clients open a WebSocket, on any path of this port.\n";
 
-/** Returns the path that was asked for, also if the Host header is no host: a health check may send anything. */
-function pathOf({ url, headers }: Request): string {
+/** Returns the URL that was asked for, on a host of this server's making: clients may send any text as Host. */
+function urlOf({ url, headers }: Request): string {
   const target = url.slice(url.indexOf("://") + "://".length);
   const host = headers.get("host"); // HTTP/2 has none
   const path = host && target.startsWith(host)
     ? target.slice(host.length)
     : target.replace(/^[^/]*/, "");
-  return URL.parse(`http://host${path}`)?.pathname ?? "";
+  return path.startsWith("/") ? `http://host${path}` : "http://host/";
 }
 
 function iceServersFor({ iceServers: urls, ...turn }: Options) {

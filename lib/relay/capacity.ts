@@ -1,4 +1,4 @@
-/** Whether another connection, or another client, fits. Held IDs count like connections once a client registers. */
+/** The capacity for connections and clients. Held IDs count like connections once a client registers. */
 
 import { isIP } from "node:net";
 import { ProtocolError } from "./vocabulary.ts";
@@ -54,13 +54,13 @@ export class Capacity {
     return maxConnections > 0 ? Math.max(1, Math.floor(maxConnections / 2)) : Infinity;
   }
 
-  /** Tells whether one more connection may open. Held IDs do not count: their owner has to come in to resume. */
+  /** Returns whether one more connection may open. Held IDs do not count: their owner has to come in to resume. */
   get hasCapacityForConnection(): boolean {
     const { maxConnections } = this.#options;
     return maxConnections === 0 || this.#connections.size < maxConnections;
   }
 
-  /** Tells whether one more connection from this address may open. */
+  /** Returns whether one more connection from this address may open. */
   hasCapacityForAddress(address: string): boolean {
     const { maxConnectionsPerIp } = this.#options;
     return maxConnectionsPerIp === 0 || this.#connections.get(address) < maxConnectionsPerIp;
@@ -96,7 +96,7 @@ function serverFull(reason: string): ProtocolError {
 }
 
 /**
- * Returns who an address belongs to, as far as an address tells: IPv4 as it is, of IPv6 the first 64 bits. A customer
+ * Returns who an address belongs to, as far as an address shows it: IPv4 as it is, of IPv6 the first 64 bits. A customer
  * gets that much at the least, and may use every address in it (RFC 6177).
  */
 export function networkOf(address: string): string {

@@ -3,14 +3,8 @@
 import { Buffer } from "node:buffer";
 import type { Clock } from "../clock.ts";
 import type { Emit } from "../events.ts";
-import {
-  broadcastFactor,
-  BYTES_PER_TOKEN,
-  messageCost,
-  REGISTER_COST,
-  SUBSCRIBERS_PER_TOKEN,
-  TokenBucket,
-} from "./rate_limit.ts";
+import { costOfCommand, execute } from "./commands.ts";
+import { BYTES_PER_TOKEN, messageCost, TokenBucket } from "./rate_limit.ts";
 import type { Registrar } from "./registration.ts";
 import type { Router } from "./router.ts";
 import {
@@ -24,17 +18,14 @@ import {
   CLOSE_CODES,
   type CloseReason,
   type Command,
-  describe,
   type Dialect,
   type ErrorCode,
   type FatalCode,
   isFatalCode,
   isGoodbye,
   MAX_UTF8_BYTES_PER_UNIT,
-  type Message,
   type Notice,
   ProtocolError,
-  type Registration,
   releasesId,
 } from "./vocabulary.ts";
 
@@ -54,7 +45,7 @@ export interface ConnectionOptions extends SendBufferOptions {
   readonly rateBurst: number;
 }
 
-/** What the upgrade request tells of a client. */
+/** What is known of a client from its upgrade request. */
 export interface ConnectionRequest {
   /** The client's IP address. */
   readonly address: string;
@@ -109,7 +100,7 @@ export class Connection implements SessionConnection {
   /** What the dialect puts into each message of the client. */
   #sender = "";
   #session: Session | null = null;
-  /** Whether the client has registered by its URL, and has sent nothing yet. */
+  /** True if the client has registered by its URL, and has sent nothing yet. */
   #isTentative = false;
   #deferredError: ProtocolError | null = null;
   #closedFor: CloseReason | null = null;
@@ -157,7 +148,7 @@ export class Connection implements SessionConnection {
     return this.#socket.bufferedAmount;
   }
 
-  /** Whether the upgrade is still under way. */
+  /** True if the upgrade is still under way. */
   get isConnecting(): boolean {
     return this.#socket.readyState === WebSocket.CONNECTING;
   }
@@ -193,22 +184,39 @@ export class Connection implements SessionConnection {
   }
 
   #answerError(error: unknown): void {
-    if (!(error instanceof ProtocolError)) {
-      this.#deps.emit({ kind: "internal_error", where: "message", error });
-      return this.close("internal_error");
-    }
+    if (!(error instanceof ProtocolError)) return this.#failInternally(error);
     if (this.#session === null && !this.isOpen) return; // the client has left meanwhile
-    if (this.#isTentative && this.#session === null) {
-      this.#deferredError = error; // the client may still register otherwise
-      return this.#handlePending();
-    }
-    const { code, message, retryAfterMs } = error;
-    const isFatal = this.#session === null || code === "message_too_large";
-    if (isFatal && isFatalCode(code)) this.reject(code, message, undefined, retryAfterMs);
+    const { code, message } = error;
+    // A registration by URL is decided without the messages that come meanwhile.
+    const isRegistering = this.#session === null && this.#dialect?.decodeUrl === undefined;
+    if (isRegistering || code === "message_too_large") this.#rejectFor(error);
     else this.#fail(code, message);
   }
 
-  /** Whether the client registers by its URL, once {@link opened} is called. */
+  #failInternally(error: unknown): void {
+    this.#deps.emit({ kind: "internal_error", where: "message", error });
+    this.close("internal_error");
+  }
+
+  #rejectFor({ code, message, retryAfterMs }: ProtocolError): void {
+    if (isFatalCode(code)) this.reject(code, message, undefined, retryAfterMs);
+  }
+
+  #answerFailedRegistration(error: unknown): void {
+    if (!(error instanceof ProtocolError)) return this.#failInternally(error);
+    if (!this.isOpen) return; // the client has left meanwhile
+    if (!this.#isTentative) return this.#rejectFor(error);
+    this.#deferredError = error; // the client may still register otherwise
+    this.#handlePending();
+  }
+
+  /** Rejects a client that has not registered in time. */
+  giveUp(): void {
+    if (this.#deferredError !== null) this.#rejectFor(this.#deferredError);
+    else this.reject("register_timeout", "No valid register message came in time.");
+  }
+
+  /** True if the client registers by its URL, once {@link opened} is called. */
   get registersByUrl(): boolean {
     return this.#dialect !== null;
   }
@@ -219,18 +227,18 @@ export class Connection implements SessionConnection {
       const command = this.#dialect?.decodeUrl?.(new URL(this.#request.url));
       if (command !== undefined) this.#executeFirst(command);
     } catch (error) {
-      this.#answerError(error);
+      this.#answerFailedRegistration(error);
     }
   }
 
-  /** The first message tells whether a registration by URL was meant. */
+  /** Decides by the first message whether a registration by URL was meant. */
   #settle(text: string): void {
     this.#isTentative = false;
     if (this.#dialect?.yieldsTo?.(text)) {
       this.#detach(false, null);
       this.#dialect = null;
     } else if (this.#deferredError !== null) {
-      throw this.#deferredError;
+      this.#rejectFor(this.#deferredError);
     }
   }
 
@@ -253,7 +261,10 @@ export class Connection implements SessionConnection {
   /** Lets messages wait until a registration is decided. */
   #await(deciding: Promise<void>, pending: string[]): void {
     this.#pending = pending;
-    deciding.then(() => this.#handlePending(), (error) => this.#answerError(error));
+    deciding.then(
+      () => this.#handlePending(),
+      (error) => this.#answerFailedRegistration(error),
+    );
   }
 
   attached(session: Session): void {
@@ -290,85 +301,14 @@ export class Connection implements SessionConnection {
 
   #handle(session: Session, text: string, nowMs: number): void {
     this.messagesIn++;
+    const { router, options: { rateBurst } } = this.#deps;
     const cost = costOf(text);
     if (!this.#bucket.take(cost, nowMs)) return this.#refuseRate(this.#targetOf(text));
     const command = this.#dialect!.decode(text, this.#sender);
-    const totalCost = this.#costOf(command, session, cost);
+    const totalCost = Math.min(costOfCommand(command, session, cost, router), rateBurst);
     if (totalCost > cost && !this.#bucket.take(totalCost - cost, nowMs)) return this.#refuseRate();
     this.#refusalsInARow = 0;
-    this.#execute(command, session, nowMs);
-  }
-
-  /** Some commands make more than one message out of one, or a long answer, and so cost more: a burst at the most. */
-  #costOf(command: Command, session: Session, cost: number): number {
-    const { options, router } = this.#deps;
-    const limit = (total: number) => Math.min(total, options.rateBurst);
-    switch (command.kind) {
-      case "broadcast":
-        return limit(cost * broadcastFactor(router.recipients(session)));
-      case "register":
-        return limit(Math.max(REGISTER_COST, broadcastFactor(router.recipients(session))));
-      case "publish": {
-        const subscribers = router.topics.count(router.topics.keyOf(session, command.topic));
-        return limit(cost * broadcastFactor(subscribers, SUBSCRIBERS_PER_TOKEN));
-      }
-      default:
-        return cost;
-    }
-  }
-
-  #execute(command: Command, session: Session, receivedAtMs: number): void {
-    const { router, emit } = this.#deps;
-    switch (command.kind) {
-      case "register":
-        return this.#registerAgain(session, command.registration);
-      case "send": {
-        const { targetId, type, bytes, text, storage } = command;
-        const message = { type, bytes, text, storage, receivedAtMs };
-        if (!router.deliver(session, targetId, text)) {
-          return router.directory.store(session, targetId, message);
-        }
-        return emit({ kind: "sent", from: session, targetId, message });
-      }
-      case "broadcast": {
-        const { type, bytes, text } = command;
-        const message: Message = { type, bytes, text, receivedAtMs };
-        const recipients = router.broadcast(session, message);
-        return emit({ kind: "broadcast", from: session, recipients, message });
-      }
-      case "subscribe":
-      case "unsubscribe":
-        for (const topic of command.topics) {
-          if (isAllowed(session, topic)) router.topics[command.kind](session, topic);
-        }
-        return;
-      case "publish": {
-        const { topic, type, bytes, textFor } = command;
-        if (!isAllowed(session, topic)) return;
-        const key = router.topics.keyOf(session, topic);
-        const recipients = router.publish(key, textFor(router.topics.count(key)));
-        return emit({
-          kind: "broadcast",
-          from: session,
-          recipients,
-          message: { type, bytes, receivedAtMs },
-        });
-      }
-      case "answer":
-        return void this.send(command.text);
-      case "ignore":
-        return;
-    }
-  }
-
-  #registerAgain(session: Session, registration: Registration): void {
-    const { id, room: { name } } = session;
-    if (registration.clientId !== id || registration.room !== name) {
-      const place = name === "" ? "" : ` in room ${describe(name)}`;
-      const message = `This connection is registered as ${describe(id)}${place}.`;
-      throw new ProtocolError("already_registered", message);
-    }
-    this.#deps.registrar.registerAgain(session, registration);
+    execute(command, session, nowMs, this.#deps);
   }
 
   #refuseRate(targetId?: string): void {
@@ -394,7 +334,7 @@ export class Connection implements SessionConnection {
     return (this.#dialect ?? this.#deps.dialects.at(-1)!).targetOf(text);
   }
 
-  /** Sends an error and closes in a moment. From here on the connection is nobody's. */
+  /** Sends an error and closes in a moment. From here on the connection has no session. */
   reject(code: FatalCode, message: string, targetId?: string, retryAfterMs?: number): void {
     if (this.#closedFor !== null) return;
     this.#fail(code, message, targetId, retryAfterMs);
@@ -474,10 +414,6 @@ export class Connection implements SessionConnection {
     this.#session = null;
     if (session !== null) this.#deps.router.detach(session, this, mayResume, reason);
   }
-}
-
-function isAllowed({ topics }: Session, topic: string): boolean {
-  return topics === null || topics.includes(topic);
 }
 
 /** Reads a binary message as text. */

@@ -18,7 +18,7 @@ import {
 
 /** What a registration has a right to. */
 export interface Claim {
-  /** Whether it takes back an earlier session. */
+  /** True if it takes back an earlier session. */
   readonly resumed: boolean;
   /** The resume secret from now on; null without a resume. */
   readonly secret: string | null;
@@ -51,7 +51,7 @@ export interface DirectoryOptions {
 
 /** Serves a node alone ({@link LocalDirectory}), or the nodes of a cluster. */
 export interface Directory {
-  /** Whether {@link Directory.claim} always decides before it returns. */
+  /** True if {@link Directory.claim} always decides before it returns. */
   readonly isImmediate: boolean;
   /**
    * Gives an ID to a connection, which `enter` attaches, and delivers what is stored for the ID.
@@ -66,7 +66,7 @@ export interface Directory {
   left(session: Session): void;
   /** Lists the IDs of a room, on whatever node. */
   idsIn(room: string): Iterable<string>;
-  /** Lists the IDs of a room, even if this node has no session in it. Rejects if the other nodes cannot be asked. */
+  /** Lists the IDs of a room, even if this node has no session in it; those that it knows if it serves alone. */
   listIds(room: string): Promise<readonly string[]>;
   /** Returns the number of IDs in a room. */
   sizeOf(room: string): number;
@@ -175,9 +175,15 @@ export class LocalDirectory implements Directory {
   }
 
   #deliverStored(session: Session): void {
+    const failed = new Set<Session>();
     for (const message of this.#mailbox.take(session.room.name, session.id)) {
-      if (!session.connection?.send(message.text)) this.#expire(message);
-      else this.#emit({ kind: "stored_delivered", client: session });
+      const { sender, text, storage } = message;
+      if (session.connection?.send(text)) {
+        this.#emit({ kind: "stored_delivered", client: session });
+        continue;
+      }
+      if (!storage?.expiresTogether || !failed.has(sender)) this.#expire(message);
+      failed.add(sender);
     }
     for (const notice of session.pendingNotices.splice(0)) this.#router.notify(session, notice);
   }

@@ -45,7 +45,7 @@ export interface Cost {
   readonly memoryBytes: number;
 }
 
-/** Returns the cost of a message whose strings take so much memory. */
+/** Returns the cost of a message whose strings take this memory, in bytes. */
 export function costOf(sender: MailboxSender, targetKey: string, stringBytes: number): Cost {
   const network = networkOf(sender.address);
   return { sender, network, targetKey, memoryBytes: OVERHEAD_BYTES + stringBytes };

@@ -11,7 +11,7 @@ export type Change = "joined" | "left";
 
 /**
  * Upper bound of the notices sent in one turn of the event loop. Each of n clients that join at once is announced to
- * the others, with n² notices, and nobody else may have to wait for them.
+ * the others, with n² notices, and no other client may have to wait for them.
  */
 const NOTICES_PER_TURN = 500;
 /** The time between two notices to a watcher that asked for batches, in milliseconds. */

@@ -6,7 +6,7 @@ import type { IceServer } from "../auth/turn.ts";
 import type { Capacity } from "./capacity.ts";
 import type { Router } from "./router.ts";
 import { newSecret, type Session, type SessionConnection } from "./session.ts";
-import { describe, ProtocolError, type Registration } from "./vocabulary.ts";
+import { describe, isClientId, ProtocolError, type Registration } from "./vocabulary.ts";
 
 export interface RegistrarDeps {
   readonly router: Router;
@@ -77,8 +77,18 @@ export class Registrar {
     });
   }
 
-  /** Registers a client once more as the same: it may change its presence, and is answered. */
+  /**
+   * Registers a client once more as the same: it may change its presence, and is answered.
+   *
+   * @throws {ProtocolError} `already_registered` for another ID or room
+   */
   registerAgain(session: Session, registration: Registration): void {
+    const { id, room: { name } } = session;
+    if (registration.clientId !== id || registration.room !== name) {
+      const place = name === "" ? "" : ` in room ${describe(name)}`;
+      const message = `This connection is registered as ${describe(id)}${place}.`;
+      throw new ProtocolError("already_registered", message);
+    }
     this.#deps.router.setPresence(session, registration.presence);
     this.#answer(session, registration, false);
   }
@@ -111,7 +121,8 @@ async function authorize(
     throw error instanceof TokenError ? new ProtocolError("unauthorized", error.message) : error;
   });
   if (!allows(grant, clientId, room)) {
-    const place = room === "" ? "without a room" : `in room ${describe(room)}`;
+    const isNamed = isClientId(room); // a dialect's namespace is not
+    const place = isNamed ? `in room ${describe(room)}` : "without a room";
     const message = `The token does not allow the ID ${describe(clientId)} ${place}.`;
     throw new ProtocolError("forbidden", message);
   }

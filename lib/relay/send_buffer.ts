@@ -47,7 +47,7 @@ const GRACE_MS = 100;
 const MAX_BURST_LIMITS = 16;
 /**
  * The time in which what waits has to shrink, in idle timeouts. A client that is cut off may take half an idle timeout to
- * stall, and the check comes a little late: within two it is gone.
+ * stall, and the check comes a little late: within two it is dropped.
  */
 const MAX_STALLED = 1.25;
 
@@ -67,7 +67,7 @@ export class SendBuffer {
   #checkedBytes = 0;
   /** When a check last found that what waits had shrunk, or begun. */
   #stalledSinceMs = 0;
-  /** Whether the last check found the runtime closing. */
+  /** True if the last check found the runtime closing. */
   #isClosing = false;
   /** This client's part of the total. */
   #countedBytes = 0;
@@ -87,7 +87,7 @@ export class SendBuffer {
     this.#onOverloaded = onOverloaded;
   }
 
-  /** Tells whether `text` may be sent, and counts it. Called before each. */
+  /** Returns whether `text` may be sent, and counts it. Called before each. */
   canSend(text: string): boolean {
     const { maxBufferedBytes } = this.#options;
     if (this.#atMostBytes > maxBufferedBytes) this.#atMostBytes = this.#socket.bufferedAmount;
@@ -137,7 +137,7 @@ export class SendBuffer {
     else if (nowMs - this.#stalledSinceMs >= idleTimeoutMs * MAX_STALLED) this.#onOverloaded();
   }
 
-  /** The runtime closes this socket; if its close frame is stuck behind a write, no event will ever tell. */
+  /** The runtime closes this socket; if its close frame is stuck behind a write, no event will ever come. */
   #checkClosing(): void {
     if (this.#isClosing) this.#onOverloaded();
     this.#isClosing = true;

@@ -11,7 +11,7 @@ export interface SessionConnection {
   readonly address: string;
   /** The dialect's name; null for the core protocol. */
   readonly dialect: string | null;
-  /** Whether messages can still be sent to the client. */
+  /** True if messages can still be sent to the client. */
   readonly isOpen: boolean;
   /** Receives its session, once the registration has succeeded. */
   attached(session: Session): void;
@@ -34,12 +34,12 @@ export class Session implements ClientInfo {
   connection: SessionConnection | null = null;
   /** Null if the client did not ask for a resume. */
   secret: string | null = null;
-  /** Whether it has moved to another node of the cluster. */
+  /** True if it has moved to another node of the cluster. */
   hasMoved = false;
   /** The address of the connection, or of the last one. */
   address = "";
   dialect: string | null = null;
-  /** Whether its ID is held when the connection is lost. */
+  /** True if its ID is held when the connection is lost. */
   isHoldable = false;
   /** The topics that it may use; null for all. */
   topics: readonly string[] | null = null;
@@ -61,7 +61,7 @@ export function newSecret(): string {
   return randomBytes(SECRET_BYTES).toString("base64url");
 }
 
-/** Compares two secrets in a time that does not tell how much of `given` is right. */
+/** Compares two secrets in a time that does not depend on how much of `given` is right. */
 export function isSecret(secret: string, given: string): boolean {
   const expected = Buffer.from(secret);
   const actual = Buffer.from(given);

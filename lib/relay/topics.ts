@@ -1,4 +1,4 @@
-/** Who has subscribed to which topic: publish and subscribe, for the dialects that have no targets. */
+/** Subscribers by topic: publish and subscribe, for the dialects that have no targets. */
 
 import type { Session } from "./session.ts";
 import { clientKey } from "./vocabulary.ts";

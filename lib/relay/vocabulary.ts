@@ -63,18 +63,18 @@ const FATAL_CODES = Object.keys(CLOSE_CODES).filter((reason): reason is FatalCod
 /** Every code that an error notice can have. */
 export const ERROR_CODES: readonly ErrorCode[] = [...FATAL_CODES, ...MILD_CODES];
 
-/** Tells whether an error with this code can end a connection. */
+/** Returns whether an error with this code can end a connection. */
 export function isFatalCode(code: ErrorCode): code is FatalCode {
   return Object.hasOwn(CLOSE_CODES, code);
 }
 
-/** Tells whether a client that is closed for this reason gives its ID up, even if it registered with `resume`. */
+/** Returns whether a client that is closed for this reason gives its ID up, even if it registered with `resume`. */
 export function releasesId(reason: CloseReason): boolean {
   const code: number = CLOSE_CODES[reason];
   return code === CLOSE.POLICY_VIOLATION || code === CLOSE.MESSAGE_TOO_BIG;
 }
 
-/** Tells whether a client that closes with this code gives its ID up. Any other end may be an accident. */
+/** Returns whether a client that closes with this code gives its ID up. Any other end may be an accident. */
 export function isGoodbye(code: number): boolean {
   return code === CLOSE.NORMAL_CLOSURE || code === CLOSE.NO_STATUS_RECEIVED;
 }
@@ -96,7 +96,7 @@ export interface Registration {
   /** `""` is the default room, which has no name. */
   readonly room: string;
   readonly presence: PresenceMode;
-  /** Whether the ID is held when the connection is lost; a string is the secret of an earlier session. */
+  /** True if the ID is held when the connection is lost; a string is the secret of an earlier session. */
   readonly resume: boolean | string;
   /** The `token` member, of any type, {@link Unread} if it is an object; undefined if there is none. */
   readonly token: unknown;
@@ -112,7 +112,7 @@ export interface Registration {
 export interface Storage {
   /** Upper bound beside the mailbox time, in milliseconds; 0: the message is dropped without a notice. */
   readonly maxTtlMs: number;
-  /** Whether all that the sender has stored for the target expires with it, with one notice. */
+  /** True if all that the sender has stored for the target expires with it, with one notice. */
   readonly expiresTogether: boolean;
 }
 
@@ -144,7 +144,7 @@ export type Command =
     readonly topic: string;
     readonly type: string | undefined;
     readonly bytes: number;
-    /** Returns the text for so many subscribers. */
+    /** Returns the text for this number of subscribers. */
     textFor(subscribers: number): string;
   }
   | { readonly kind: "answer"; readonly text: string }
@@ -196,7 +196,7 @@ export interface Dialect {
   readonly name: string | null;
   /** The namespace of clients that never register, and get IDs of the server's making; undefined if they register. */
   readonly anonymousRoom?: string;
-  /** Tells whether a client that opens this URL speaks it. Undefined if no URL tells. */
+  /** Returns whether a client that opens this URL speaks it. Undefined if a URL decides nothing. */
   readonly acceptsUrl?: (url: string) => boolean;
   /**
    * Reads what an accepted URL registers.
@@ -209,9 +209,9 @@ export interface Dialect {
     pathname: string,
     listIds: (room: string) => Promise<readonly string[]>,
   ) => Promise<HttpAnswer> | null;
-  /** Tells whether a client that has registered by its URL speaks another dialect, by its first message. */
+  /** Returns whether a client that has registered by its URL speaks another dialect, by its first message. */
   readonly yieldsTo?: (firstMessage: string) => boolean;
-  /** Tells whether a client whose first message this is speaks it. */
+  /** Returns whether a client whose first message this is speaks it. */
   accepts(firstMessage: string): boolean;
   /** Returns what {@link Dialect.decode} puts into every message of this client. Called once a session. */
   sender(clientId: string): string;
@@ -232,7 +232,7 @@ const MAX_ID_CODE_POINTS = 128;
 /** U+0000 to U+001F and U+007F to U+009F. */
 const CONTROL_CHARACTER = /\p{Cc}/u;
 
-/** Tells whether `value` can be a client's ID: 1 to 128 code points, no control characters, no lone surrogates. */
+/** Returns whether `value` can be a client's ID: 1 to 128 code points, no control characters, no lone surrogates. */
 export function isClientId(value: unknown): value is string {
   return typeof value === "string" && value !== "" && isShort(value) &&
     !CONTROL_CHARACTER.test(value) && value.isWellFormed();

@@ -55,3 +55,39 @@ testOnRuntimes("--max-memory: 503 above three quarters, the end with 75 above", 
   );
   console.info(`limit ${inMebibytes(LIMIT_BYTES)}, at its highest ${inMebibytes(peakBytes)}`);
 });
+
+/** Connects, registers and leaves without a word, many at a time, until it is refused. */
+async function floodUntilRefused(url: string): Promise<void> {
+  const register = JSON.stringify({ type: "register", client_id: "flood" });
+  let left = 15_000;
+  const flood = async () => {
+    while (left-- > 0) {
+      try {
+        using peer = await RawPeer.open(url);
+        await peer.sendText(register);
+        await peer.readFrame();
+      } catch {
+        left = 0;
+      }
+    }
+  };
+  await Promise.all(Array.from({ length: 50 }, flood));
+}
+
+/** The longest that newcomers may be refused once a flood has ended. */
+const RECOVERY_MS = 10_000;
+
+testOnRuntimes("newcomers are let in again within ten seconds after a flood", async (command) => {
+  if (!hasProc) return console.info("skipped: needs /proc");
+  const limit = `${120 * MiB}`; // little more than what an idle server takes
+  const args = ["--max-memory", limit, "--resume-ttl", "0", "--log-level", "warn"];
+  await using program = await ServingProgram.start(args, { command });
+  await floodUntilRefused(program.url);
+  const endedAtMs = performance.now();
+  while (/ 503 /.test(await answerToUpgrade(program.url))) {
+    assert(performance.now() - endedAtMs < RECOVERY_MS, "still refused");
+    await new Promise((resolve) => setTimeout(resolve, 100));
+  }
+  const seconds = ((performance.now() - endedAtMs) / 1000).toFixed(1);
+  console.info(`refused for ${seconds} s, ${inMebibytes(memoryOf(program.pid).nowBytes)} resident`);
+});

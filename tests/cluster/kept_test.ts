@@ -22,23 +22,24 @@ class FakeStore {
   readonly sender = { address: "192.0.2.1" };
 
   constructor(readonly ttlMs = TTL_MS) {
-    this.kept = new KeptMessages(this.clock, ({ id }) => {
+    this.kept = new KeptMessages(this.clock, (messages) => {
       if (!this.isReachable) return Promise.reject(new Error("not connected"));
-      this.asked.push(id);
-      this.onAsked(id);
+      const ids = messages.map(({ id }) => id);
+      this.asked.push(ids.join("+"));
+      ids.forEach((id) => this.onAsked(id));
       return Promise.resolve();
     });
   }
 
-  add(id: string, bytes = 10): void {
+  add(id: string, { bytes = 10, targetId = "bob", expiresTogether = false } = {}): void {
     const message: KeptMessage = {
       id,
       room: "",
-      targetId: "bob",
+      targetId,
       bytes,
-      cost: costOf(this.sender, "bob", bytes),
+      cost: costOf(this.sender, targetId, bytes),
       ttlMs: this.ttlMs,
-      expiresTogether: false,
+      expiresTogether,
       report: () => this.reported.push(id),
     };
     this.kept.add(message);
@@ -140,3 +141,49 @@ testPure("KeptMessages knows of none where nothing is kept", async () => {
   await store.advance(UNSURE_MS);
   assert.deepEqual([store.asked, store.reported], [[], []]);
 });
+
+testPure("what expires together is taken back in one step, and reported once", async () => {
+  const store = new FakeStore();
+  store.add("a", { expiresTogether: true });
+  await store.advance(1000);
+  store.add("b", { expiresTogether: true });
+  store.add("c", { expiresTogether: true, targetId: "carol" });
+  store.add("d");
+  await store.advance(TTL_MS - 1000);
+  assert.deepEqual([store.asked, store.reported], [["a+b"], ["a"]]);
+  await store.advance(1000);
+  assert.deepEqual([store.asked, store.reported], [["a+b", "c", "d"], ["a", "c", "d"]]);
+  assert.equal(store.kept.size, 0);
+  assert.equal(store.clock.pending, 0);
+});
+
+testPure("what expires together is reported unless all of it was fetched", async () => {
+  const store = new FakeStore();
+  const fetched = new Set(["a", "c", "d"]);
+  store.onAsked = (id) => fetched.has(id) && store.kept.delete(id);
+  for (const id of ["a", "b"]) store.add(id, { expiresTogether: true });
+  for (const id of ["c", "d"]) store.add(id, { expiresTogether: true, targetId: "carol" });
+  await store.advance(TTL_MS + UNSURE_MS);
+  assert.deepEqual([store.reported, store.kept.size], [["b"], 0]);
+});
+
+testPure(
+  "KeptMessages.dropTogether() takes back what a message that was not kept belongs to",
+  () => {
+    const store = new FakeStore();
+    for (const id of ["a", "b"]) store.add(id, { expiresTogether: true });
+    store.add("c");
+    const last: KeptMessage = {
+      id: "d",
+      room: "",
+      targetId: "bob",
+      bytes: 10,
+      cost: costOf(store.sender, "bob", 10),
+      ttlMs: TTL_MS,
+      expiresTogether: true,
+      report: () => store.reported.push("d"),
+    };
+    store.kept.dropTogether(last);
+    assert.deepEqual([store.asked, store.reported, store.kept.size], [["a+b"], [], 1]);
+  },
+);

@@ -21,13 +21,18 @@ function record<Model>(model: { [Key in keyof Model]: fc.Arbitrary<Model[Key]> }
   return fc.record(model, { noNullPrototype: true });
 }
 
-const direct: fc.Arbitrary<DirectMessage> = record({
+const storage = record({
+  maxTtlMs: fc.oneof(fc.nat(), fc.constant(Infinity)),
+  expiresTogether: fc.boolean(),
+});
+const direct: fc.Arbitrary<DirectMessage> = fc.record({
   kind: fc.constant("message"),
-  room,
+  room: fc.oneof(room, id.map((name) => `\u0001${name}`)),
   targetId: id,
   frame: objectText,
   sender: fc.option(record({ node, id })),
-});
+  storage,
+}, { noNullPrototype: true, requiredKeys: ["kind", "room", "targetId", "frame", "sender"] });
 const broadcast = record({ kind: fc.constant("broadcast" as const), node, frame: objectText });
 const written = fc.oneof(direct, broadcast);
 
@@ -59,7 +64,7 @@ const FROM_SCRIPTS: readonly (readonly [text: string, message: BusMessage])[] = 
   ],
   [header({ k: "fetched", m: "n:1" }), { kind: "fetched", messageId: "n:1" }],
   [
-    header({ k: "returned", m: "n:1", r: "r", id: "x", f: "y", b: 12 }),
+    header({ k: "returned", m: "n:1", r: "r", id: "x", f: "y", b: 12, t: 5000, e: true }),
     {
       kind: "returned",
       messageId: "n:1",
@@ -67,6 +72,8 @@ const FROM_SCRIPTS: readonly (readonly [text: string, message: BusMessage])[] = 
       targetId: "x",
       senderId: "y",
       bytes: 12,
+      ttlMs: 5000,
+      expiresTogether: true,
     },
   ],
   [header({ k: "join", id: "x" }), { kind: "join", id: "x" }],
@@ -128,7 +135,22 @@ const WRONG: Record<string, string> = {
   "a claim that is a fraction": header({ k: "replaced", r: "", id: "x", c: 7.5 }),
   "a claim below zero": header({ k: "replaced", r: "", id: "x", c: -7 }),
   "a fetched message without an ID": header({ k: "fetched" }),
-  "a returned message without bytes": header({ k: "returned", m: "", r: "", id: "x", f: "y" }),
+  "a returned message without bytes": header({
+    k: "returned",
+    m: "",
+    r: "",
+    id: "x",
+    f: "y",
+    t: 1,
+  }),
+  "a returned message without a time": header({
+    k: "returned",
+    m: "",
+    r: "",
+    id: "x",
+    f: "y",
+    b: 1,
+  }),
   "an answer to nothing": header({ k: "answer", s: "ok" }),
   "an answer with another status": header({ k: "answer", q: 1, s: "okay" }),
   "an answer with members that are none": header({ k: "answer", q: 1, s: "ok", e: [""] }),
@@ -142,7 +164,9 @@ for (const [what, text] of Object.entries(WRONG)) {
 
 /** Whether it is what its type says. */
 function assertValid(message: BusMessage): void {
-  if ("room" in message) assert.ok(message.room === "" || isClientId(message.room));
+  if ("room" in message && message.room !== "") {
+    assert.ok(isClientId(message.room.replace(/^\u0001/, "")));
+  }
   if ("id" in message) assert.ok(isClientId(message.id));
   if ("targetId" in message) assert.ok(isClientId(message.targetId));
   if ("senderId" in message) assert.ok(isClientId(message.senderId));

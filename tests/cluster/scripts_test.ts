@@ -131,6 +131,7 @@ class FakeNode implements Disposable {
       returnedClaim === undefined ? "" : this.id,
       returnedClaim ?? 0,
       notAfterMs,
+      1,
     ) as string;
   }
 
@@ -290,6 +291,8 @@ testScripts("what comes back goes before all that is kept, in order", async (a, 
     targetId: "x",
     senderId: "sender",
     bytes: 1,
+    ttlMs: 60_000,
+    expiresTogether: true,
   });
   assert.equal(returned.length, 2);
   assert.deepEqual((await claim(a, "x", { given: "secret" })).mail, ["1", "2", "3", "4"]);
@@ -342,11 +345,10 @@ testScripts("what is too old is not delivered", async (a, b, redis) => {
   assert.ok(!(await a.news()).some(({ kind }) => kind === "fetched"));
 });
 
-testScripts("expire takes a message back that nobody has fetched", async (a, b) => {
+testScripts("expire takes messages back that were not fetched", async (a, b) => {
   const [, mail, size] = mailKeys(ROOM, "x");
-  await a.send("x", "1");
-  await a.send("x", "2");
-  await a.session.run("expire", mail, size, "node-a:1", 1);
+  for (const text of ["1", "2", "3"]) await a.send("x", text);
+  await a.session.run("expire", mail, size, "node-a:1", 1, "node-a:3", 1);
   assert.deepEqual((await claim(b, "x")).mail, ["2"]);
   await a.news();
   await a.session.run("expire", mail, size, "node-a:2", 1);
@@ -436,6 +438,24 @@ testScripts(
     assert.deepEqual([resumed.status, resumed.mail], ["resumed", ["1"]]);
   },
 );
+
+testScripts("a secret of the client's own is never held", async (a, b) => {
+  const { claim: number } = await claim(a, "x", { given: "=own", fresh: "=own" });
+  assert.deepEqual(await b.claim("x", { given: "=other", fresh: "=other" }), {
+    ...(await b.claim("x", { given: "", fresh: "" }) as AnswerMessage),
+    question: 1,
+    status: "taken",
+  });
+  await a.release("x", number, 60_000);
+  await claim(b, "x", { given: "=other", fresh: "=other" });
+  await claim(a, "y", { given: "=own", fresh: "=own" });
+  await claim(a, "z", { given: "=own", fresh: "=own" });
+  await a.session.run("leave", a.id);
+  assert.equal((await claim(b, "y", { given: "=other", fresh: "=other" })).status, "ok");
+  while (await b.session.run("reap", a.id, 60_000) !== 0);
+  assert.ok((await b.news()).some((message) => message.kind === "leave" && message.id === "z"));
+  assert.equal((await claim(b, "z", { fresh: "secret" })).status, "ok");
+});
 
 testScripts("a heartbeat brings nobody back but at the start of a session", async (a, b) => {
   await claim(a, "x");

@@ -122,7 +122,7 @@ async function register(app: App, message: object): Promise<string> {
 Deno.test("two users of the printed page see each other", async () => {
   if (isAppMissing() || isChromiumMissing()) return;
   await using app = await App.start();
-  await using browser = await TestBrowser.launch(...CAMERA);
+  await using browser = await TestBrowser.launch(CAMERA);
   const open = async (username: string) => {
     const httpCredentials = { username, password: PASSWORD };
     const page = await browser.open(app.url, { ignoreHTTPSErrors: true, httpCredentials });

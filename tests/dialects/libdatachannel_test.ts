@@ -57,6 +57,22 @@ testPure("the newer connection has the ID; with reject the older one keeps it", 
   assert.deepEqual([first.closed, second.closed], [null, "4409 id_taken"]);
 });
 
+testPure("a client that is refused its ID is closed for that when its time is up", () => {
+  const { open } = setUp({ onDuplicate: "reject" });
+  open("/alice");
+  const second = open("/alice");
+  assert.equal(second.closed, null);
+  second.connection.giveUp();
+  assert.deepEqual([second.texts(), second.closed], [[], "4409 id_taken"]);
+});
+
+testPure("broken UTF-8 says nothing of a client's dialect", () => {
+  const { open } = setUp();
+  const alice = open("/alice");
+  alice.send(Uint8Array.of(0xff).buffer, '{"id":"alice"}');
+  assert.deepEqual([alice.texts(), alice.closed], [['{"id":"alice"}'], null]);
+});
+
 for (const path of ["/", "/a/b", "/%00", `/${"x".repeat(129)}`, "/%ff"]) {
   testPure(`${path.slice(0, 9)} is no ID`, () => {
     const { board, open } = setUp();

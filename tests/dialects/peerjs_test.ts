@@ -3,7 +3,12 @@
 import assert from "node:assert/strict";
 import { peerjs } from "../../lib/dialects/peerjs.ts";
 import { testPure } from "../helpers/pure.ts";
-import { type FakePeer, Switchboard, type SwitchboardOptions } from "../helpers/switchboard.ts";
+import {
+  type FakePeer,
+  FakeSocket,
+  Switchboard,
+  type SwitchboardOptions,
+} from "../helpers/switchboard.ts";
 
 const DIALECT = peerjs({ peerjsKey: "peerjs", peerjsDiscovery: true });
 const OPEN = '{"type":"OPEN"}';
@@ -49,6 +54,12 @@ for (
     const peer = setUp().open(query);
     assert.deepEqual(peer.frames(), [{ type: "ERROR", payload: { msg: message } }]);
     assert.match(peer.closed ?? "", /^1008 /);
+  });
+}
+
+for (const query of ["key", "token=t&id", "id&token=t", "%E2%98%83&key="]) {
+  testPure(`a query of ${query} is PeerJS'`, () => {
+    assert.equal(setUp().open(query).frames()[0]?.type, "ERROR");
   });
 }
 
@@ -149,6 +160,20 @@ testPure("EXPIRE comes at once with the mailbox off, and when it is full", () =>
   assert.deepEqual(alice.texts(), [expire]);
   board.clock.advance(60_000);
   assert.deepEqual(alice.texts(), []);
+});
+
+testPure("a peer that cannot take what was stored is one EXPIRE to each sender", () => {
+  const { board, join } = setUp({ maxBufferedBytes: 1 });
+  const [alice, carol] = [join("alice"), join("carol")];
+  for (const sender of [alice, carol, alice]) sender.send('{"type":"OFFER","dst":"bob"}');
+  const socket = new FakeSocket();
+  socket.bufferedAmount = 100_000;
+  const bob = board.attach(socket, "http://host/peerjs?key=peerjs&id=bob&token=t");
+  bob.connection.opened();
+  assert.equal(bob.closed, "1013 overloaded");
+  for (const [sender, id] of [[alice, "alice"], [carol, "carol"]] as const) {
+    assert.deepEqual(sender.texts(), [`{"type":"EXPIRE","src":"bob","dst":"${id}"}`]);
+  }
 });
 
 testPure("nothing crosses between PeerJS' peers and clients of the core", () => {

@@ -33,8 +33,8 @@ export class TestBrowser implements AsyncDisposable {
     this.#browser = browser;
   }
 
-  /** Launches one, with more arguments than all tests need. */
-  static async launch(...more: readonly string[]): Promise<TestBrowser> {
+  /** @param more further arguments of the command line */
+  static async launch(more: readonly string[] = []): Promise<TestBrowser> {
     const args = [...ARGS, ...more];
     return new TestBrowser(await chromium.launch({ executablePath: PATH, args }));
   }

@@ -297,6 +297,23 @@ Deno.test("/healthz is answered whatever the Host header says", async () => {
   assert.match(await answerTo(server.url, "GET /healthz HTTP/1.0\r\n\r\n"), /^HTTP\/1\.0 200 /);
 });
 
+Deno.test("a WebSocket opens whatever the Host header says, also if its URL tells its dialect", async () => {
+  const events = new RecordedEvents();
+  await using server = startServer({ dialects: "all" }, { emit: events.emit });
+  for (const host of ["a b", "%", "[::1", "x:99999", "", "a/b?c"]) {
+    for (const [n, path] of ["/", "/alice", "/peerjs?key=peerjs&id=a&token=t"].entries()) {
+      using peer = await RawPeer.connect(server.url);
+      await peer.write(upgradeRequest({ ...UPGRADE_HEADERS, host }, `GET ${path} HTTP/1.1`));
+      assert.match(await peer.readHead(), /^HTTP\/1\.1 101 /, `${host} ${path}`);
+      if (n < 2) await peer.sendText('{"type":"register","client_id":"bob"}');
+      const { payload } = (await peer.readFrame())!;
+      const text = new TextDecoder().decode(payload);
+      assert.equal(text, n < 2 ? '{"type":"registered","client_id":"bob"}' : '{"type":"OPEN"}');
+    }
+  }
+  assert.deepEqual(events.of("internal_error"), []);
+});
+
 Deno.test("a client that offers subprotocols gets the first one", async () => {
   await using server = startServer();
   for (const [offer, answer] of [["json", "json"], ["a,b", "a"], ["a, b", "a"], ["", ""]]) {

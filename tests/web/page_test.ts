@@ -164,7 +164,7 @@ test("the page tells programs for other servers what to connect to", async (brow
   await using server = startServer(forgetful);
   const page = await browser.open(server.httpUrl);
   const { port } = server.server.address;
-  assert.deepEqual(await page.locator(".dialects code").allTextContents(), [
+  assert.deepEqual(await page.locator(".dialects [data-address]").allTextContents(), [
     `new Peer(id, { host: "127.0.0.1", port: ${port}, path: "/", secure: false })`,
     `new WebrtcProvider(room, doc, { signaling: ["ws://127.0.0.1:${port}"] })`,
     `joinRoom({ appId, relayConfig: { urls: ["ws://127.0.0.1:${port}"] } }, room)`,

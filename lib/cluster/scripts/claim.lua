@@ -7,7 +7,8 @@ local old = read(KEYS[1], id)
 local resumed = old and old.s ~= '' and old.s == given
 local taken = false
 if old and not resumed then
-  if old.s ~= '' then taken = owns == '0' else taken = rule == 'reject' and isAlive(old.n) end
+  if old.s ~= '' then taken = owns == '0' else taken = rule == 'reject' end
+  if taken and not isHoldable(old) then taken = isAlive(old.n) end
 end
 if taken then
   local isHeld = old.h == 1 or not isAlive(old.n)

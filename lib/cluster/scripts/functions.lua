@@ -70,9 +70,14 @@ local function remove(ids, room, id, record)
   toRoom(room, 'leave', id)
 end
 
+-- Tells whether an ID is held when its connection is lost.
+local function isHoldable(record)
+  return record.s ~= '' and string.sub(record.s, 1, 1) ~= '='
+end
+
 -- Ends a registration; where it may be resumed, Redis holds the ID for `ttl` ms.
 local function retire(ids, room, id, record, ttl)
-  if record.s == '' or tonumber(ttl) == 0 then return remove(ids, room, id, record) end
+  if not isHoldable(record) or tonumber(ttl) == 0 then return remove(ids, room, id, record) end
   disown(room, id, record)
   record.n, record.h = '', 1
   redis.call('HSET', ids, id, cjson.encode(record))

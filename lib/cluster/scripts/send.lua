@@ -1,7 +1,7 @@
 -- Sends a message to the node of its target, or keeps it. Replies with what became of it: `sent`, `kept`, `full`,
 -- `off`, or `late`. One that a node gives back, as its target had left, may not come after others that were sent later:
 -- it is kept only where nobody has claimed the ID since, and then goes before all others.
-local room, id, text, messageId, bytes, node, sender, ttl, maxMessages, maxBytes, returnedBy, claim, notAfter = unpack(ARGV)
+local room, id, text, messageId, bytes, node, sender, ttl, maxMessages, maxBytes, returnedBy, claim, notAfter, together = unpack(ARGV)
 local time = now()
 if time > tonumber(notAfter) then return 'late' end
 local isReport, isReturned = node == '', returnedBy ~= ''
@@ -26,6 +26,8 @@ local lifetime = math.max(ttl + MAIL_GRACE_MS, redis.call('PTTL', KEYS[2]))
 redis.call('PEXPIRE', KEYS[2], lifetime)
 redis.call('PEXPIRE', KEYS[3], lifetime)
 if isReturned and not isReport then
-  toNode(node, { k = 'returned', m = messageId, r = room, id = id, f = sender, b = tonumber(bytes) })
+  toNode(node, {
+    k = 'returned', m = messageId, r = room, id = id, f = sender, b = tonumber(bytes), t = tonumber(ttl), e = together == '1',
+  })
 end
 return 'kept'

@@ -74,7 +74,6 @@ async function remove({ id, room, dialect }) {
   const query = new URLSearchParams({ id, room: room ?? "", ...(dialect && { dialect }) });
   const response = await fetch(`api/clients?${query}`, {
     method: "DELETE",
-    headers: { "x-signalbox-admin": "1" },
     signal: AbortSignal.timeout(TIMEOUT_MS),
   });
   const text = await response.text();
