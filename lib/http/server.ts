@@ -4,10 +4,10 @@ import { checkOrigin, clientAddress } from "./admission.ts";
 import type { Authenticator } from "../auth/tokens.ts";
 import { type Clock, Deadlines } from "../clock.ts";
 import { Cluster } from "../cluster/cluster.ts";
-import { createDialects } from "../dialects/dialects.ts";
-import { Capacity } from "../relay/capacity.ts";
-import { Connection, type ConnectionDeps } from "../relay/connection.ts";
-import { LocalDirectory } from "../relay/directory.ts";
+import { createDialects, type DialectOptions } from "../dialects/dialects.ts";
+import { Capacity, type CapacityOptions } from "../relay/capacity.ts";
+import { Connection, type ConnectionDeps, type ConnectionOptions } from "../relay/connection.ts";
+import { type DirectoryOptions, LocalDirectory } from "../relay/directory.ts";
 import type { Emit } from "../events.ts";
 import type { TlsFiles } from "./certificate.ts";
 import { atMost, closeSpread, wait } from "./drain.ts";
@@ -19,7 +19,7 @@ import {
   refuse,
   wantsWebSocket,
 } from "./handshake.ts";
-import { iceServers } from "../auth/turn.ts";
+import { type IceConfig, iceServers } from "../auth/turn.ts";
 import { Listener } from "./listener.ts";
 import type { Options } from "../config/options.ts";
 import { Documents } from "./documents.ts";
@@ -29,7 +29,32 @@ import { Router } from "../relay/router.ts";
 import { BufferedTotal } from "../relay/send_buffer.ts";
 import type { StaticFiles } from "./static_files.ts";
 
-/** What a server is made of, beside its options. */
+/** The options that a server reads itself, beside those that it passes on. */
+type OwnOptions = Pick<
+  Options,
+  | "host"
+  | "port"
+  | "noPage"
+  | "redisUrl"
+  | "registerTimeoutMs"
+  | "idleTimeoutMs"
+  | "maxBufferedTotalBytes"
+  | "allowOrigins"
+  | "trustProxy"
+  | "iceServers"
+  | "drainDelayMs"
+  | "drainTimeoutMs"
+>;
+
+export type ServerOptions =
+  & OwnOptions
+  & CapacityOptions
+  & ConnectionOptions
+  & DialectOptions
+  & DirectoryOptions
+  & Omit<IceConfig, "urls">;
+
+/** What a server needs beside its options. */
 export interface Parts {
   readonly version: string;
   readonly clock: Clock;
@@ -59,7 +84,7 @@ const CONNECTION_BYTES = 24 * 1024;
 const MEMORY_PER_BUFFERED_BYTE = 2.8;
 
 export class Server {
-  readonly #options: Options;
+  readonly #options: ServerOptions;
   readonly #parts: Parts;
   readonly #pages: StaticFiles;
   readonly #documents = new Documents();
@@ -83,7 +108,7 @@ export class Server {
    *
    * @throws {Deno.errors.AddrInUse} and what else listening can throw
    */
-  constructor(options: Options, parts: Parts) {
+  constructor(options: ServerOptions, parts: Parts) {
     const { clock, emit, authenticator } = parts;
     this.#options = options;
     this.#parts = parts;
@@ -389,7 +414,7 @@ function urlOf({ url, headers }: Request): string {
   return path.startsWith("/") ? `http://host${path}` : "http://host/";
 }
 
-function iceServersFor({ iceServers: urls, ...turn }: Options) {
+function iceServersFor({ iceServers: urls, ...turn }: ServerOptions) {
   if (urls === undefined) return null;
   return (clientId: string) => iceServers({ urls, ...turn }, clientId, Date.now());
 }

@@ -6,6 +6,7 @@ import { TestClient } from "../helpers/client.ts";
 import { exchange, shutDown } from "../helpers/core_exchange.ts";
 import { fromSource, ownEnvironment, runProgram, ServingProgram } from "../helpers/program.ts";
 import { RawPeer } from "../helpers/raw_peer.ts";
+import { isRedisMissing, TestRedis } from "../helpers/redis.ts";
 import { testOnRuntimes } from "../helpers/runtimes.ts";
 import { isMissing } from "../helpers/tools.ts";
 
@@ -328,6 +329,17 @@ testOnRuntimes("after the start it gives up what only that needs", async (comman
   const alice = await TestClient.register(program.url, "alice");
   await alice.close(1000);
   assert.match(await (await fetch(program.httpUrl)).text(), /<title>/);
+});
+
+testOnRuntimes("it finds its way back to Redis without what it has given up", async (command) => {
+  if (isRedisMissing()) return;
+  await using redis = await TestRedis.start();
+  await using program = await ServingProgram.start(["--redis", redis.url], { command });
+  await program.logged("INFO - Joined the cluster");
+  await redis.kill();
+  await program.logged("WARN - Serving alone, trying again: ");
+  await redis.restart();
+  await program.logged("INFO - Joined the cluster", 2);
 });
 
 // The end.
