@@ -21,6 +21,8 @@ export const UPGRADE_HEADERS: Readonly<Record<string, string>> = {
 export interface RawPeerOptions {
   /** Certificate that a server with TLS must have, PEM. */
   readonly caCert?: string;
+  /** The IP address to connect to, in place of the URL's host. */
+  readonly ipAddress?: string;
 }
 
 export class RawPeer implements Disposable {
@@ -34,13 +36,12 @@ export class RawPeer implements Disposable {
   }
 
   /** Connects, and sends nothing. */
-  static async connect(url: string, { caCert }: RawPeerOptions = {}): Promise<RawPeer> {
+  static async connect(url: string, options: RawPeerOptions = {}): Promise<RawPeer> {
     const { hostname, port } = new URL(url);
-    const address = { hostname, port: Number(port) };
-    const conn = caCert === undefined
-      ? await Deno.connect(address)
-      : await Deno.connectTls({ ...address, caCerts: [caCert] });
-    return new RawPeer(conn);
+    const { caCert, ipAddress = hostname } = options;
+    const conn = await Deno.connect({ hostname: ipAddress, port: Number(port) });
+    if (caCert === undefined) return new RawPeer(conn);
+    return new RawPeer(await Deno.startTls(conn, { hostname, caCerts: [caCert] }));
   }
 
   /** Connects and becomes a WebSocket. `headers` go beside those of a correct upgrade, or replace them. */
@@ -51,7 +52,9 @@ export class RawPeer implements Disposable {
   ): Promise<RawPeer> {
     const peer = await RawPeer.connect(url, options);
     try {
-      await peer.write(upgradeRequest({ ...UPGRADE_HEADERS, ...headers }));
+      const { pathname, search } = new URL(url);
+      const requestLine = `GET ${pathname}${search} HTTP/1.1`;
+      await peer.write(upgradeRequest({ ...UPGRADE_HEADERS, ...headers }, requestLine));
       const head = await peer.readHead();
       if (!head.startsWith("HTTP/1.1 101")) throw new Error(`refused: ${head}`);
       return peer;
