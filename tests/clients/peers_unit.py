@@ -100,6 +100,19 @@ class Calling(TestCase):
         self.assertEqual((await bob.__anext__())["type"], "offer")
 
 
+    async def test_peer_takes_a_call_that_rings_already(self) -> None:
+        alice, bob = await self.enter("alice"), await self.enter("bob")
+        first = alice.peer("bob")
+        first.createDataChannel("chat")
+        while not self.types():
+            await asyncio.sleep(0.01)
+        await settle()
+        second = bob.peer("alice")
+        second.createDataChannel("chat")
+        await self.connected(first, second)
+        self.assertEqual(self.types(), ["offer", "answer"])
+
+
 class Negotiating(TestCase):
     async def glare(self, *, early: bool) -> None:
         """Both offer at once: early, before anything is agreed; or in the middle of a call."""
