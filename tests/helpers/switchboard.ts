@@ -84,6 +84,8 @@ export type SwitchboardOptions = Partial<
   ConnectionOptions & DirectoryOptions & CapacityOptions & { maxBufferedTotalBytes: number }
 >;
 
+const ADDRESS = "192.0.2.1";
+
 export class Switchboard {
   readonly clock = new FakeClock();
   readonly events = new RecordedEvents();
@@ -135,17 +137,21 @@ export class Switchboard {
   }
 
   /** A client that has connected. */
-  connect(url = "http://host/"): FakePeer {
-    return this.attach(new FakeSocket(), url);
+  connect(url = "http://host/", address = ADDRESS): FakePeer {
+    return this.attach(new FakeSocket(), url, address);
   }
 
   /** A client that has connected with a socket of its own kind. */
-  attach<S extends FakeSocket>(socket: S, url = "http://host/"): FakePeer<S> {
+  attach<S extends FakeSocket>(
+    socket: S,
+    url = "http://host/",
+    address = ADDRESS,
+  ): FakePeer<S> {
     return new FakePeer(
       socket,
       new Connection(
         socket,
-        { address: "192.0.2.1", url, token: new URL(url).searchParams.get("token") },
+        { address, url, token: new URL(url).searchParams.get("token") },
         this.#deps,
       ),
     );
