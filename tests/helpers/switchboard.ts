@@ -93,6 +93,7 @@ export class Switchboard {
   /** Connections that have registered, in the order in which they did. */
   readonly registered: Connection[] = [];
   readonly capacity: Capacity;
+  readonly bufferedTotal: BufferedTotal;
   readonly #deps: ConnectionDeps;
 
   /** Without options there are no limits, no mailbox and no resume. */
@@ -124,12 +125,13 @@ export class Switchboard {
       emit,
       (router) => new LocalDirectory(all, router, clock, emit),
     );
+    this.bufferedTotal = new BufferedTotal(all.maxBufferedTotalBytes);
     this.#deps = {
       options: all,
       registrar: new Registrar({ router, capacity, authenticator, iceServersFor: null }),
       router,
       dialects: [...dialects, signalbox],
-      bufferedTotal: new BufferedTotal(all.maxBufferedTotalBytes),
+      bufferedTotal: this.bufferedTotal,
       clock,
       emit,
       onRegistered: (connection) => this.registered.push(connection),
