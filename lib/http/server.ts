@@ -63,7 +63,7 @@ export interface Parts {
   readonly authenticator: Authenticator | null;
   /** Null for a port without TLS. */
   readonly tls: TlsFiles | null;
-  /** Tells whether too little memory is left for another connection. */
+  /** Returns whether too little memory is left for another connection. */
   isMemoryTight(): boolean;
 }
 
@@ -75,7 +75,7 @@ const EXPIRE_SHARE = 0.25;
 const SPREAD_SHARE = 0.5;
 /** Time that clients have to answer a close before a new certificate cuts them off. */
 const RELOAD_TIMEOUT_MS = 1000;
-/** How many times within the idle timeout it is looked whether clients read. */
+/** Checks for stalled clients within one idle timeout. */
 const LOOKS_PER_IDLE_TIMEOUT = 8;
 
 /** Memory that the runtime takes for an idle connection, in bytes, as measured. */
@@ -155,7 +155,7 @@ export class Server {
     await this.#cluster?.start();
   }
 
-  /** Where it listens; the port that was picked, where 0 was asked for. */
+  /** Address of the listener, with the port that was picked for port 0. */
   get address(): Deno.NetAddr {
     return this.#listener.address;
   }
@@ -175,7 +175,7 @@ export class Server {
     return this.#router.directory.stored;
   }
 
-  /** Whether Redis can be used; null without a cluster. */
+  /** True while Redis can be used; null without a cluster. */
   get isClusterUp(): boolean | null {
     return this.#cluster && !this.#cluster.isDegraded;
   }
@@ -186,7 +186,7 @@ export class Server {
       this.#deps.bufferedTotal.bytes * MEMORY_PER_BUFFERED_BYTE;
   }
 
-  /** Whether it speaks wss and https. */
+  /** True if it speaks wss and https. */
   get isSecure(): boolean {
     return this.#parts.tls !== null;
   }
@@ -319,7 +319,7 @@ export class Server {
     if (connection.isConnecting) this.#ended(connection, 0); // it left during the upgrade: no event will come
   }
 
-  /** The socket is gone. It may be said twice of the same one. */
+  /** Cleans up after a socket. The runtime may report the end of the same one twice. */
   #ended(connection: Connection, code: number): void {
     if (!this.#connections.delete(connection)) return;
     this.#capacity.countConnection(connection.address, -1);

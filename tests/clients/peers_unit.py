@@ -49,11 +49,11 @@ class Calling(TestCase):
         alice, bob = await self.enter("alice"), await self.enter("bob")
         call = self.next(bob, "call")
         channel = alice.peer("bob").createDataChannel("chat")
-        heard = self.next(channel, "message")
+        received = self.next(channel, "message")
         connection = (await call).accept()
         other = await self.next(connection, "datachannel")
         other.send("hello")
-        self.assertEqual(await heard, "hello")
+        self.assertEqual(await received, "hello")
         self.assertEqual(self.types(), ["offer", "answer"])
 
     async def test_a_call_is_refused(self) -> None:

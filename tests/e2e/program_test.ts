@@ -121,7 +121,7 @@ Deno.test("a secret is read from the file that its variable names", async () => 
   await Deno.remove(path);
 });
 
-// Mistakes of the user.
+// Errors of the user.
 
 /** What the program says when it ends with a status; nothing on stdout, and one line on stderr. */
 async function complaint(
@@ -290,7 +290,7 @@ async function talkALot(url: string): Promise<void> {
   for (const client of [alice, bob]) await client.close(1000);
 }
 
-Deno.test("a stderr that nobody reads loses log lines, not messages, and tells how many", async () => {
+Deno.test("a blocked stderr loses log lines, not messages, and their number is logged", async () => {
   using pipe = await NamedPipe.open();
   await using program = await ServingProgram.start(UNLIMITED, { command: pipe.command() });
   await talkALot(program.url);
@@ -298,7 +298,7 @@ Deno.test("a stderr that nobody reads loses log lines, not messages, and tells h
   pipe.file.close();
 });
 
-Deno.test("a stderr that nobody reads does not hold up the end", async () => {
+Deno.test("a blocked stderr does not delay the end", async () => {
   using pipe = await NamedPipe.open();
   await using program = await ServingProgram.start(UNLIMITED, { command: pipe.command() });
   await talkALot(program.url);
