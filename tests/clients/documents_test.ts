@@ -4,15 +4,16 @@ import assert from "node:assert/strict";
 import type { Page } from "playwright-core";
 import { isChromiumMissing, TestBrowser } from "../helpers/chromium.ts";
 import { TestClient } from "../helpers/client.ts";
-import { printedCode } from "../helpers/documents.ts";
+import { blockUnder, readDocument } from "../helpers/documents.ts";
 import { ServingProgram } from "../helpers/program.ts";
 import { DEBIAN_PYTHON } from "../helpers/tools.ts";
 import { ProgramPeer } from "../interop/peers.ts";
 import { isAiortcMissing, isWebsocketsMissing, PythonPath } from "./python.ts";
 
 /** The code of a language under a heading, for a server at another address. */
-async function printed(heading: string, language: string, address: string): Promise<string> {
-  return (await printedCode(heading, language)).replaceAll("localhost:8765", address);
+function printed(heading: string, language: string, address: string): string {
+  const code = blockUnder(readDocument("clients"), heading, language);
+  return code.replaceAll("localhost:8765", address);
 }
 
 /** Runs a program in its own folder, where only loopback is used: aiortc leaves that out by itself. */
@@ -32,7 +33,7 @@ Deno.test({
     await using server = await ServingProgram.start();
     await using path = await PythonPath.make();
     const { host } = new URL(server.httpUrl);
-    await using _echo = await startPrinted(await printed("Python", "python", host), path);
+    await using _echo = await startPrinted(printed("Python", "python", host), path);
     await server.logged("Client registered: echo");
     const client = await TestClient.register(server.url, "bob");
     client.send({ type: "hi", target_id: "echo" });
@@ -43,15 +44,15 @@ Deno.test({
 });
 
 Deno.test({
-  name: "a robot shows its camera to a page through reloads and restarts",
+  name: "a robot shows its camera to a page through reloads, restarts and a crash",
   ignore: isAiortcMissing() || isChromiumMissing(),
   async fn() {
     const heading = "A robot that shows its camera";
     let server = await ServingProgram.start();
     const { host, port } = new URL(server.httpUrl);
     await using path = await PythonPath.make();
-    const robotCode = await printed(heading, "python", host);
-    const html = await printed(heading, "html", host);
+    const robotCode = printed(heading, "python", host);
+    const html = printed(heading, "html", host);
     await using pages = Deno.serve(
       { hostname: "127.0.0.1", port: 0, onListen() {} },
       () => new Response(html, { headers: { "content-type": "text/html" } }),
@@ -72,7 +73,13 @@ Deno.test({
     await pictureMoves(page);
 
     await robot[Symbol.asyncDispose](); // which says goodbye
-    await using _next = await startPrinted(robotCode, path);
+    const next = await startPrinted(robotCode, path);
+    await pictureMoves(page, "anew");
+
+    next.kill("SIGKILL");
+    await next[Symbol.asyncDispose]();
+    await using _last = await startPrinted(robotCode, path);
+    await server.logged("Client registered: robot", 3); // at once: its ID is not held against it
     await pictureMoves(page, "anew");
     await server[Symbol.asyncDispose]();
   },
@@ -80,7 +87,8 @@ Deno.test({
 
 /** Resolves once the page's video shows further frames; `anew`: those of a call that has yet to begin. */
 async function pictureMoves(page: Page, anew?: "anew"): Promise<void> {
-  await page.evaluate(`new Promise((resolve) => {
+  await page.evaluate(`new Promise((resolve, reject) => {
+    setTimeout(() => reject(new Error("The picture does not move.")), 120_000);
     const video = document.querySelector("video");
     const former = ${anew ? "video.srcObject" : "null"};
     let frames = 0;

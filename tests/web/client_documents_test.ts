@@ -5,7 +5,7 @@
 import assert from "node:assert/strict";
 import type { Page, WebSocketRoute } from "playwright-core";
 import { isChromiumMissing, TestBrowser } from "../helpers/chromium.ts";
-import { printedCode } from "../helpers/documents.ts";
+import { blockUnder, readDocument } from "../helpers/documents.ts";
 import { startServer } from "../helpers/server.ts";
 
 const ignore = isChromiumMissing();
@@ -61,8 +61,8 @@ Deno.test({
   name: "the video call of 25 lines shows both sides to each other, and hangs up",
   ignore,
   async fn() {
-    const html = await printedCode("A video call", "html");
-    assert.equal(html.trimEnd().split("\n").length, 25);
+    const html = blockUnder(readDocument("clients"), "A video call", "html");
+    assert.equal(html.split("\n").length, 25);
     await using server = startServer({ resumeTtlMs: "0", mailboxTtlMs: "0" });
     await using browser = await TestBrowser.launch(FAKE_CAMERA);
     const alice = await openPrinted(browser, server, html, "call.html?me=alice&peer=bob");
@@ -83,7 +83,7 @@ Deno.test({
   name: "the first lines of JavaScript open a data channel",
   ignore,
   async fn() {
-    const code = await printedCode("JavaScript", "js");
+    const code = blockUnder(readDocument("clients"), "JavaScript", "js");
     await using server = startServer({ resumeTtlMs: "0", mailboxTtlMs: "0" });
     await using browser = await TestBrowser.launch();
     const html = (id: string) =>
