@@ -172,7 +172,7 @@ test("the page tells programs for other servers what to connect to", async (brow
   ]);
 });
 
-test("video goes from peer to peer, drawn where there is no camera", async (browser) => {
+test("video goes from peer to peer, drawn if there is no camera", async (browser) => {
   await using server = startServer(forgetful);
   const page = await browser.open(server.httpUrl);
   const [alice, bob] = [panel(page, "first"), panel(page, "second")];
