@@ -3,6 +3,8 @@
 import type { Command, Dialect } from "../relay/vocabulary.ts";
 import { compileNames, type Member, readLast, type Scan, scanMembers } from "./members.ts";
 
+/** Upper bound of the topics that are read of one message: twice what a client may have. */
+const MAX_READ_TOPICS = 512;
 const MEMBERS = compileNames("type", "topic", "topics", "payload", "clients");
 type Name = (typeof MEMBERS)["list"][number];
 
@@ -98,13 +100,13 @@ function topicsOf(text: string, { members }: Scan<Name>): string[] {
 }
 
 /**
- * Returns the strings of an array of valid JSON, without what is nested in it. JSON.parse would take too long for a hostile
+ * Returns the first strings of an array of valid JSON, without what is nested in it. JSON.parse would take too long for a hostile
  * one.
  */
 function stringsIn(text: string, start: number, end: number): string[] {
   const strings: string[] = [];
   let depth = 0;
-  for (let position = start; position < end; position++) {
+  for (let position = start; position < end && strings.length < MAX_READ_TOPICS; position++) {
     const character = text[position]!;
     if (character === "[" || character === "{") depth++;
     if (character === "]" || character === "}") depth--;

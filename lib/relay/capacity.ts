@@ -1,5 +1,6 @@
 /** The capacity for connections and clients. Held IDs count like connections once a client registers. */
 
+import { Buffer } from "node:buffer";
 import { isIP } from "node:net";
 import { ProtocolError } from "./vocabulary.ts";
 
@@ -93,6 +94,37 @@ export class Capacity {
 
 function serverFull(reason: string): ProtocolError {
   return new ProtocolError("server_full", `The server is full: ${reason}. Come back later.`);
+}
+
+/** Shares out memory among the networks that clients come from, so that one of them cannot have all. */
+export class MemoryBudget {
+  readonly #bytesByNetwork = new Map<string, number>();
+  readonly #maxBytes: number;
+  readonly #maxBytesPerNetwork: number;
+  #bytes = 0;
+
+  constructor(maxBytes: number, maxBytesPerNetwork: number) {
+    this.#maxBytes = maxBytes;
+    this.#maxBytesPerNetwork = maxBytesPerNetwork;
+  }
+
+  hasCapacityFor(network: string, bytes: number): boolean {
+    return this.#bytes + bytes <= this.#maxBytes &&
+      (this.#bytesByNetwork.get(network) ?? 0) + bytes <= this.#maxBytesPerNetwork;
+  }
+
+  /** Takes bytes, or gives them back if negative. */
+  count(network: string, bytes: number): void {
+    this.#bytes += bytes;
+    const sum = (this.#bytesByNetwork.get(network) ?? 0) + bytes;
+    if (sum > 0) this.#bytesByNetwork.set(network, sum);
+    else this.#bytesByNetwork.delete(network);
+  }
+}
+
+/** Returns the memory that a string takes: one byte a character, but two if one of them is beyond Latin-1; here ASCII. */
+export function memoryOf(text: string, utf8Bytes = Buffer.byteLength(text)): number {
+  return utf8Bytes === text.length ? text.length : 2 * text.length;
 }
 
 /**

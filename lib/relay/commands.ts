@@ -1,7 +1,12 @@
 /** Does what a registered client's message asks for. */
 
 import type { Emit } from "../events.ts";
-import { broadcastFactor, REGISTER_COST, SUBSCRIBERS_PER_TOKEN } from "./rate_limit.ts";
+import {
+  broadcastFactor,
+  REGISTER_COST,
+  SUBSCRIBERS_PER_TOKEN,
+  TOPICS_PER_TOKEN,
+} from "./rate_limit.ts";
 import type { Registrar } from "./registration.ts";
 import type { Router } from "./router.ts";
 import type { Session } from "./session.ts";
@@ -33,6 +38,9 @@ export function costOfCommand(
       const subscribers = router.topics.count(router.topics.keyOf(session, command.topic));
       return sizeCost * broadcastFactor(subscribers, SUBSCRIBERS_PER_TOKEN);
     }
+    case "subscribe":
+    case "unsubscribe":
+      return Math.max(sizeCost, Math.ceil(command.topics.length / TOPICS_PER_TOKEN));
     default:
       return sizeCost;
   }

@@ -275,21 +275,29 @@ export class Connection implements SessionConnection {
 
   /** Keeps a message until it can be handled. */
   #postpone(pending: string[], text: string): void {
+    const { bufferedTotal } = this.#deps;
     const chars = this.#pendingChars + text.length;
-    if (pending.length === MAX_PENDING_MESSAGES || chars > MAX_PENDING_CHARS) {
+    const isTooMuch = pending.length === MAX_PENDING_MESSAGES || chars > MAX_PENDING_CHARS;
+    if (isTooMuch || bufferedTotal.isExceeded) {
       const bound = `${MAX_PENDING_MESSAGES} messages or ${MAX_PENDING_CHARS} characters`;
       const message = `Message dropped: over ${bound} sent while registration is pending.`;
       return this.#refuse(message, this.#targetOf(text));
     }
     this.#pendingChars = chars;
+    bufferedTotal.add(text.length);
     pending.push(text);
   }
 
   #handlePending(): void {
+    for (const text of this.#takePending()) this.receive(text);
+  }
+
+  #takePending(): readonly string[] {
     const pending = this.#pending ?? [];
     this.#pending = null;
+    this.#deps.bufferedTotal.add(-this.#pendingChars);
     this.#pendingChars = 0;
-    for (const text of pending) this.receive(text);
+    return pending;
   }
 
   /** A node that may have lost its clients' IDs lets their messages wait until it knows. */
@@ -406,6 +414,7 @@ export class Connection implements SessionConnection {
   ended(code: number): void {
     this.#cancelLinger();
     this.#sendBuffer.release();
+    this.#takePending();
     this.#detach(!isGoodbye(code), null);
   }
 

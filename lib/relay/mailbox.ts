@@ -2,7 +2,7 @@
 
 import { Buffer } from "node:buffer";
 import { type Clock, VariedDeadlines } from "../clock.ts";
-import { networkOf } from "./capacity.ts";
+import { MemoryBudget, memoryOf, networkOf } from "./capacity.ts";
 import { clientKey, type Storage } from "./vocabulary.ts";
 
 /** Upper bounds of what is stored. */
@@ -54,23 +54,22 @@ export function costOf(sender: MailboxSender, targetKey: string, stringBytes: nu
 /** What senders may have stored: each for one target, each address, and all together. */
 export class MailboxBudget {
   readonly #pairs = new Map<MailboxSender, Map<string, number>>();
-  readonly #bytesByNetwork = new Map<string, number>();
-  #bytes = 0;
+  readonly #memory = new MemoryBudget(MAILBOX_LIMITS.bytesInAll, MAILBOX_LIMITS.bytesPerAddress);
 
   hasCapacityFor({ sender, network, targetKey, memoryBytes }: Cost): boolean {
     return (this.#pairs.get(sender)?.get(targetKey) ?? 0) < MAILBOX_LIMITS.messagesPerPair &&
-      this.#bytes + memoryBytes <= MAILBOX_LIMITS.bytesInAll &&
-      (this.#bytesByNetwork.get(network) ?? 0) + memoryBytes <= MAILBOX_LIMITS.bytesPerAddress;
+      this.#memory.hasCapacityFor(network, memoryBytes);
   }
 
   /** Takes a cost (1) or gives it back (-1). */
   count({ sender, network, targetKey, memoryBytes }: Cost, sign: 1 | -1): void {
     const targets = this.#pairs.get(sender) ?? new Map<string, number>();
     this.#pairs.set(sender, targets);
-    add(targets, targetKey, sign);
+    const count = (targets.get(targetKey) ?? 0) + sign;
+    if (count > 0) targets.set(targetKey, count);
+    else targets.delete(targetKey);
     if (targets.size === 0) this.#pairs.delete(sender);
-    add(this.#bytesByNetwork, network, sign * memoryBytes);
-    this.#bytes += sign * memoryBytes;
+    this.#memory.count(network, sign * memoryBytes);
   }
 }
 
@@ -184,15 +183,4 @@ export class Mailbox<Sender extends MailboxSender> {
     this.#budget.count(entry.cost, -1);
     if (box.messages.size === 0) this.#boxes.delete(box.key);
   }
-}
-
-function add<Key>(sums: Map<Key, number>, key: Key, amount: number): void {
-  const sum = (sums.get(key) ?? 0) + amount;
-  if (sum > 0) sums.set(key, sum);
-  else sums.delete(key);
-}
-
-/** A string takes one byte a character, but two if one of them is beyond Latin-1; here if one is beyond ASCII. */
-function memoryOf(text: string, utf8Bytes = Buffer.byteLength(text)): number {
-  return utf8Bytes === text.length ? text.length : 2 * text.length;
 }

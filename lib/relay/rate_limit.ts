@@ -34,6 +34,8 @@ export const BYTES_PER_TOKEN = 16 * 1024;
 const RECIPIENTS_PER_TOKEN = 20;
 /** The same for a topic: a newcomer to a room of 30 answers 30 offers at once, with some candidates each. */
 export const SUBSCRIBERS_PER_TOKEN = 100;
+/** Topics of a subscription that one token pays for: each may be a command to Redis. */
+export const TOPICS_PER_TOKEN = 16;
 /** A repeated `register` asks for a token check and an answer with all peers. */
 export const REGISTER_COST = 10;
 

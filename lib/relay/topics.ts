@@ -1,5 +1,6 @@
 /** Subscribers by topic: publish and subscribe, for the dialects that have no targets. */
 
+import { MemoryBudget, memoryOf, networkOf } from "./capacity.ts";
 import type { Session } from "./session.ts";
 import { clientKey } from "./vocabulary.ts";
 
@@ -7,11 +8,17 @@ import { clientKey } from "./vocabulary.ts";
 const MAX_TOPICS = 256;
 /** Upper bound of a topic's length, in UTF-16 code units. */
 const MAX_TOPIC_CHARS = 1024;
+/** Upper bounds of the memory that all subscriptions take, and those of one address, in bytes. */
+const MAX_BYTES = 64 * 1024 * 1024;
+const MAX_BYTES_PER_ADDRESS = 4 * 1024 * 1024;
+/** Memory that a subscription takes beside its topic, in bytes. Measured: 410 for a client's only one, 230 for others. */
+const OVERHEAD_BYTES = 400;
 
 export class Topics {
   /** By the session's namespace and topic: nothing crosses from one dialect to another. */
   readonly #subscribers = new Map<string, Set<Session>>();
   readonly #topics = new Map<Session, Set<string>>();
+  readonly #budget = new MemoryBudget(MAX_BYTES, MAX_BYTES_PER_ADDRESS);
   readonly #onWatched: (key: string, isWatched: boolean) => void;
 
   /** @param onWatched learns of the first subscriber of a topic (true), and of the end of the last one (false) */
@@ -24,12 +31,16 @@ export class Topics {
     return clientKey(room.name, topic);
   }
 
-  /** Subscribes, unless the topic or one more of them is too much for a session. */
+  /** Subscribes, unless the topic or one more of them is too much for the session or its address. */
   subscribe(session: Session, topic: string): void {
     const topics = this.#topics.get(session) ?? new Set();
     const key = this.keyOf(session, topic);
     const isValid = topic !== "" && topic.length <= MAX_TOPIC_CHARS;
     if (!isValid || topics.has(key) || topics.size >= MAX_TOPICS) return;
+    const network = networkOf(session.address);
+    const bytes = memoryOfSubscription(key);
+    if (!this.#budget.hasCapacityFor(network, bytes)) return;
+    this.#budget.count(network, bytes);
     const subscribers = this.#subscribers.get(key) ?? new Set();
     topics.add(key);
     subscribers.add(session);
@@ -50,6 +61,7 @@ export class Topics {
   #remove(session: Session, key: string): void {
     const topics = this.#topics.get(session);
     if (!topics?.delete(key)) return;
+    this.#budget.count(networkOf(session.address), -memoryOfSubscription(key));
     if (topics.size === 0) this.#topics.delete(session);
     const subscribers = this.#subscribers.get(key)!;
     subscribers.delete(session);
@@ -76,4 +88,8 @@ export class Topics {
     }
     return count;
   }
+}
+
+function memoryOfSubscription(key: string): number {
+  return OVERHEAD_BYTES + memoryOf(key);
 }

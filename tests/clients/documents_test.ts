@@ -44,7 +44,7 @@ Deno.test({
 });
 
 Deno.test({
-  name: "a robot shows its camera to a page through reloads and restarts",
+  name: "a robot shows its camera to a page through reloads, restarts and a crash",
   ignore: isAiortcMissing() || isChromiumMissing(),
   async fn() {
     const heading = "A robot that shows its camera";
@@ -73,7 +73,13 @@ Deno.test({
     await pictureMoves(page);
 
     await robot[Symbol.asyncDispose](); // which says goodbye
-    await using _next = await startPrinted(robotCode, path);
+    const next = await startPrinted(robotCode, path);
+    await pictureMoves(page, "anew");
+
+    next.kill("SIGKILL");
+    await next[Symbol.asyncDispose]();
+    await using _last = await startPrinted(robotCode, path);
+    await server.logged("Client registered: robot", 3); // at once: its ID is not held against it
     await pictureMoves(page, "anew");
     await server[Symbol.asyncDispose]();
   },
@@ -81,7 +87,8 @@ Deno.test({
 
 /** Resolves once the page's video shows further frames; `anew`: those of a call that has yet to begin. */
 async function pictureMoves(page: Page, anew?: "anew"): Promise<void> {
-  await page.evaluate(`new Promise((resolve) => {
+  await page.evaluate(`new Promise((resolve, reject) => {
+    setTimeout(() => reject(new Error("The picture does not move.")), 120_000);
     const video = document.querySelector("video");
     const former = ${anew ? "video.srcObject" : "null"};
     let frames = 0;

@@ -113,6 +113,47 @@ testPure("a client that leaves leaves no subscription behind", async () => {
   assert.deepEqual([board.router.connected, board.router.topics.size], [0, 0]);
 });
 
+testPure("a subscription costs one token for each 16 topics begun", async () => {
+  const board = setUp({ rateLimitPerSecond: 1, rateBurst: 16 });
+  const all = Array.from({ length: 256 }, (_, n) => `${n}`);
+  const peer = await start(board, subscribe(...all), '{"type":"ping"}', subscribe("more"));
+  assert.deepEqual([board.router.topics.size, peer.texts()], [256, []]);
+  board.clock.advance(2000);
+  peer.send('{"type":"unsubscribe","topics":["0"]}', '{"type":"ping"}');
+  assert.deepEqual([board.router.topics.size, peer.texts()], [255, ['{"type":"pong"}']]);
+});
+
+testPure("of a list of ever more topics no more than 512 are read", async () => {
+  const board = setUp({ maxMessageSizeBytes: 1024 * 1024 });
+  const peer = await start(board, subscribe(...Array(511).fill("a"), "b", "c"));
+  assert.equal(board.router.topics.size, 2);
+  peer.send(subscribe("c"));
+  assert.equal(board.router.topics.size, 3);
+});
+
+testPure(
+  "one address' topics take 4 MiB at the most, and leave the memory to the others",
+  async () => {
+    const board = setUp({ maxMessageSizeBytes: 1024 * 1024 });
+    const greedy: FakePeer[] = [];
+    for (let n = 0; n < 20; n++) {
+      const topics = Array.from({ length: 256 }, (_, m) => `${n} ${m} `.padEnd(1024, "é"));
+      greedy.push(await start(board, subscribe(...topics)));
+    }
+    assert(board.router.topics.size * 2048 <= 4 * 1024 ** 2);
+    assert(board.router.topics.size * 3000 >= 4 * 1024 ** 2);
+    const bystander = board.connect("http://host/", "192.0.2.2");
+    bystander.send(subscribe("room"));
+    await drainMicrotasks();
+    greedy[0]!.send('{"type":"publish","topic":"room"}');
+    assert.equal(bystander.texts().length, 1);
+    for (const { connection } of greedy) connection.ended(1001);
+    assert.equal(board.router.topics.size, 1);
+    await start(board, subscribe("a", "b"));
+    assert.equal(board.router.topics.size, 3);
+  },
+);
+
 testPure("a publish costs one token for each 100 subscribers begun", async () => {
   const board = setUp({ rateLimitPerSecond: 1, rateBurst: 3 });
   const all = await Promise.all(Array.from({ length: 101 }, () => start(board, subscribe("a"))));

@@ -23,7 +23,7 @@ export class FakeSocket implements Socket {
   readyState: number = WebSocket.OPEN;
   bufferedAmount = 0;
   readonly sent: string[] = [];
-  /** With what it was closed; null while it is not. */
+  /** Code and reason of the close; null while it is open. */
   closed: { readonly code: number; readonly reason: string } | null = null;
   #onOpen = () => {};
 
@@ -84,6 +84,8 @@ export type SwitchboardOptions = Partial<
   ConnectionOptions & DirectoryOptions & CapacityOptions & { maxBufferedTotalBytes: number }
 >;
 
+const ADDRESS = "192.0.2.1";
+
 export class Switchboard {
   readonly clock = new FakeClock();
   readonly events = new RecordedEvents();
@@ -91,6 +93,7 @@ export class Switchboard {
   /** Connections that have registered, in the order in which they did. */
   readonly registered: Connection[] = [];
   readonly capacity: Capacity;
+  readonly bufferedTotal: BufferedTotal;
   readonly #deps: ConnectionDeps;
 
   /** Without options there are no limits, no mailbox and no resume. */
@@ -122,12 +125,13 @@ export class Switchboard {
       emit,
       (router) => new LocalDirectory(all, router, clock, emit),
     );
+    this.bufferedTotal = new BufferedTotal(all.maxBufferedTotalBytes);
     this.#deps = {
       options: all,
       registrar: new Registrar({ router, capacity, authenticator, iceServersFor: null }),
       router,
       dialects: [...dialects, signalbox],
-      bufferedTotal: new BufferedTotal(all.maxBufferedTotalBytes),
+      bufferedTotal: this.bufferedTotal,
       clock,
       emit,
       onRegistered: (connection) => this.registered.push(connection),
@@ -135,17 +139,21 @@ export class Switchboard {
   }
 
   /** A client that has connected. */
-  connect(url = "http://host/"): FakePeer {
-    return this.attach(new FakeSocket(), url);
+  connect(url = "http://host/", address = ADDRESS): FakePeer {
+    return this.attach(new FakeSocket(), url, address);
   }
 
   /** A client that has connected with a socket of its own kind. */
-  attach<S extends FakeSocket>(socket: S, url = "http://host/"): FakePeer<S> {
+  attach<S extends FakeSocket>(
+    socket: S,
+    url = "http://host/",
+    address = ADDRESS,
+  ): FakePeer<S> {
     return new FakePeer(
       socket,
       new Connection(
         socket,
-        { address: "192.0.2.1", url, token: new URL(url).searchParams.get("token") },
+        { address, url, token: new URL(url).searchParams.get("token") },
         this.#deps,
       ),
     );

@@ -787,3 +787,21 @@ testPure("while the total is exceeded, a client past its limit gets no grace", (
   alice.send({ target_id: "d" }, { target_id: "d" });
   assert.equal(d.closed, null);
 });
+
+testPure("what waits for registrations counts in what may wait for all together", () => {
+  const authenticator: Authenticator = { check: () => new Promise(() => {}) };
+  const board = new Switchboard({ maxBufferedTotalBytes: 1000 }, authenticator);
+  const peers = ["alice", "bob", "carol"].map((id) => {
+    const peer = board.connect();
+    peer.send({ ...register(id), token: "x" }, `"${"x".repeat(598)}"`);
+    return peer;
+  });
+  assert.deepEqual(peers.map((peer) => peer.frames().map(({ code }) => code)), [
+    [],
+    [],
+    ["rate_limited"],
+  ]);
+  assert.equal(board.bufferedTotal.bytes, 1200);
+  for (const { connection } of peers) connection.ended(1001);
+  assert.equal(board.bufferedTotal.bytes, 0);
+});

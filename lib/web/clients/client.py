@@ -953,11 +953,10 @@ class _Calls:
         if negotiation is not None and negotiation.is_with(message):
             negotiation.receive(message)
             return True
-        if not self._signaling._has_listener("call"):
-            return False
         if negotiation is None or kind == "offer":
             self._ring(message, negotiation)
-        return True
+        # Else the program may negotiate by itself, or call :meth:`peer` a moment later.
+        return negotiation is not None or self._signaling._has_listener("call")
 
     def _ring(self, message: Message, former: _Negotiation | None) -> None:
         """Stores what a stranger sends until the call is taken; its first offer rings."""
