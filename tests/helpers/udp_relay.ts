@@ -1,12 +1,10 @@
-/** A relay for UDP on loopback that can be cut, for the paths between peer connections. */
+/** A relay for UDP on this machine that can be cut, for the paths between peer connections. */
 
 import { createSocket, type Socket } from "node:dgram";
 
-const LOOPBACK = "127.0.0.1";
-
 export class UdpRelay implements AsyncDisposable {
-  /** For the port of each peer, the socket that the other peer sees in its place. */
-  readonly #sockets = new Map<number, Promise<Socket>>();
+  /** For each peer's address and port, the socket that the other peer sees in its place. */
+  readonly #sockets = new Map<string, Promise<Socket>>();
   /** Whether packets are dropped. */
   isCut = false;
 
@@ -22,29 +20,28 @@ export class UdpRelay implements AsyncDisposable {
     }
     if (message.type !== "candidate") return JSON.stringify(message);
     const parts: string[] = message.candidate.split(" ");
-    if (parts[2]?.toLowerCase() !== "udp" || parts[4] !== LOOPBACK) return null;
-    parts[5] = String((await this.#socketOf(Number(parts[5]))).address().port);
+    const [, , protocol, , address, port] = parts;
+    if (protocol?.toLowerCase() !== "udp" || !address?.includes(".")) return null;
+    parts[5] = String((await this.#socketOf(address, Number(port))).address().port);
     return JSON.stringify({ ...message, candidate: parts.join(" ") });
   }
 
-  #socketOf(port: number): Promise<Socket> {
-    let bound = this.#sockets.get(port);
-    if (bound === undefined) {
-      bound = this.#bind(port);
-      this.#sockets.set(port, bound);
-    }
+  #socketOf(address: string, port: number): Promise<Socket> {
+    const key = `${address}:${port}`;
+    const bound = this.#sockets.get(key) ?? this.#bind(address, port);
+    this.#sockets.set(key, bound);
     return bound;
   }
 
-  #bind(port: number): Promise<Socket> {
+  #bind(address: string, port: number): Promise<Socket> {
     const socket = createSocket("udp4");
     socket.on("error", () => {}); // a peer that has closed its port
-    socket.on("message", async (packet, { address, port: source }) => {
-      if (this.isCut || address !== LOOPBACK) return;
-      const sender = await this.#socketOf(source);
-      sender.send(packet, port, LOOPBACK);
+    socket.on("message", async (packet, source) => {
+      if (this.isCut) return;
+      const sender = await this.#socketOf(source.address, source.port);
+      sender.send(packet, port, address);
     });
-    return new Promise((resolve) => socket.bind(0, LOOPBACK, () => resolve(socket)));
+    return new Promise((resolve) => socket.bind(0, () => resolve(socket)));
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
