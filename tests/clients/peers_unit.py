@@ -98,7 +98,8 @@ class Calling(TestCase):
         alice, bob = await self.enter("alice"), await self.enter("bob")
         alice.peer("bob").createDataChannel("chat")
         self.assertEqual((await bob.__anext__())["type"], "offer")
-
+        await alice.hang_up("bob")
+        self.assertEqual((await bob.__anext__())["type"], "bye")
 
     async def test_peer_takes_a_call_that_rings_already(self) -> None:
         alice, bob = await self.enter("alice"), await self.enter("bob")
@@ -268,7 +269,7 @@ class Sessions(TestCase):
         await settle()
         self.assertEqual(connection.connectionState, "connected")
 
-    async def test_calls_that_nobody_takes_are_bounded(self) -> None:
+    async def test_calls_that_ring_are_bounded(self) -> None:
         alice, _, _ = await self.call()
         for number in range(40):
             for _ in range(70):

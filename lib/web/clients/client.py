@@ -994,7 +994,7 @@ class _Calls:
             connection = known.connection if known is not None else None
             self._forget(peer_id)
             self._signaling._tell("ended", Ended(peer_id, connection))
-        return True
+        return known is not None or self._signaling._has_listener("call")
 
     def on_lost(self, negotiation: _Negotiation) -> None:
         """aiortc cannot search for a new path: the connection has ended for both."""
