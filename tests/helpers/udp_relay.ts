@@ -3,9 +3,9 @@
 import { createSocket, type Socket } from "node:dgram";
 
 export class UdpRelay implements AsyncDisposable {
-  /** For each peer's address and port, the socket that the other peer sees in its place. */
+  /** Relays for each peer's address and port, the socket that the other peer sees in its place. */
   readonly #sockets = new Map<string, Promise<Socket>>();
-  /** Whether packets are dropped. */
+  /** True if packets are dropped. */
   isCut = false;
 
   /**
