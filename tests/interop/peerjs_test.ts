@@ -31,13 +31,13 @@ function run(page: Page, name: string, ...args: readonly unknown[]): Promise<unk
   return page.evaluate(`${name}(${args.map((arg) => JSON.stringify(arg)).join()})`);
 }
 
-function hears(page: Page, ...texts: readonly string[]): Promise<unknown> {
-  return Promise.all(texts.map((text) => run(page, "hears", text)));
+function untilReported(page: Page, ...texts: readonly string[]): Promise<unknown> {
+  return Promise.all(texts.map((text) => run(page, "untilReported", text)));
 }
 
 async function openPeer(page: Page, { url }: { url: string }, id: string, options = {}) {
   await run(page, "openPeer", url, id, options);
-  await hears(page, `${id} open ${id}`);
+  await untilReported(page, `${id} open ${id}`);
 }
 
 interface Lab {
@@ -75,23 +75,26 @@ testPeers("data goes both ways, and a picture, and the list of peers is there", 
   await openPeer(bob, server, "bob", { path: "/my/app" });
   assert.equal(await run(alice, "listPeers", "alice"), "alice,bob");
   await run(alice, "link", "alice", "bob");
-  await Promise.all([hears(alice, "alice linked to bob"), hears(bob, "bob linked to alice")]);
+  await Promise.all([
+    untilReported(alice, "alice linked to bob"),
+    untilReported(bob, "bob linked to alice"),
+  ]);
   await run(alice, "say", "alice", { hello: "wörld" });
-  await hears(bob, 'bob got {"hello":"wörld"}');
-  await hears(alice, 'alice got {"welcome":"wörld"}');
+  await untilReported(bob, 'bob got {"hello":"wörld"}');
+  await untilReported(alice, 'alice got {"welcome":"wörld"}');
   await run(bob, "call", "bob", "alice");
-  await Promise.all([hears(alice, "alice sees bob"), hears(bob, "bob sees alice")]);
+  await Promise.all([untilReported(alice, "alice sees bob"), untilReported(bob, "bob sees alice")]);
 });
 
 testPeers("an ID that is taken, a peer that is not there, a fresh ID", async (lab) => {
   const { server, alice, bob } = lab;
   await openPeer(alice, server, "alice");
   await run(bob, "openPeer", server.url, "alice");
-  await hears(bob, "alice error unavailable-id");
+  await untilReported(bob, "alice error unavailable-id");
   await run(bob, "openPeer", server.url, null);
-  await hears(bob, "unnamed open 36");
-  await run(alice, "link", "alice", "nobody");
-  await hears(alice, "alice error peer-unavailable");
+  await untilReported(bob, "unnamed open 36");
+  await run(alice, "link", "alice", "absent");
+  await untilReported(alice, "alice error peer-unavailable");
   assert.equal(await run(alice, "isOpen", "alice"), "true");
 });
 
@@ -100,15 +103,21 @@ testPeers("a callee that comes late is called; a peer reconnects as the same", a
   await openPeer(alice, server, "alice");
   await run(alice, "link", "alice", "bob");
   await openPeer(bob, server, "bob");
-  await Promise.all([hears(alice, "alice linked to bob"), hears(bob, "bob linked to alice")]);
+  await Promise.all([
+    untilReported(alice, "alice linked to bob"),
+    untilReported(bob, "bob linked to alice"),
+  ]);
   await run(alice, "disconnect", "alice");
-  await hears(alice, "alice disconnected");
+  await untilReported(alice, "alice disconnected");
   await run(alice, "reconnect", "alice");
-  await hears(alice, "alice open alice");
+  await untilReported(alice, "alice open alice");
   await run(bob, "link", "bob", "alice");
-  await Promise.all([hears(alice, "alice linked to bob"), hears(bob, "bob linked to alice")]);
+  await Promise.all([
+    untilReported(alice, "alice linked to bob"),
+    untilReported(bob, "bob linked to alice"),
+  ]);
   await run(alice, "say", "alice", "still there");
-  await hears(bob, 'bob got "still there"');
+  await untilReported(bob, 'bob got "still there"');
 });
 
 async function startWithTokens(): Promise<TestServer> {
@@ -120,7 +129,10 @@ testPeers("with tokens asked for, the client's token is a JWT", async ({ server,
   await openPeer(alice, server, "alice", { token: await sign({ sub: "alice" }) });
   await openPeer(bob, server, "bob", { token: await sign({}) });
   await run(alice, "link", "alice", "bob");
-  await Promise.all([hears(alice, "alice linked to bob"), hears(bob, "bob linked to alice")]);
+  await Promise.all([
+    untilReported(alice, "alice linked to bob"),
+    untilReported(bob, "bob linked to alice"),
+  ]);
   await run(bob, "openPeer", server.url, "carol", { token: await sign({ sub: "alice" }) });
-  await hears(bob, "carol error server-error");
+  await untilReported(bob, "carol error server-error");
 }, startWithTokens);

@@ -4,19 +4,20 @@ import { Peer } from "npm:peerjs@1.5.5";
 
 const peers = new Map();
 /** What came, by peer: the test awaits it. */
-const heard = [];
-let onHeard = () => {};
+const reports = [];
+let more = Promise.withResolvers();
 
-function hear(text) {
-  heard.push(text);
-  onHeard();
+function report(text) {
+  reports.push(text);
+  more.resolve();
+  more = Promise.withResolvers();
 }
 
 /** Resolves once something has come. */
-globalThis.hears = async (wanted) => {
-  while (!heard.includes(wanted)) await new Promise((resolve) => onHeard = resolve);
-  heard.splice(heard.indexOf(wanted), 1);
-  return "heard";
+globalThis.untilReported = async (wanted) => {
+  while (!reports.includes(wanted)) await more.promise;
+  reports.splice(reports.indexOf(wanted), 1);
+  return "reported";
 };
 
 /** Opens a peer, as an app does; without an ID the server gives one. */
@@ -27,9 +28,9 @@ globalThis.openPeer = (url, id, options = {}) => {
   const peer = id === null ? new Peer(given) : new Peer(id, given);
   const name = id ?? "unnamed";
   peers.set(name, peer);
-  peer.on("open", (own) => hear(`${name} open ${id === null ? own.length : own}`));
-  peer.on("disconnected", () => hear(`${name} disconnected`));
-  peer.on("error", ({ type }) => hear(`${name} error ${type}`));
+  peer.on("open", (own) => report(`${name} open ${id === null ? own.length : own}`));
+  peer.on("disconnected", () => report(`${name} disconnected`));
+  peer.on("error", ({ type }) => report(`${name} error ${type}`));
   peer.on("connection", (connection) => attend(name, connection));
   peer.on("call", async (call) => {
     call.answer(await picture());
@@ -38,12 +39,12 @@ globalThis.openPeer = (url, id, options = {}) => {
 };
 
 function attend(name, connection) {
-  connection.on("open", () => hear(`${name} linked to ${connection.peer}`));
+  connection.on("open", () => report(`${name} linked to ${connection.peer}`));
   connection.on("data", (data) => {
     const text = data instanceof Uint8Array || data instanceof ArrayBuffer
       ? `${data.byteLength} bytes`
       : JSON.stringify(data);
-    hear(`${name} got ${text}`);
+    report(`${name} got ${text}`);
     if (data?.hello) connection.send({ welcome: data.hello });
   });
 }
@@ -69,12 +70,12 @@ function picture() {
   return canvas.captureStream();
 }
 
-/** Hears when a frame of the other's picture is shown. */
+/** Reports when a frame of the other's picture is shown. */
 function showCall(name, call) {
   call.on("stream", (stream) => {
     const video = document.createElement("video");
     Object.assign(video, { muted: true, autoplay: true, srcObject: stream });
-    video.requestVideoFrameCallback(() => hear(`${name} sees ${call.peer}`));
+    video.requestVideoFrameCallback(() => report(`${name} sees ${call.peer}`));
     document.body.append(video);
   });
 }
