@@ -7,7 +7,7 @@ export interface Protocol {
   target(clientId: string): string;
   /** Returns the first messages; none if the URL registers. */
   registration(clientId: string, more: Readonly<Record<string, unknown>>): readonly string[];
-  /** Tells whether the server's first message says that the client is registered. */
+  /** Returns whether the server's first message says that the client is registered. */
   isRegistered(answer: Readonly<Record<string, unknown>>, clientId: string): boolean;
   /** Returns the text that a client sends. */
   addressed(message: Message, targetId: string): string;
