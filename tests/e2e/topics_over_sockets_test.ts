@@ -169,7 +169,7 @@ Deno.test("a subscriber that does not read is closed with 1013, and holds up no 
   await reader.close();
 });
 
-Deno.test("pings of the server keep a client that only listens; one that is gone is dropped", async () => {
+Deno.test("pings of the server keep a client that only listens; one that does not answer is dropped", async () => {
   await using server = startServer({ idleTimeoutMs: "1s" });
   const listener = await joinYWebrtc(server.url, subscribe("a"));
   using gone = await RawPeer.open(server.url);
