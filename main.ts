@@ -31,7 +31,7 @@ const SHUTDOWN_SIGNALS: readonly Deno.Signal[] = Deno.build.os === "windows"
   ? ["SIGINT", "SIGBREAK"]
   : ["SIGINT", "SIGTERM"];
 
-/** How long a shutdown for want of memory may take: whoever fills the memory goes on doing so, and never answers a close. */
+/** Drain timeout of a shutdown for want of memory: the clients that fill it go on, and never answer a close. */
 const MEMORY_DRAIN_TIMEOUT_MS = 250;
 
 /** How long the last log lines may take to be written. */
@@ -156,7 +156,7 @@ class Certificate {
     }
     try {
       const files = readPair(this.#paths, Deno.readTextFileSync);
-      Deno.listenTls({ hostname: "127.0.0.1", port: 0, ...files }).close(); // what only the runtime can tell
+      Deno.listenTls({ hostname: "127.0.0.1", port: 0, ...files }).close(); // only the runtime can check this
       await server.reload(files);
       this.#files = files;
       this.#log.write("info", "SIGHUP: listening with the certificate as it is now.");
@@ -203,7 +203,7 @@ function startServer(
   }
 }
 
-/** Tells where it listens: as lines for a person, or as JSON. */
+/** Prints the addresses of the listeners: as lines for a person, or as JSON. */
 function printStart({ noPage, logFormat }: Options, server: Server, admin: Admin | null): void {
   const url = webSocketUrl(server, server.address.hostname);
   const page = noPage ? undefined : pageUrl(server);
@@ -228,7 +228,7 @@ function printStart({ noPage, logFormat }: Options, server: Server, admin: Admin
 
 type AdminRest = Pick<AdminParts, "metrics" | "emit" | "server">;
 
-/** Starts the admin listener. Where nobody asked for it, the server does without rather than not start: then null. */
+/** Starts the admin listener. Without `--admin`, the server rather runs without it than not at all: then null. */
 function startAdmin(options: Options, rest: AdminRest, log: Log): Admin | null {
   const { admin: asked, adminPassword: password } = options;
   const address = asked ?? DEFAULT_ADMIN_ADDRESS;
@@ -319,7 +319,7 @@ function messageOf(error: unknown): string {
   return error instanceof Error ? error.message : String(error);
 }
 
-/** Writes at once; where nobody reads, that is no reason to end. */
+/** Writes at once. A closed stream is no reason to end. */
 function print(stream: { writeSync(bytes: Uint8Array): number }, text: string): void {
   try {
     const bytes = new TextEncoder().encode(text);

@@ -1,4 +1,4 @@
-/** Time, passed in wherever something depends on it, so that tests can be the ones who tell it. */
+/** Time, passed in to all that depends on it, so that tests can set it. */
 
 export interface Clock {
   /** Milliseconds since a fixed moment; never goes back. */
@@ -16,7 +16,7 @@ export const systemClock: Clock = {
 };
 
 /**
- * Things that fall due a fixed time after they were added. However many there are, they share one timer: as they all
+ * Items that expire a fixed time after they were added. All share one timer: as they all
  * have the same delay, the oldest is always the next.
  */
 export class Deadlines<Item> {
@@ -43,7 +43,7 @@ export class Deadlines<Item> {
     if (this.#cancelTimer === null) this.#arm(this.#delayMs);
   }
 
-  /** Takes `item` out; false where it was not there, or has fallen due. */
+  /** Takes `item` out; false if it was not there, or has expired. */
   delete(item: Item): boolean {
     const wasThere = this.#dueAt.delete(item);
     if (this.#dueAt.size === 0) this.#disarm();
@@ -62,7 +62,7 @@ export class Deadlines<Item> {
     return oldest;
   }
 
-  /** Everything falls due now. */
+  /** Lets all items expire now. */
   runAll(): void {
     const items = [...this.#dueAt.keys()];
     this.clear();
@@ -98,7 +98,7 @@ export class Deadlines<Item> {
   }
 }
 
-/** Things that fall due after a few different times. */
+/** Items that expire after a few different times. */
 export class VariedDeadlines<Item> {
   readonly #clock: Clock;
   readonly #onDue: (item: Item) => void;
@@ -130,7 +130,7 @@ export class VariedDeadlines<Item> {
     return false;
   }
 
-  /** Lets everything fall due now. */
+  /** Lets all items expire now. */
   runAll(): void {
     for (const deadlines of this.#byDelay.values()) deadlines.runAll();
   }

@@ -8,7 +8,7 @@ export type Format = "text" | "json";
 export type Fields = Readonly<Record<string, string | number | undefined>>;
 
 export interface Log {
-  /** Whether lines of this level are written; if not, a caller builds nothing for them. */
+  /** Returns whether lines of this level are written; if not, a caller builds nothing for them. */
   enabled(level: Level): boolean;
   /**
    * Writes a line. `fields` are for JSON alone, and are called only there.

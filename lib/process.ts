@@ -1,4 +1,4 @@
-/** What the process may use, and gives up: memory, files, permissions. */
+/** The process and its machine: memory, open files, permissions, the address in the network. */
 
 import process from "node:process";
 import type { Clock } from "./clock.ts";
@@ -14,7 +14,7 @@ const STEADY_MS = 3000;
 /** Intervals of garbage collections, which stop the process for a moment, in milliseconds: above the share, and the limit. */
 const COLLECT_INTERVAL_MS = { tight: 5000, exceeded: 1000 } as const;
 
-/** Memory of the process, as `Deno.memoryUsage()` tells it, in bytes. */
+/** Memory of the process, as `Deno.memoryUsage()` reports it, in bytes. */
 export interface MemoryUsage {
   readonly rss: number;
   readonly heapTotal: number;
@@ -34,7 +34,7 @@ export interface MemoryProbe {
  * Watches the memory of the process, so that it shuts down in good order before the system kills it.
  *
  * What a flood leaves behind does not count: garbage is collected first. Holes that the allocator keeps for later cannot
- * be told from memory in use. So above the share, memory counts as in use while it grows, or if what is known of it is
+ * be distinguished from memory in use. So above the share, memory counts as in use while it grows, or if what is known of it is
  * enough; a steady rest is reusable.
  */
 export class MemoryWatch {
@@ -63,7 +63,7 @@ export class MemoryWatch {
     this.#check();
   }
 
-  /** Whether too little memory is left for new connections. */
+  /** True while too little memory is left for new connections. */
   get isTight(): boolean {
     return this.#isTight;
   }
@@ -125,7 +125,7 @@ const SPARE_FILES = 64;
 const MAX_PROBED_FILES = 20_000;
 
 /**
- * Finds the limit of open files by opening one file again and again, because the runtime does not tell it. To be called
+ * Finds the limit of open files by opening one file again and again, because the runtime has no other way. To be called
  * before other files are opened.
  *
  * @returns the limit if it is below what `connections` of them need, else null
@@ -154,7 +154,7 @@ export function usableMemoryBytes(): number {
   }
 }
 
-/** The machine's address in its network; null if it has none, or does not tell. */
+/** The machine's address in its network; null if it has none, or it cannot be found. */
 export function networkAddress(): string | null {
   try {
     const addresses = Deno.networkInterfaces().filter(({ family }) => family === "IPv4")

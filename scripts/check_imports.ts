@@ -1,232 +1,124 @@
-/** Checks who imports whom: imports run one way, from the program down to the words of the wire. */
+/** Checks which room imports which: one rule a room, over the graph that `deno info --json` prints for main.ts. */
 
-/** Sources by their path from the top of the repository: `lib/router.ts`. */
-export type Files = ReadonlyMap<string, string>;
+/** A module of the graph, with what is used of it here. */
+export interface Module {
+  readonly specifier: string;
+  readonly dependencies?: readonly {
+    readonly code?: { readonly specifier: string };
+    readonly type?: { readonly specifier: string };
+    readonly isDynamic?: boolean;
+  }[];
+}
 
-/** Who may never import what. Patterns are paths, packages, or beginnings of them that end in `/` or `:`. */
+/** Rooms that a room may import, and rooms of which it may import types alone. */
 interface Rule {
-  readonly who: readonly string[];
-  readonly except?: readonly string[];
-  readonly never: readonly string[];
-  readonly why: string;
+  readonly imports: readonly string[];
+  readonly types?: readonly string[];
 }
 
-/** What knows connections, and so is known by nothing that only parses, decides or routes. */
-const SHELL = [
-  "lib/admin/",
-  "lib/cluster/",
-  "lib/connection.ts",
-  "lib/registrar.ts",
-  "lib/server.ts",
-];
+/** `base` is the files in lib/ itself: clock, events, log, process. */
+const RULES: Readonly<Record<string, Rule>> = {
+  main: { imports: ["admin", "http", "auth", "config", "base"] },
+  admin: { imports: ["http", "relay", "config", "base"] },
+  http: { imports: ["dialects", "cluster", "relay", "auth", "base"], types: ["config"] },
+  dialects: { imports: ["relay", "base"] },
+  cluster: { imports: ["relay", "base"] },
+  relay: { imports: ["auth", "base"] },
+  auth: { imports: ["base"] },
+  config: { imports: ["relay", "auth", "base"] },
+  base: { imports: [], types: ["relay"] },
+};
 
-const RULES: readonly Rule[] = [
-  {
-    who: ["lib/", "scripts/"],
-    except: ["scripts/soak.ts", "scripts/soak/"], // long tests
-    never: ["main.ts", "tests/"],
-    why: "nothing depends on the program or its tests",
-  },
-  {
-    who: ["lib/", "main.ts"],
-    never: ["scripts/", "fast-check", "playwright-core"],
-    why: "what only developers need stays out of the executable",
-  },
-  {
-    who: ["lib/"],
-    except: SHELL,
-    never: SHELL,
-    why: "what parses, decides and routes knows no connections",
-  },
-  {
-    who: ["lib/"],
-    except: [...SHELL, "lib/options.ts"],
-    never: ["lib/router.ts"],
-    why: "only what brings frames knows where they go",
-  },
-  {
-    who: ["lib/cluster/", "lib/registrar.ts"],
-    never: ["lib/connection.ts", "lib/server.ts", "lib/options.ts"],
-    why: "who is registered does not depend on how it is connected",
-  },
-  {
-    who: ["lib/connection.ts"],
-    never: ["lib/server.ts", "lib/options.ts", "lib/cluster/"],
-    why: "one connection knows neither the server nor its other nodes",
-  },
-  {
-    who: ["lib/admin/"],
-    never: ["lib/connection.ts", "lib/server.ts", "lib/router.ts", "lib/cluster/"],
-    why: "the admin listener is shown what it needs of the public one",
-  },
-  {
-    who: ["lib/"],
-    except: ["lib/command_line.ts"],
-    never: ["commander"],
-    why: "one file knows how arguments are parsed",
-  },
-  {
-    who: ["lib/"],
-    except: ["lib/log.ts"],
-    never: ["@logtape/logtape"],
-    why: "one file knows how log lines are made",
-  },
-  {
-    who: ["lib/"],
-    except: ["lib/auth.ts", "lib/key_set.ts"],
-    never: ["jose"],
-    why: "two files know tokens",
-  },
-  {
-    who: ["lib/"],
-    except: ["lib/cluster/redis.ts"],
-    never: ["redis"],
-    why: "one file knows Redis",
-  },
-  {
-    who: ["lib/"],
-    except: ["lib/admin/collector.ts"],
-    never: ["prom-client", "prom-client/"],
-    why: "one file knows how metrics are written down",
-  },
-];
+/** The room that may import each package; a lazy one costs time at the start, and so is imported when it is needed. */
+const PACKAGES: Readonly<Record<string, { readonly room: string; readonly isLazy: boolean }>> = {
+  commander: { room: "config", isLazy: false },
+  "lean-qr": { room: "http", isLazy: false },
+  jose: { room: "auth", isLazy: true },
+  marked: { room: "http", isLazy: true },
+  redis: { room: "cluster", isLazy: true },
+};
 
-/** Packages that few need and that cost time at the start: imported by `import()` where an option asks for them. */
-const LAZY_PACKAGES = ["jose", "prom-client", "prom-client/", "redis"];
+/** Rooms that get all that they need of the runtime passed in. */
+const WITHOUT_DENO = ["relay", "dialects", "auth", "config"];
 
-/** Who may speak to the runtime, and who may read what the user gave. */
-const DENO_USERS = [
-  "main.ts",
-  "lib/admin/admin.ts",
-  "lib/admin/exposition.ts",
-  "lib/listener.ts",
-  "lib/server.ts",
-  "lib/static_files.ts",
-];
-const INPUT_USERS = ["main.ts"];
-
-interface Import {
-  readonly target: string;
-  /** Whether nothing of it is left when the program runs. */
-  readonly isType: boolean;
-  /** Whether it is carried out only when the program comes to it. */
-  readonly isLazy: boolean;
-}
-
-type Graph = ReadonlyMap<string, readonly Import[]>;
-
-/** What is against the rules, a line each. */
-export function checkImports(files: Files): string[] {
-  const sources = [...files].map(([path, text]) => [path, withoutComments(text)] as const);
-  const graph: Graph = new Map(sources.map(([path, code]) => [path, importsOf(path, code)]));
-  return [
-    ...RULES.flatMap((rule) => forbiddenImports(rule, graph)),
-    ...eagerImports(graph),
-    ...sources.flatMap(([path, code]) => runtimeUses(path, code)),
-    ...circles(graph),
-  ];
-}
-
-function forbiddenImports({ who, except = [], never, why }: Rule, graph: Graph): string[] {
-  return [...graph]
-    .filter(([path]) => matches(path, who) && !matches(path, except))
-    .flatMap(([path, imports]) =>
-      imports.filter(({ target }) => matches(target, never))
-        .map(({ target }) => `${path} imports ${target}: ${why}`)
-    );
-}
-
-function eagerImports(graph: Graph): string[] {
-  return [...graph].filter(([path]) => matches(path, ["lib/", "main.ts"]))
-    .flatMap(([path, imports]) =>
-      imports.filter((one) => !one.isType && !one.isLazy && matches(one.target, LAZY_PACKAGES))
-        .map(({ target }) =>
-          `${path} imports ${target} at the start: use import() where it is needed`
-        )
-    );
-}
-
-function runtimeUses(path: string, code: string): string[] {
-  if (!matches(path, ["lib/", "main.ts"])) return [];
-  const lines: string[] = [];
-  if (/\bDeno\b/.test(code) && !DENO_USERS.includes(path)) {
-    lines.push(`${path} uses Deno: pass in what it needs (${DENO_USERS.join(", ")} may)`);
+/** Finds what breaks the rules, a line each. `top` is the URL of the repository. */
+export function checkImports(modules: readonly Module[], top: string): string[] {
+  const own = modules.filter(({ specifier }) => specifier.startsWith(top));
+  const found: string[] = [];
+  for (const { specifier, dependencies = [] } of own) {
+    const path = specifier.slice(top.length);
+    const room = roomOf(path);
+    for (const { code, type, isDynamic = false } of dependencies) {
+      const target = (code ?? type)?.specifier ?? "";
+      if (target.startsWith("npm:")) found.push(...checkPackage(path, target, code && !isDynamic));
+      else if (target.startsWith(top)) {
+        const rule = RULES[room];
+        const to = target.slice(top.length);
+        const allowed = [...rule?.imports ?? [], ...(code ? [] : rule?.types ?? [])];
+        if (to === "deno.json" || roomOf(to) === room || allowed.includes(roomOf(to))) continue;
+        found.push(`${path} imports ${to}: ${room} may import ${allowed.join(", ")}`);
+      }
+    }
   }
-  if (/\bDeno\.(args|env)\b|\bprocess\.(argv|env)\b/.test(code) && !INPUT_USERS.includes(path)) {
-    lines.push(`${path} reads arguments or environment: only ${INPUT_USERS.join(", ")} may`);
-  }
-  return lines;
+  return [...found, ...findCycles(own).map((cycle) => cycle.replaceAll(top, ""))];
 }
 
-/** Each circle of imports, written from its first file on. */
-function circles(graph: Graph): string[] {
+/** The room of `lib/relay/router.ts` is relay. */
+function roomOf(path: string): string {
+  if (path === "main.ts") return "main";
+  return /^lib\/(?:(\w+)\/)?[^/]+/.exec(path)?.[1] ?? (path.startsWith("lib/") ? "base" : path);
+}
+
+function checkPackage(path: string, target: string, isAtStart: unknown): string[] {
+  const name = /^npm:\/?((?:@[^/]+\/)?[^@/]+)/.exec(target)?.[1] ?? target;
+  const rule = PACKAGES[name];
+  if (rule?.room !== roomOf(path)) return [`${path} imports ${name}: not in its room`];
+  return rule.isLazy && isAtStart ? [`${path} imports ${name} at the start: use import()`] : [];
+}
+
+/** Cycles of files that need each other at run time, as `a → b → a`. */
+function findCycles(modules: readonly Module[]): string[] {
+  const graph = new Map(modules.map(({ specifier, dependencies = [] }) => [
+    specifier,
+    dependencies.flatMap(({ code }) => code?.specifier ?? []),
+  ]));
   const done = new Set<string>();
   const found: string[] = [];
-  const visit = (path: string, way: readonly string[]) => {
-    const start = way.indexOf(path);
-    if (start >= 0) found.push(`a circle: ${[...way.slice(start), path].join(" → ")}`);
-    if (start >= 0 || done.has(path)) return;
-    for (const { target } of graph.get(path) ?? []) visit(target, [...way, path]);
-    done.add(path);
+  const visit = (specifier: string, way: readonly string[]) => {
+    const start = way.indexOf(specifier);
+    if (start >= 0) found.push(`a cycle: ${[...way.slice(start), specifier].join(" → ")}`);
+    if (start >= 0 || done.has(specifier)) return;
+    for (const target of graph.get(specifier) ?? []) visit(target, [...way, specifier]);
+    done.add(specifier);
   };
-  for (const path of graph.keys()) visit(path, []);
+  for (const specifier of graph.keys()) visit(specifier, []);
   return found;
 }
 
-function matches(name: string, patterns: readonly string[]): boolean {
-  return patterns.some((pattern) =>
-    /[/:]$/.test(pattern) ? name.startsWith(pattern) : name === pattern
-  );
-}
-
-const IMPORT = /^\s*(?:import|export)\s+(type\s)?(?:[^"';]*?\sfrom\s+)?"([^"]+)"/gm;
-const LAZY_IMPORT = /\bimport\(\s*"([^"]+)"/g;
-
-function importsOf(path: string, code: string): Import[] {
-  const eager = [...code.matchAll(IMPORT)].map(([, type, target]) => ({
-    target: resolve(path, target!),
-    isType: type !== undefined,
-    isLazy: false,
-  }));
-  const lazy = [...code.matchAll(LAZY_IMPORT)].map(([, target]) => ({
-    target: resolve(path, target!),
-    isType: false,
-    isLazy: true,
-  }));
-  return [...eager, ...lazy];
-}
-
-/** `lib/router.ts` of `./router.ts` in `lib/server.ts`; a package as it is. */
-function resolve(importer: string, specifier: string): string {
-  if (!specifier.startsWith(".")) return specifier;
-  return new URL(specifier, `file:///${importer}`).pathname.slice(1);
-}
-
-/** Strings are matched, too, so that what looks like a comment in one stays. */
-function withoutComments(code: string): string {
-  return code.replace(
-    /("(?:[^"\\\n]|\\.)*"|`(?:[^`\\]|\\.)*`)|\/\/.*|\/\*[^]*?\*\//g,
-    (_, string) => string ?? "",
-  );
-}
-
-/** The sources of the repository whose top is `top`. */
-function readSources(top: URL): Files {
-  const files = new Map<string, string>();
-  const readFolder = (folder: string) => {
-    for (const { name, isDirectory } of Deno.readDirSync(new URL(folder, top))) {
-      if (isDirectory) readFolder(`${folder}${name}/`);
-      else if (/\.[jt]s$/.test(name)) read(`${folder}${name}`);
+/** Finds files that use the runtime although their room gets it passed in, and files that main.ts does not reach. */
+function checkFiles(modules: readonly Module[], top: string): string[] {
+  const reached = new Set(modules.map(({ specifier }) => specifier));
+  const found: string[] = [];
+  for (const room of Object.keys(RULES).filter((room) => room !== "main")) {
+    const folder = new URL(room === "base" ? "lib/" : `lib/${room}/`, top);
+    for (const { name } of Deno.readDirSync(folder)) {
+      if (!name.endsWith(".ts")) continue;
+      const file = new URL(name, folder);
+      const usesDeno = /\bDeno\.(\w+\(|args|env)/.test(Deno.readTextFileSync(file));
+      const path = file.href.slice(top.length);
+      if (usesDeno && WITHOUT_DENO.includes(room)) found.push(`${path} uses Deno`);
+      if (!reached.has(file.href)) found.push(`${path} is imported by nothing`);
     }
-  };
-  const read = (path: string) => files.set(path, Deno.readTextFileSync(new URL(path, top)));
-  for (const folder of ["lib/", "scripts/", "tests/"]) readFolder(folder);
-  read("main.ts");
-  return files;
+  }
+  return found;
 }
 
 if (import.meta.main) {
-  const violations = checkImports(readSources(new URL("../", import.meta.url)));
-  for (const line of violations) console.error(line);
-  if (violations.length > 0) Deno.exit(1);
+  const top = new URL("../", import.meta.url).href;
+  const args = ["info", "--json", new URL("main.ts", top).pathname];
+  const { stdout } = new Deno.Command(Deno.execPath(), { args }).outputSync();
+  const { modules } = JSON.parse(new TextDecoder().decode(stdout));
+  const found = [...checkImports(modules, top), ...checkFiles(modules, top)];
+  for (const line of found) console.error(line);
+  if (found.length > 0) Deno.exit(1);
 }

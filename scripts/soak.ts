@@ -46,7 +46,7 @@ function readArguments(args: readonly string[]): Arguments {
     .option("--seconds <number>", "for how long", whole, 60)
     .option("--clients <number>", "how many", whole, 40)
     .option("--seed <number>", "begin with this one, to see the same again", whole)
-    .option("--nodes <number>", "start a cluster of so many, with a Redis of its own", whole)
+    .option("--nodes <number>", "start a cluster of this many, with a Redis of its own", whole)
     .addOption(
       new Option("--fail <what...>", "start a cluster, and do this to it; several take turns")
         .choices(Object.keys(FAILURES)).conflicts("url"),
@@ -97,8 +97,8 @@ async function choose(given: Arguments): Promise<Subject> {
 
 /** One line, and one for each violation. */
 function describeRound(round: RoundReport): string {
-  const { seed, sent, delivered, told, excused, leftBehind, memoryBytes, violations } = round;
-  const errors = [...told].map(([code, count]) => `${count} ${code}`).join(", ");
+  const { seed, sent, delivered, reported, excused, leftBehind, memoryBytes, violations } = round;
+  const errors = [...reported].map(([code, count]) => `${count} ${code}`).join(", ");
   const memory = memoryBytes === null ? "" : `; memory ${inMebibytes(memoryBytes)}`;
   const line = `round ${seed}: ${sent} sent, ${delivered} delivered, errors ${errors || "none"}, ` +
     `${excused} lost with a connection or a node, ${leftBehind} clients left behind${memory}`;

@@ -1,4 +1,4 @@
-/** Deadlines fall due in order, at their time, and whatever is done to them meanwhile. */
+/** Deadlines expire in order, at their time, whatever is done to them meanwhile. */
 
 import assert from "node:assert/strict";
 import fc from "fast-check";
@@ -6,7 +6,7 @@ import { Deadlines, systemClock } from "../lib/clock.ts";
 import { FakeClock } from "./helpers/clock.ts";
 import { testPure } from "./helpers/pure.ts";
 
-/** Deadlines of 1 s that write down what falls due, and when. */
+/** Deadlines of 1 s that record which item expires, and when. */
 function setUp(onDue: (item: string, deadlines: Deadlines<string>) => void = () => {}) {
   const clock = new FakeClock();
   const due: string[] = [];
@@ -17,7 +17,7 @@ function setUp(onDue: (item: string, deadlines: Deadlines<string>) => void = () 
   return { clock, deadlines, due };
 }
 
-testPure("Deadlines fall due after their time, and not before", () => {
+testPure("Deadlines expire after their time, and not before", () => {
   const { clock, deadlines, due } = setUp();
   deadlines.add("a");
   clock.advance(400);
@@ -53,7 +53,7 @@ testPure("Deadlines.add() starts an item's time anew", () => {
   assert.deepEqual(due, ["b at 1000", "a at 1900"]);
 });
 
-testPure("Deadlines.delete() takes an item out, and tells whether it was there", () => {
+testPure("Deadlines.delete() takes an item out, and returns whether it was there", () => {
   const { clock, deadlines, due } = setUp();
   deadlines.add("a");
   deadlines.add("b");
@@ -63,7 +63,7 @@ testPure("Deadlines.delete() takes an item out, and tells whether it was there",
   assert.deepEqual(due, ["b at 1000"]);
 });
 
-testPure("an item that falls due is out already, and can be added again from there", () => {
+testPure("an item that expires is out already, and can be added again from there", () => {
   const { clock, deadlines, due } = setUp((item, deadlines) => {
     assert.equal(deadlines.delete(item), false);
     if (due.length < 3) deadlines.add(item);
@@ -74,7 +74,7 @@ testPure("an item that falls due is out already, and can be added again from the
   assert.deepEqual([deadlines.size, clock.pending], [0, 0]);
 });
 
-testPure("an item that falls due can take others out that are due at the same time", () => {
+testPure("an item that expires can take others out that are due at the same time", () => {
   const { clock, deadlines, due } = setUp((item, deadlines) => {
     if (item === "a") deadlines.delete("b");
   });
@@ -83,7 +83,7 @@ testPure("an item that falls due can take others out that are due at the same ti
   assert.deepEqual(due, ["a at 1000", "c at 1000"]);
 });
 
-testPure("an item that falls due can take the last other out, and the timer goes", () => {
+testPure("an item that expires can take the last other out, and the timer goes", () => {
   const { clock, deadlines } = setUp((_, deadlines) => deadlines.delete("b"));
   deadlines.add("a");
   clock.advance(1);
@@ -92,7 +92,7 @@ testPure("an item that falls due can take the last other out, and the timer goes
   assert.deepEqual([deadlines.size, clock.pending], [0, 0]);
 });
 
-testPure("an item that falls due can add others: they have their whole time, on one timer", () => {
+testPure("an item that expires can add others: they have their whole time, on one timer", () => {
   const { clock, deadlines, due } = setUp((item, deadlines) => {
     if (item === "a") deadlines.add("late");
   });

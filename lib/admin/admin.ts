@@ -74,7 +74,7 @@ export class Admin {
     this.#history = new History(clock, () => this.#sample());
   }
 
-  /** Where it listens; the port that was picked, where 0 was asked for. */
+  /** Address of the listener, with the port that was picked for port 0. */
   get address(): AdminAddress {
     return { hostname: this.#hostname, port: this.#listener.address.port };
   }

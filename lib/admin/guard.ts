@@ -99,7 +99,7 @@ function tooManyGuesses(): Response {
   return new Response("Too many wrong passwords: wait a second.\n", { status: 429 });
 }
 
-/** Tells whether a request names this host: addresses and localhost, unlike other names, cannot be rebound to it. */
+/** Returns whether a request names this host: addresses and localhost, unlike other names, cannot be rebound to it. */
 function isOwnHost(asked: string, configured: string): boolean {
   return isIP(asked.replace(/^\[(.*)\]$/, "$1")) !== 0 || asked === "localhost" ||
     asked === configured.toLowerCase();
@@ -109,7 +109,7 @@ function isRead({ method }: Request): boolean {
   return method === "GET" || method === "HEAD";
 }
 
-/** Tells whether a request comes from the listener's own page, or from no browser: those send an Origin with each change. */
+/** Returns whether a request comes from the listener's own page, or from no browser: those send an Origin with each change. */
 function isOwnOrigin(origin: string | null, url: URL): boolean {
   return origin === null || URL.parse(origin)?.host === url.host; // a proxy may have taken TLS off
 }

@@ -162,7 +162,7 @@ export interface MeasuredServer {
   readonly clients: number;
   /** Messages that wait in the mailbox. */
   readonly storedMessages: number;
-  /** Whether Redis can be used; null without a cluster. */
+  /** True while Redis can be used; null without a cluster. */
   readonly isClusterUp: boolean | null;
 }
 

@@ -130,7 +130,7 @@ function isStringArray(value: unknown): value is string[] {
   return Array.isArray(value) && value.every((item) => typeof item === "string");
 }
 
-/** Tells whether a grant covers an ID and a room; one that names rooms does not cover the default room (`""`). */
+/** Returns whether a grant covers an ID and a room; one that names rooms does not cover the default room (`""`). */
 export function allows({ clientId, rooms }: Grant, id: string, room: string): boolean {
   const hasRoom = rooms === null || (room !== "" && rooms.includes(room));
   return hasRoom && (clientId === null || clientId === id);

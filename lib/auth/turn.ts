@@ -46,7 +46,7 @@ function turnCredentials(config: IceConfig, clientId: string, epochMs: number) {
   return { username, credential };
 }
 
-/** Tells whether a URL is a TURN server's, which wants credentials. */
+/** Returns whether a URL is a TURN server's, which wants credentials. */
 export function isTurnUrl(url: string): boolean {
   return /^turns?:/.test(url);
 }

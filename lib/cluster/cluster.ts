@@ -1,4 +1,4 @@
-/** This node as one of many: what others need of it, put together. */
+/** Joins this node to the others: the directory of a cluster over Redis. */
 
 import type { Clock } from "../clock.ts";
 import type { Emit } from "../events.ts";
@@ -9,8 +9,8 @@ import type { Message, Notice, Registration } from "../relay/vocabulary.ts";
 import { nodeChannel, roomOf } from "./keys.ts";
 import { type DirectMessage, readMessage } from "./messages.ts";
 import { Node } from "./node.ts";
-import { Post } from "./post.ts";
-import { Questions } from "./questions.ts";
+import { Forwarder } from "./forwarder.ts";
+import { PendingRequests } from "./pending_requests.ts";
 import type { RedisSession } from "./redis.ts";
 import { explain } from "./redis_errors.ts";
 import { Registry } from "./registry.ts";
@@ -18,8 +18,8 @@ import { Rooms } from "./rooms.ts";
 import { ClusterTopics } from "./topics.ts";
 import { within } from "./within.ts";
 
-/** How long a shutdown waits for Redis to say which messages nobody has fetched. */
-const GIVE_UP_TIMEOUT_MS = 1000;
+/** The time that a shutdown gives Redis to say which messages were not fetched, in milliseconds. */
+const EXPIRE_TIMEOUT_MS = 1000;
 
 export class Cluster implements Directory {
   readonly isImmediate = false;
@@ -29,17 +29,16 @@ export class Cluster implements Directory {
   readonly #emit: Emit;
   readonly #router: Router;
   readonly #node: Node;
-  readonly #questions = new Questions();
+  readonly #requests = new PendingRequests();
   readonly #rooms: Rooms;
   readonly #registry: Registry;
-  readonly #post: Post;
+  readonly #forwarder: Forwarder;
   readonly #topics: ClusterTopics;
   /** Resolves after the first attempt to connect; null once that is over. */
   #starting: PromiseWithResolvers<void> | null = Promise.withResolvers();
-  /** Why it serves alone, so that each reason is told once. */
+  /** The last reason why it serves alone: each is logged once. */
   #trouble = "";
 
-  /** @param router the one whose other nodes these are */
   constructor(
     url: string,
     options: DirectoryOptions,
@@ -61,7 +60,7 @@ export class Cluster implements Directory {
     });
     this.#rooms = new Rooms(
       this.#node,
-      this.#questions,
+      this.#requests,
       router,
       (text, channel) => this.#guard(() => this.#onRoomMessage(roomOf(channel), text)),
     );
@@ -69,7 +68,7 @@ export class Cluster implements Directory {
       options,
       router,
       this.#node,
-      this.#questions,
+      this.#requests,
       this.#rooms,
       (message) => this.#deliver(message),
     );
@@ -77,49 +76,49 @@ export class Cluster implements Directory {
       this.#node,
       (key, text) => this.#guard(() => this.#router.topics.deliver(key, text)),
     );
-    this.#post = new Post(options, emit, router, this.#node, this.#registry, clock);
+    this.#forwarder = new Forwarder(options, emit, router, this.#node, this.#registry, clock);
   }
 
-  /** Connects. Resolves after the first attempt: where it failed, the node serves alone, and goes on trying. */
+  /** Connects. Resolves after the first attempt. If that failed, the node serves alone, and goes on trying. */
   async start(): Promise<void> {
     await this.#node.start();
     this.#starting?.resolve();
     this.#starting = null;
   }
 
-  /** Nobody will come here for what is kept: its senders are told, while they are still connected. */
   async expireStored(): Promise<void> {
-    await within(GIVE_UP_TIMEOUT_MS, this.#clock, this.#post.giveUpKept(), "late").catch(() => {});
+    await within(EXPIRE_TIMEOUT_MS, this.#clock, this.#forwarder.expireStored(), "late").catch(
+      () => {},
+    );
   }
 
-  /** Leaves the cluster; the clients have to be gone before. */
+  /** Leaves the cluster. All clients have been disconnected before. */
   stop(): Promise<void> {
     return this.#node.end();
   }
 
-  /** Whether this node serves alone for now. */
+  /** True while this node serves alone. */
   get isDegraded(): boolean {
     return !this.#node.isReady;
   }
 
-  /** See {@link Node.thawAt}. */
+  /** See {@link Node.whenLeaseValid}. */
   pauseAt(nowMs: number): Promise<void> | null {
-    return this.#node.thawAt(nowMs);
+    return this.#node.whenLeaseValid(nowMs);
   }
 
-  /** How many messages of this node's clients wait for somebody. */
   get stored(): number {
-    return this.#post.kept;
+    return this.#forwarder.stored;
   }
 
-  /** See {@link Registry.claim}. Who comes before this node has tried to connect waits for that. */
+  /** See {@link Registry.claim}. A client that registers before this node has tried to connect waits for that. */
   claim(registration: Registration, ownsId: boolean, enter: Enter): Promise<void> {
     const claim = () => this.#registry.claim(registration, ownsId, enter);
     return this.#starting === null ? claim() : this.#starting.promise.then(claim);
   }
 
   detached(session: Session): void {
-    this.#registry.held(session);
+    this.#registry.detached(session);
   }
 
   left(session: Session): void {
@@ -139,11 +138,11 @@ export class Cluster implements Directory {
   }
 
   store(from: Session, targetId: string, message: Message): void {
-    this.#post.send(from, targetId, message);
+    this.#forwarder.send(from, targetId, message);
   }
 
   broadcast(from: Session, { text }: Message): void {
-    this.#post.broadcast(from, text);
+    this.#forwarder.broadcast(from, text);
   }
 
   watchTopic(key: string, isWatched: boolean): void {
@@ -155,7 +154,7 @@ export class Cluster implements Directory {
   }
 
   notify(session: Session, notice: Notice): void {
-    this.#post.notify(session, notice);
+    this.#forwarder.notify(session, notice);
   }
 
   #onNodeMessage(text: string): void {
@@ -164,13 +163,13 @@ export class Cluster implements Directory {
       case "message":
         return this.#onDirectMessage(message);
       case "answer":
-        return this.#questions.answer(message);
+        return this.#requests.resolve(message);
       case "replaced":
         return this.#registry.replaced(message);
       case "returned":
-        return this.#post.returned(message);
+        return this.#forwarder.returned(message);
       case "fetched":
-        return this.#post.fetched(message.messageId);
+        return this.#forwarder.fetched(message.messageId);
     }
   }
 
@@ -179,8 +178,8 @@ export class Cluster implements Directory {
     if (message?.kind === "join" || message?.kind === "leave") this.#rooms.apply(room, message);
     if (message?.kind !== "broadcast" || message.node === this.#node.id) return;
     for (const session of this.#router.room(room)?.sessions.values() ?? []) {
-      const deliver = () => this.#whenSure(() => session.connection?.send(message.frame));
-      this.#registry.afterKept(session, message.number, deliver);
+      const deliver = () => this.#onceLeaseValid(() => session.connection?.send(message.text));
+      this.#registry.afterStored(session, message.number, deliver);
     }
   }
 
@@ -188,21 +187,21 @@ export class Cluster implements Directory {
     const target = this.#router.find(message.room, message.targetId);
     const deliver = () => this.#deliver(message);
     if (target === undefined) deliver();
-    else this.#registry.afterKept(target, message.number, deliver);
+    else this.#registry.afterStored(target, message.number, deliver);
   }
 
   #deliver(message: DirectMessage): void {
-    this.#whenSure(() => this.#post.deliver(message));
+    this.#onceLeaseValid(() => this.#forwarder.deliver(message));
   }
 
-  /** After a freeze, what came meanwhile is for clients whose IDs may be lost: it waits, and keeps its order. */
-  #whenSure(action: () => void): void {
-    const thaw = this.#node.thawAt(this.#clock.now());
-    if (thaw === null) action();
-    else thaw.then(() => this.#guard(action));
+  /** Lets messages wait, in order, while the IDs of this node's clients may be lost. */
+  #onceLeaseValid(action: () => void): void {
+    const renewal = this.#node.whenLeaseValid(this.#clock.now());
+    if (renewal === null) action();
+    else renewal.then(() => this.#guard(action));
   }
 
-  /** The client library's connection would be lost over it. */
+  /** Catches errors, over which the client library would lose its connection. */
   #guard(action: () => void): void {
     try {
       action();
@@ -211,7 +210,7 @@ export class Cluster implements Directory {
     }
   }
 
-  /** Makes this node's clients known, forgets those that left meanwhile, and learns who is where. */
+  /** Claims this node's clients anew, releases those that left meanwhile, and reads the members of their rooms. */
   async #sync(session: RedisSession): Promise<void> {
     await session.subscribe(
       nodeChannel(this.#node.id),
@@ -226,19 +225,19 @@ export class Cluster implements Directory {
   #onReady(session: RedisSession): void {
     this.#trouble = "";
     this.#emit({ kind: "cluster_joined" });
-    this.#registry.catchUp(session).catch(() => {}); // with those who came at the last moment
+    this.#registry.catchUp(session).catch(() => {}); // with those that registered at the last moment
   }
 
   #onLost(error: unknown): void {
-    this.#registry.doubtAll();
+    this.#registry.unconfirmAll();
     this.#rooms.markStale();
     const trouble = explain(error, this.#url);
     if (trouble !== this.#trouble) this.#emit({ kind: "cluster_lost", reason: trouble });
     this.#trouble = trouble;
-    this.#questions.giveUp();
+    this.#requests.rejectAll();
   }
 
-  /** Clears the clients of dead nodes away; the IDs that may be resumed Redis holds. All nodes share the work. */
+  /** Removes the clients of dead nodes, except for IDs that may be resumed. All nodes share the work. */
   async #reap(session: RedisSession, nodes: readonly string[]): Promise<void> {
     for (const node of nodes) {
       while (await session.run("reap", node, this.#options.resumeTtlMs) !== 0);

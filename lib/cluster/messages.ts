@@ -1,17 +1,17 @@
-/** What comes over Redis's channels: a header of JSON, a line feed, and a frame as its sender wrote it. */
+/** Reads and writes what comes over Redis's channels: a header of JSON, a line feed, and a client's message. */
 
 import { isClientId, type Storage } from "../relay/vocabulary.ts";
 
-/** Nodes that speak another version are not understood, and are ignored. */
+/** The version between nodes. Messages of another one are ignored. */
 export const VERSION = 3;
 
-/** What was kept and what goes to all has a number before it, and nothing else has: so one can tell which was sent first. */
+/** Stored messages and broadcasts have a number, and nothing else: it shows which was sent first. */
 interface Numbered {
-  /** 0 comes before all others. */
+  /** The place in the order; 0 comes before all others. */
   readonly number?: number;
 }
 
-/** A client, and the node from which it has sent something. */
+/** A client, and the node from which it sends. */
 export interface Sender {
   readonly node: string;
   readonly id: string;
@@ -22,8 +22,8 @@ export interface DirectMessage extends Numbered {
   readonly kind: "message";
   readonly room: string;
   readonly targetId: string;
-  readonly frame: string;
-  /** Who sent it, for the report should it not arrive; null for what the server itself says. */
+  readonly text: string;
+  /** The sender, for the report if it does not arrive; null for a notice of the server. */
   readonly sender: Sender | null;
   readonly storage?: Storage;
 }
@@ -33,20 +33,20 @@ export interface BroadcastMessage extends Numbered {
   readonly kind: "broadcast";
   /** The node that has delivered it to its own clients. */
   readonly node: string;
-  readonly frame: string;
+  readonly text: string;
 }
 
-/** A newer connection, on another node, has taken an ID over. */
+/** A newer connection, on another node, has an ID. */
 export interface ReplacedMessage {
   readonly kind: "replaced";
   readonly room: string;
   readonly id: string;
-  readonly claim: number;
+  readonly epoch: number;
 }
 
 /**
- * A message of the receiving node's client was sent to another node, which has just lost the target: it is kept, as if it
- * had not been sent yet.
+ * A message of the receiving node's client is stored, as if it had not been sent yet: the other node has just lost the
+ * target.
  */
 export interface ReturnedMessage {
   readonly kind: "returned";
@@ -55,33 +55,33 @@ export interface ReturnedMessage {
   readonly targetId: string;
   readonly senderId: string;
   readonly bytes: number;
-  /** How long it is stored, in milliseconds. */
+  /** The time for which it is stored, in milliseconds. */
   readonly ttlMs: number;
   readonly expiresTogether: boolean;
 }
 
-/** Somebody has come for a message that was kept for the receiving node: it is no longer this node's affair. */
+/** The target of a message that was stored for the receiving node has fetched it. */
 export interface FetchedMessage {
   readonly kind: "fetched";
   readonly messageId: string;
 }
 
-/** What a question of the receiving node has led to. */
+/** The answer to a request of the receiving node. */
 export interface AnswerMessage {
   readonly kind: "answer";
-  readonly question: number;
+  readonly requestId: number;
   readonly status: (typeof STATUSES)[number];
-  /** Of the claim, where it was one that succeeded. */
-  readonly claim: number;
-  /** By Redis's clock, in milliseconds since 1970. */
+  /** The epoch of the registration; 0 if there is none. */
+  readonly epoch: number;
+  /** The time of the claim by Redis's clock, in milliseconds since 1970. */
   readonly claimedAtMs: number;
-  /** The members of the room, where they were asked for. */
+  /** The members of the room, if the request asked for them. */
   readonly ids: readonly string[];
-  /** What was kept for the ID, in order: numbered messages, unread. */
+  /** The messages that were stored for the ID, in order and unread. */
   readonly mail: readonly string[];
 }
 
-/** Somebody has come to a room, or gone from it. */
+/** A client has joined or left a room. */
 export interface MembershipMessage {
   readonly kind: "join" | "leave";
   readonly id: string;
@@ -98,40 +98,40 @@ export type BusMessage =
 
 const STATUSES = ["ok", "resumed", "taken", "held", "lost"] as const;
 
-/** Writes a message, without a number. Those that are not here are written by scripts. */
+/** Writes a message, without a number. Scripts write the other kinds. */
 export function writeMessage(message: DirectMessage | BroadcastMessage): string {
   if (message.kind === "broadcast") {
-    return withFrame({ v: VERSION, k: "broadcast", n: message.node }, message.frame);
+    return withText({ v: VERSION, k: "broadcast", n: message.node }, message.text);
   }
-  const { room, targetId, sender, frame, storage } = message;
+  const { room, targetId, sender, text, storage } = message;
   const from = sender && { n: sender.node, id: sender.id };
   const rule = storage && { t: storage.maxTtlMs, e: storage.expiresTogether }; // JSON has null for Infinity
-  return withFrame({ v: VERSION, k: "message", r: room, id: targetId, f: from, ...rule }, frame);
+  return withText({ v: VERSION, k: "message", r: room, id: targetId, f: from, ...rule }, text);
 }
 
-function withFrame(header: unknown, frame: string): string {
-  return `${JSON.stringify(header)}\n${frame}`;
+function withText(header: unknown, text: string): string {
+  return `${JSON.stringify(header)}\n${text}`;
 }
 
-/** Reads a message; null where it is of another version, or not a message at all. */
-export function readMessage(text: string): BusMessage | null {
-  const [digits = ""] = /^\d{1,15} /.exec(text) ?? [];
+/** Reads a message; null if it is malformed or of another version. */
+export function readMessage(written: string): BusMessage | null {
+  const [digits = ""] = /^\d{1,15} /.exec(written) ?? [];
   const numbered = digits === "" ? {} : { number: Number(digits) };
-  const lineFeed = text.indexOf("\n");
-  const header = readHeader(text.slice(digits.length, lineFeed === -1 ? undefined : lineFeed));
+  const lineFeed = written.indexOf("\n");
+  const header = readHeader(written.slice(digits.length, lineFeed === -1 ? undefined : lineFeed));
   if (header === null || header.v !== VERSION) return null;
-  const { k: kind, r: room, id, c: claim, m: messageId, n: node } = header;
-  const frame = lineFeed === -1 ? null : text.slice(lineFeed + 1);
+  const { k: kind, r: room, id, c: epoch, m: messageId, n: node } = header;
+  const text = lineFeed === -1 ? null : written.slice(lineFeed + 1);
   switch (kind) {
     case "message": {
       const sender = readSender(header.f);
-      if (!isRoom(room) || !isClientId(id) || sender === undefined || frame === null) return null;
-      return { kind, ...numbered, room, targetId: id, frame, sender, ...readStorage(header) };
+      if (!isRoom(room) || !isClientId(id) || sender === undefined || text === null) return null;
+      return { kind, ...numbered, room, targetId: id, text, sender, ...readStorage(header) };
     }
     case "broadcast":
-      return isString(node) && frame !== null ? { kind, ...numbered, node, frame } : null;
+      return isString(node) && text !== null ? { kind, ...numbered, node, text } : null;
     case "replaced":
-      return isRoom(room) && isClientId(id) && isCount(claim) ? { kind, room, id, claim } : null;
+      return isRoom(room) && isClientId(id) && isCount(epoch) ? { kind, room, id, epoch } : null;
     case "fetched":
       return isString(messageId) ? { kind, messageId } : null;
     case "returned":
@@ -177,19 +177,20 @@ function readReturned(header: Record<string, unknown>): ReturnedMessage | null {
 }
 
 function readAnswer(header: Record<string, unknown>): AnswerMessage | null {
-  const { q: question, s, c: claim = 0, t: claimedAtMs = 0 } = header;
+  const { q: requestId, s, c: epoch = 0, t: claimedAtMs = 0 } = header;
   const { e: ids = [], w: mail = [] } = header;
   const status = STATUSES.find((status) => status === s);
-  if (status === undefined || !isCount(question) || !isCount(claim) || !isCount(claimedAtMs)) {
+  if (status === undefined || !isCount(requestId) || !isCount(epoch) || !isCount(claimedAtMs)) {
     return null;
   }
   if (!isArrayOf(ids, isClientId) || !isArrayOf(mail, isString)) return null;
-  return { kind: "answer", question, status, claim, claimedAtMs, ids, mail };
+  return { kind: "answer", requestId, status, epoch, claimedAtMs, ids, mail };
 }
 
-/** The namespace of a dialect begins with a control character. */
+/** Accepts the namespace of a dialect, too, which begins with a control character. */
 function isRoom(value: unknown): value is string {
-  return isString(value) && (value === "" || isClientId(value.replace(/^\u0001/, "")));
+  return isString(value) &&
+    (value === "" || isClientId(value.startsWith("\u0001") ? value.slice(1) : value));
 }
 
 function isArrayOf<Item>(value: unknown, isItem: (item: unknown) => item is Item): value is Item[] {

@@ -1,4 +1,4 @@
-/** This node's life in the cluster: it connects, gives signs of life, is forgotten, comes back. */
+/** Keeps this node in the cluster: connects, sends heartbeats, renews its lease, reconnects. */
 
 import { randomBytes } from "node:crypto";
 import type { Clock } from "../clock.ts";
@@ -8,29 +8,29 @@ import { NODE_LIFETIME_MS, readScripts, type ScriptName } from "./scripts.ts";
 import { within } from "./within.ts";
 
 const HEARTBEAT_MS = 2000;
-/** A heartbeat that takes longer ends the session, and with it all that waits for a reply. */
+/** A heartbeat that takes longer ends the session, and rejects all pending requests. */
 const HEARTBEAT_TIMEOUT_MS = 3000;
 const RECONNECT_MS = 250;
-/** What reaches Redis later than this has been given up by then, and must not be done any more. */
+/** The time after which Redis must not carry out a command any more: its sender has stopped waiting. */
 const COMMAND_LIFETIME_MS = 5000;
-/** How long a node that was frozen waits for Redis before it goes on by itself. */
-const THAW_MS = 5000;
-/** A node that cannot say that it leaves is found out later. */
+/** The time that a node without a lease waits for Redis before it serves alone. */
+const LEASE_RENEWAL_MS = 5000;
+/** A node that cannot say that it leaves is declared dead later. */
 const LEAVE_TIMEOUT_MS = 1000;
-/** After a session has begun, so long others may need to come back, too. */
+/** The time after the begin of a session in which other nodes may come back, too. */
 const SETTLING_MS = NODE_LIFETIME_MS;
 
-/** What is to be done about the changes in a node's life. */
+/** Called at the changes in a node's life. */
 export interface NodeHooks {
-  /** Redis may know nothing of this node's clients: make them known, and learn what has changed meanwhile. */
+  /** Claims this node's clients anew, and reads what has changed meanwhile: Redis may have lost them. */
   sync(session: RedisSession): Promise<void>;
-  /** All is known on both sides. */
+  /** Called once {@link sync} is done. */
   onReady(session: RedisSession): void;
-  /** Who has not come back by now is gone. */
+  /** Called once a client that has not come back counts as disconnected. */
   onSettled(session: RedisSession): void;
-  /** These nodes have given no sign of life for too long. */
+  /** Called with nodes that have sent no heartbeat for too long. */
   onDead(session: RedisSession, nodes: readonly string[]): void;
-  /** Redis cannot be reached, or not any more. Tried again until it can. */
+  /** Called when Redis cannot be reached. The node tries again until it can. */
   onLost(error: unknown): void;
 }
 
@@ -45,11 +45,11 @@ export class Node {
   #isSettled = false;
   #hasEnded = false;
   #readyAtMs = 0;
-  /** Until then no other node takes this one for gone, or it knows that it is alone. */
-  #sureUntilMs = Infinity;
+  /** The end of the time in which no other node declares this one dead, or in which it serves alone. */
+  #leaseUntilMs = Infinity;
   readonly #redisClock: RemoteClock;
   #cancelTimer = () => {};
-  #thaw: PromiseWithResolvers<void> | null = null;
+  #leaseRenewal: PromiseWithResolvers<void> | null = null;
 
   constructor(url: string, clock: Clock, hooks: NodeHooks) {
     this.#url = url;
@@ -60,51 +60,51 @@ export class Node {
 
   /** Connects, and goes on trying until {@link end}. Resolves after the first attempt, however it ended. */
   async start(): Promise<void> {
-    this.#goOnAlone();
+    this.#serveAlone();
     let session: RedisSession | null = null;
     try {
       session = await RedisSession.begin(this.#url, this.#scripts, this.#clock);
       if (this.#hasEnded) return session.end();
       await this.#join(session);
     } catch (error) {
-      this.#lose(session, error);
+      this.#fail(session, error);
     }
   }
 
   async #join(session: RedisSession): Promise<void> {
     this.#session = session;
-    session.ended.then((error) => this.#lose(session, error));
+    session.ended.then((error) => this.#fail(session, error));
     await this.#beat(session, true);
     this.#schedule(session);
     await this.#hooks.sync(session);
     if (session !== this.#session) return;
     this.#isReady = true;
     this.#readyAtMs = this.#clock.now();
-    this.#thaw?.resolve();
+    this.#leaseRenewal?.resolve();
     this.#hooks.onReady(session);
   }
 
-  /** Whether Redis can be reached, and knows all of this node's clients. */
+  /** True if Redis can be reached, and knows all of this node's clients. */
   get isReady(): boolean {
     return this.#isReady;
   }
 
-  /** The session, also while it is being synchronized; null where there is none. */
+  /** The session, even before it is ready; null if there is none. */
   get session(): RedisSession | null {
     return this.#session;
   }
 
-  /** The time by Redis's clock, as far as this node can tell. In milliseconds since 1970. */
+  /** The time by Redis's clock, as far as this node knows. In milliseconds since 1970. */
   get redisTimeMs(): number {
     return this.#redisClock.now();
   }
 
-  /** Until when, by Redis's clock, it may do what is sent to it now. */
-  get notAfterMs(): number {
+  /** The deadline, by Redis's clock, of a command that is sent now. */
+  get deadlineMs(): number {
     return this.redisTimeMs + COMMAND_LIFETIME_MS;
   }
 
-  /** Runs a script. Rejects where Redis cannot be reached, or is lost before it has replied. */
+  /** Runs a script. Rejects if Redis cannot be reached, or is lost before it has replied. */
   run(name: ScriptName, ...args: (string | number)[]): Promise<Reply> {
     return this.#isReady
       ? this.runEarly(name, ...args)
@@ -117,34 +117,34 @@ export class Node {
   }
 
   /**
-   * Null while all is well. After a time in which this node was frozen, and may have lost its clients' IDs: resolves
-   * once it knows better.
+   * Null while the lease is valid. After a pause of the process, in which this node may have lost its clients' IDs,
+   * resolves once the lease is renewed.
    */
-  thawAt(nowMs: number): Promise<void> | null {
-    if (this.#thaw === null && nowMs > this.#sureUntilMs) this.#freeze();
-    return this.#thaw?.promise ?? null;
+  whenLeaseValid(nowMs: number): Promise<void> | null {
+    if (this.#leaseRenewal === null && nowMs > this.#leaseUntilMs) this.#suspend();
+    return this.#leaseRenewal?.promise ?? null;
   }
 
-  #freeze(): void {
-    const thaw = Promise.withResolvers<void>();
-    this.#thaw = thaw;
-    const cancel = this.#clock.after(THAW_MS, thaw.resolve);
-    thaw.promise.then(() => {
+  #suspend(): void {
+    const renewal = Promise.withResolvers<void>();
+    this.#leaseRenewal = renewal;
+    const cancel = this.#clock.after(LEASE_RENEWAL_MS, renewal.resolve);
+    renewal.promise.then(() => {
       cancel();
-      this.#thaw = null;
+      this.#leaseRenewal = null;
     });
   }
 
-  /** Without Redis a node decides for itself; but not if it was frozen until now. */
-  #goOnAlone(): void {
+  /** Lets a node without Redis decide for itself, unless its lease ended while the process stood still. */
+  #serveAlone(): void {
     const nowMs = this.#clock.now();
-    if (this.#thaw === null && nowMs > this.#sureUntilMs) this.#freeze();
-    this.#sureUntilMs = nowMs + NODE_LIFETIME_MS;
+    if (this.#leaseRenewal === null && nowMs > this.#leaseUntilMs) this.#suspend();
+    this.#leaseUntilMs = nowMs + NODE_LIFETIME_MS;
   }
 
   #schedule(session: RedisSession, delayMs = HEARTBEAT_MS): void {
     this.#cancelTimer = this.#clock.after(delayMs, () => {
-      this.#live(session).catch((error) => this.#lose(session, error));
+      this.#live(session).catch((error) => this.#fail(session, error));
     });
   }
 
@@ -152,10 +152,10 @@ export class Node {
     const { isKnown, dead } = await this.#beat(session, false);
     if (session !== this.#session) return;
     if (!isKnown) throw new Error("it does not know this node any more");
-    const isSure = this.#clock.now() <= this.#sureUntilMs;
-    this.#schedule(session, isSure ? HEARTBEAT_MS : 0); // a reply from before a freeze says nothing
+    const hasLease = this.#clock.now() <= this.#leaseUntilMs;
+    this.#schedule(session, hasLease ? HEARTBEAT_MS : 0); // a reply from before a pause says nothing
     if (!this.#isReady) return;
-    if (isSure) this.#thaw?.resolve();
+    if (hasLease) this.#leaseRenewal?.resolve();
     if (this.#clock.now() - this.#readyAtMs < SETTLING_MS) return;
     if (!this.#isSettled) this.#hooks.onSettled(session);
     this.#isSettled = true;
@@ -174,24 +174,24 @@ export class Node {
       "no reply to a heartbeat",
     );
     const [timeMs, isKnown, dead] = reply as [number, number, string[]];
-    if (isKnown === 1) this.#sureUntilMs = sentAtMs + NODE_LIFETIME_MS;
+    if (isKnown === 1) this.#leaseUntilMs = sentAtMs + NODE_LIFETIME_MS;
     this.#redisClock.note(timeMs, sentAtMs);
     return { isKnown: isKnown === 1, dead };
   }
 
-  #lose(session: RedisSession | null, error: unknown): void {
+  #fail(session: RedisSession | null, error: unknown): void {
     if (session !== this.#session || this.#hasEnded) return;
     this.#session = null;
     this.#isReady = false;
     this.#isSettled = false;
     this.#cancelTimer();
     session?.end();
-    this.#goOnAlone();
+    this.#serveAlone();
     this.#hooks.onLost(error);
     this.#cancelTimer = this.#clock.after(RECONNECT_MS, () => this.start());
   }
 
-  /** Leaves the cluster: the others need not wait for its signs of life. */
+  /** Leaves the cluster: the other nodes need not wait for its heartbeats. */
   async end(): Promise<void> {
     this.#hasEnded = true;
     this.#cancelTimer();
@@ -205,7 +205,7 @@ export class Node {
   }
 
   async #leave(session: RedisSession): Promise<void> {
-    await session.run("leave", this.id); // from here on nobody sends anything to this node
-    await session.run("leave", this.id); // and what was on its way has been given back
+    await session.run("leave", this.id); // from here on no node sends anything to this one
+    await session.run("leave", this.id); // and what was on its way has been returned
   }
 }

@@ -1,4 +1,4 @@
-/** One session with Redis: connected, scripts loaded, until something goes wrong. Then a new one is begun. */
+/** One session with Redis, from the connection to the first error. The node begins a new one then. */
 
 import type { RedisClientType } from "redis";
 import type { Clock } from "../clock.ts";
@@ -6,7 +6,7 @@ import type { ScriptName, Scripts } from "./scripts.ts";
 import { within } from "./within.ts";
 
 const CONNECT_TIMEOUT_MS = 3000;
-/** For connecting and all that goes before the first use. */
+/** The time for connecting and loading the scripts, in milliseconds. */
 const BEGIN_TIMEOUT_MS = 5000;
 
 /** A reply of Redis, as the client library gives it. */
@@ -64,7 +64,7 @@ export class RedisSession {
     return this.#end.promise;
   }
 
-  /** Runs a script; its keys come first among `args`. Rejects where the session ends before the reply. */
+  /** Runs a script; its keys come first among `args`. Rejects if the session ends before the reply. */
   async run(name: ScriptName, ...args: (string | number)[]): Promise<Reply> {
     const { keys } = this.#scripts[name];
     try {
@@ -72,7 +72,7 @@ export class RedisSession {
         ["EVALSHA", this.#digests[name]!, String(keys), ...args.map(String)],
       );
     } catch (error) {
-      // Somebody has removed the scripts. Loading them in passing would let messages overtake each other.
+      // The scripts were removed. Loading them here would let messages overtake each other.
       if (error instanceof Error && error.message.startsWith("NOSCRIPT")) this.#end.resolve(error);
       throw error;
     }
@@ -86,7 +86,7 @@ export class RedisSession {
     await this.#client.subscribe(channels, onMessage);
   }
 
-  /** @param onMessage the one that was subscribed: only so the library notices a subscription that comes right after */
+  /** @param onMessage the listener that was subscribed: the library needs it to tell a new subscription apart */
   async unsubscribe(
     channel: string,
     onMessage: (message: string, channel: string) => void,
@@ -98,7 +98,7 @@ export class RedisSession {
     await this.#client.publish(channel, message);
   }
 
-  /** Ends the session at once; what is under way rejects. */
+  /** Ends the session at once, and rejects what is under way. */
   end(): void {
     this.#client.destroy();
   }

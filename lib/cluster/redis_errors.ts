@@ -1,6 +1,6 @@
-/** What is wrong with Redis, in words for the person who runs the server. */
+/** Explains errors of Redis to the operator. */
 
-/** How an error begins, or its code, and what it means. `{address}` stands for where Redis is. */
+/** The begin of an error, or its code, and its meaning. `{address}` stands for the address of Redis. */
 const MEANINGS: readonly (readonly [sign: string, meaning: string])[] = [
   ["ECONNREFUSED", "nothing listens at {address}"],
   ["ENOTFOUND", "the host of {address} is not known"],

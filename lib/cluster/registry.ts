@@ -1,4 +1,4 @@
-/** The IDs of this node's clients, as Redis knows them: claimed, held, given up, made known again. */
+/** Claims, holds and releases the IDs of this node's clients in Redis, and claims them anew when Redis has lost them. */
 
 import { createHash } from "node:crypto";
 import {
@@ -20,26 +20,26 @@ import {
   type ReplacedMessage,
 } from "./messages.ts";
 import type { Node } from "./node.ts";
-import type { Questions } from "./questions.ts";
+import type { PendingRequests } from "./pending_requests.ts";
 import type { RedisSession } from "./redis.ts";
 import type { Rooms } from "./rooms.ts";
 
 /** What Redis knows of a client of this node. */
 interface Record {
-  /** Of the claim; 0 until Redis has numbered it. */
-  number: number;
+  /** The epoch of the registration; 0 until Redis has given it one. */
+  epoch: number;
   /** By Redis's clock, in milliseconds since 1970. */
   readonly claimedAtMs: number;
-  /** Of the secret; `""` where there is none. */
+  /** The hash of the secret; `""` if there is none. */
   readonly secretHash: string;
-  /** Whether Redis knows it, as far as can be told. */
-  isKnown: boolean;
-  /** What has to wait until it does. */
-  waiting: Waiting[];
+  /** True if Redis knows it, as far as this node can say. */
+  isConfirmed: boolean;
+  /** Messages that wait until it is confirmed. */
+  pending: Pending[];
 }
 
-/** A message that waits for those that were kept for its target, and were sent before. */
-interface Waiting {
+/** A message that waits for older ones, which are stored for its target. */
+interface Pending {
   readonly number: number | undefined;
   handle(): void;
 }
@@ -48,47 +48,47 @@ interface Waiting {
 interface Secrets {
   readonly given: string | null;
   readonly fresh: string | null;
-  /** Whether the client chose it: then its ID is never held. */
+  /** True if the client chose it: then its ID is never held. */
   readonly isOwn: boolean;
 }
 
 /** Claims of one ID that are under way. */
 interface Claims {
   count: number;
-  /** What may only be done when it is clear who has the ID. */
-  waiting: (() => void)[];
+  /** Actions that wait until the owner of the ID is known. */
+  pending: (() => void)[];
 }
 
-/** So many registrations are made known again at a time. */
+/** The registrations that are claimed anew at a time. */
 const RECLAIMS_AT_ONCE = 1000;
-/** So many messages may wait for what was kept for their target: rather out of order than without a bound. */
-const MAX_WAITING = 1000;
+/** Upper bound of the messages that wait for older ones. Past it, they are delivered out of order. */
+const MAX_PENDING = 1000;
 
 export class Registry {
   readonly #options: DirectoryOptions;
   readonly #router: Router;
   readonly #node: Node;
-  readonly #questions: Questions;
+  readonly #requests: PendingRequests;
   readonly #rooms: Rooms;
-  readonly #onKept: (message: DirectMessage) => void;
+  readonly #onStored: (message: DirectMessage) => void;
   readonly #records = new Map<Session, Record>();
   readonly #claims = new Map<string, Claims>();
 
-  /** @param onKept is handed each message that was kept for an ID, when this node has got it */
+  /** @param onStored receives each message that was stored for an ID, once this node has the ID */
   constructor(
     options: DirectoryOptions,
     router: Router,
     node: Node,
-    questions: Questions,
+    requests: PendingRequests,
     rooms: Rooms,
-    onKept: (message: DirectMessage) => void,
+    onStored: (message: DirectMessage) => void,
   ) {
     this.#options = options;
     this.#router = router;
     this.#node = node;
-    this.#questions = questions;
+    this.#requests = requests;
     this.#rooms = rooms;
-    this.#onKept = onKept;
+    this.#onStored = onStored;
   }
 
   /**
@@ -102,7 +102,7 @@ export class Registry {
     const { clientId: id, room } = registration;
     const secrets = this.#secretsFor(registration);
     const view = this.#rooms.enter(room);
-    const put = (question: number) =>
+    const put = (requestId: number) =>
       this.#node.run(
         "claim",
         ...mailKeys(room, id),
@@ -114,13 +114,13 @@ export class Registry {
         hash(secrets.given, secrets.isOwn),
         hash(secrets.fresh, secrets.isOwn),
         view.isStale ? 1 : 0,
-        question,
-        this.#node.notAfterMs,
+        requestId,
+        this.#node.deadlineMs,
       );
     view.claims++;
     this.#beginClaim(room, id);
     try {
-      await this.#questions.ask(put, (answer) => {
+      await this.#requests.request(put, (answer) => {
         try {
           this.#claimed(registration, ownsId, secrets, answer, enter);
         } finally {
@@ -162,11 +162,11 @@ export class Registry {
     const heldForMs = () => this.#router.heldForMs(existing!);
     const claim = decideClaim(existing, registration, ownsId, this.#options, heldForMs);
     const record = {
-      number: 0,
+      epoch: 0,
       claimedAtMs: this.#node.redisTimeMs,
       secretHash: hash(claim.secret, registration.ownSecret !== undefined),
-      isKnown: false,
-      waiting: [],
+      isConfirmed: false,
+      pending: [],
     };
     const entry = this.#enter(claim, record, enter);
     if (entry === null) return;
@@ -180,7 +180,7 @@ export class Registry {
   #enter(claim: Claim, record: Record, enter: Enter) {
     const entry = enter(claim);
     if (entry === null) return null;
-    record.waiting = this.#records.get(entry.session)?.waiting ?? [];
+    record.pending = this.#records.get(entry.session)?.pending ?? [];
     this.#records.set(entry.session, record);
     return entry;
   }
@@ -192,7 +192,7 @@ export class Registry {
     return { given, fresh: isOn ? newSecret() : null, isOwn: false };
   }
 
-  /** The connection may have ended meanwhile. Then the ID is given up: by an older one, too, which Redis knows no more. */
+  /** Releases the ID if the connection has ended meanwhile; an older one, which Redis no longer knows, loses it too. */
   #checkEntered(room: string, id: string, record: Record, resumed: boolean): void {
     const client = this.#router.find(room, id);
     if (client !== undefined && this.#records.get(client) === record) return;
@@ -202,25 +202,24 @@ export class Registry {
 
   #beginClaim(room: string, id: string): void {
     const key = clientKey(room, id);
-    const claims = this.#claims.get(key) ?? { count: 0, waiting: [] };
+    const claims = this.#claims.get(key) ?? { count: 0, pending: [] };
     claims.count++;
     this.#claims.set(key, claims);
   }
 
-  /** What has waited goes first: whoever has got the ID can be sent to from here on. */
+  /** Runs what has waited before anything newer: from here on the new owner can be sent to. */
   #endClaim(room: string, id: string): void {
     const key = clientKey(room, id);
     const claims = this.#claims.get(key)!;
-    const { waiting } = claims;
-    claims.waiting = [];
+    const { pending } = claims;
+    claims.pending = [];
     if (--claims.count === 0) this.#claims.delete(key);
-    for (const action of waiting) action();
+    for (const action of pending) action();
   }
 
   /**
-   * While this node is claiming an ID, what its clients have for that waits: part of it going through Redis, part not,
-   * would get out of order. Null where there is no claim, and nothing has to wait; otherwise what the action results in,
-   * which is called as soon as the claim is decided.
+   * Runs an action once the pending claims of an ID are decided; null if there are none, and nothing has to wait.
+   * Messages for the ID would get out of order if some went through Redis and some did not.
    */
   afterClaim<Result>(
     room: string,
@@ -229,40 +228,40 @@ export class Registry {
   ): Promise<Result> | null {
     const claims = this.#claims.get(clientKey(room, id));
     if (claims === undefined) return null;
-    return new Promise((resolve) => claims.waiting.push(() => resolve(action())));
+    return new Promise((resolve) => claims.pending.push(() => resolve(action())));
   }
 
   /**
-   * Handles a message that has come for a client, but not before those that were kept for it and sent earlier.
+   * Handles a message for a client after those that were sent earlier and are stored for it.
    *
-   * @param number of the message; undefined where all that was kept was sent earlier
+   * @param number the message's number; undefined if all that is stored was sent earlier
    */
-  afterKept(client: Session, number: number | undefined, handle: () => void): void {
+  afterStored(client: Session, number: number | undefined, handle: () => void): void {
     const record = this.#records.get(client);
-    if (record === undefined || record.isKnown) return handle();
-    record.waiting.push({ number, handle });
-    if (record.waiting.length > MAX_WAITING) goOn(record);
+    if (record === undefined || record.isConfirmed) return handle();
+    record.pending.push({ number, handle });
+    if (record.pending.length > MAX_PENDING) flushPending(record);
   }
 
-  /** Delivers what was kept for a client, and what has waited for that, in the order in which it was sent. */
-  #deliver(mail: readonly string[], { waiting }: Record): void {
-    const kept = mail.map(readMessage).filter((message) => message?.kind === "message");
-    for (const { number, handle } of waiting.splice(0)) {
-      const later = kept.findIndex((message) => number !== undefined && message.number! > number);
-      const earlier = kept.splice(0, later === -1 ? kept.length : later);
-      for (const message of earlier) this.#onKept(message);
+  /** Delivers what was stored for a client, and what has waited for that, in the order in which it was sent. */
+  #deliver(mail: readonly string[], { pending }: Record): void {
+    const stored = mail.map(readMessage).filter((message) => message?.kind === "message");
+    for (const { number, handle } of pending.splice(0)) {
+      const later = stored.findIndex((message) => number !== undefined && message.number! > number);
+      const earlier = stored.splice(0, later === -1 ? stored.length : later);
+      for (const message of earlier) this.#onStored(message);
       handle();
     }
-    for (const message of kept) this.#onKept(message);
+    for (const message of stored) this.#onStored(message);
   }
 
-  held(client: Session): void {
+  detached(client: Session): void {
     const record = this.#records.get(client);
-    if (record?.isKnown) this.#hold(client, record);
+    if (record?.isConfirmed) this.#hold(client, record);
   }
 
-  #hold({ id, room }: Session, { number }: Record): void {
-    this.#node.runEarly("hold", idsKey(room.name), id, this.#node.id, number).catch(() => {});
+  #hold({ id, room }: Session, { epoch }: Record): void {
+    this.#node.runEarly("hold", idsKey(room.name), id, this.#node.id, epoch).catch(() => {});
   }
 
   left(client: Session): void {
@@ -271,92 +270,92 @@ export class Registry {
     this.#records.delete(client);
     if (record !== undefined) this.#release(room.name, id, record, 0);
     this.#rooms.leave(room.name);
-    goOn(record);
+    flushPending(record);
   }
 
   #release(room: string, id: string, record: Record, ttlMs: number): void {
     const forget = () => {
       if (this.#router.find(room, id) === undefined) this.#rooms.get(room)?.remove(id);
     };
-    if (!record.isKnown) return forget();
-    this.#node.runEarly("release", idsKey(room), room, id, this.#node.id, record.number, ttlMs)
+    if (!record.isConfirmed) return forget();
+    this.#node.runEarly("release", idsKey(room), room, id, this.#node.id, record.epoch, ttlMs)
       .catch(forget);
   }
 
-  /** A newer connection of another node has taken an ID over. */
-  replaced({ room, id, claim }: ReplacedMessage): void {
+  /** Takes note that a newer connection of another node has an ID. */
+  replaced({ room, id, epoch }: ReplacedMessage): void {
     const client = this.#router.find(room, id);
-    if (client !== undefined && this.#records.get(client)?.number === claim) this.#evict(client);
+    if (client !== undefined && this.#records.get(client)?.epoch === epoch) this.#evict(client);
   }
 
   #evict(client: Session): void {
     const record = this.#records.get(client);
     this.#records.delete(client);
     this.#router.evict(client);
-    goOn(record);
+    flushPending(record);
   }
 
-  /** The number of a client's claim; 0 where Redis has not numbered it. */
-  claimOf(client: Session): number {
-    return this.#records.get(client)?.number ?? 0;
+  /** Returns the epoch of a client's registration; 0 until Redis has given it one. */
+  epochOf(client: Session): number {
+    return this.#records.get(client)?.epoch ?? 0;
   }
 
-  /** Whether a client that is not connected here may be, or come to be, elsewhere. */
-  mayBeElsewhere(client: Session): boolean {
+  /** Returns whether a client that is not connected here may be connected, or resume, on another node. */
+  mayResumeElsewhere(client: Session): boolean {
     return this.#router.find(client.room.name, client.id) === client || client.hasMoved;
   }
 
-  /** Redis cannot be reached: it may know nothing of this node's clients when it can. */
-  doubtAll(): void {
-    for (const record of this.#records.values()) record.isKnown = false;
+  /** Takes note that Redis cannot be reached, and may have lost this node's clients. */
+  unconfirmAll(): void {
+    for (const record of this.#records.values()) record.isConfirmed = false;
   }
 
-  /** Makes known which clients this node has, and learns who is in their rooms. */
+  /** Claims this node's clients anew, and reads the members of their rooms. */
   async catchUp(session: RedisSession): Promise<void> {
     do {
-      await this.#reclaimUnknown(session);
+      await this.#reclaimUnconfirmed(session);
       await this.#rooms.refreshStale(session);
-    } while (this.#unknown().length > 0); // some may have come meanwhile
+    } while (this.#unconfirmed().length > 0); // some may have registered meanwhile
   }
 
-  async #reclaimUnknown(session: RedisSession): Promise<void> {
-    for (let unknown = this.#unknown(); unknown.length > 0; unknown = this.#unknown()) {
-      await Promise.all(unknown.map(([client, record]) => this.#reclaim(session, client, record)));
+  async #reclaimUnconfirmed(session: RedisSession): Promise<void> {
+    for (let batch = this.#unconfirmed(); batch.length > 0; batch = this.#unconfirmed()) {
+      await Promise.all(batch.map(([client, record]) => this.#reclaim(session, client, record)));
     }
   }
 
-  #unknown(): [Session, Record][] {
-    const unknown: [Session, Record][] = [];
+  #unconfirmed(): [Session, Record][] {
+    const unconfirmed: [Session, Record][] = [];
     for (const entry of this.#records) {
-      if (!entry[1].isKnown && unknown.push(entry) === RECLAIMS_AT_ONCE) break;
+      if (!entry[1].isConfirmed && unconfirmed.push(entry) === RECLAIMS_AT_ONCE) break;
     }
-    return unknown;
+    return unconfirmed;
   }
 
   #reclaim(session: RedisSession, client: Session, record: Record): Promise<void> {
     const { id, room } = client;
     const isHeld = client.connection === null;
-    const put = (question: number) =>
+    const put = (requestId: number) =>
       session.run(
         "reclaim",
         ...mailKeys(room.name, id),
         room.name,
         id,
         this.#node.id,
-        record.number,
+        record.epoch,
         record.claimedAtMs,
         record.secretHash,
         isHeld ? 1 : 0,
-        question,
-        this.#node.notAfterMs,
+        requestId,
+        this.#node.deadlineMs,
       );
-    return this.#questions.ask(put, (answer) => {
+    return this.#requests.request(put, (answer) => {
       if (answer === null) throw new Error("no answer");
       if (answer.status === "lost") return this.#lost(client, record);
-      record.number = answer.claim;
-      record.isKnown = true;
+      record.epoch = answer.epoch;
+      record.isConfirmed = true;
       if (!this.#records.has(client)) this.#release(room.name, id, record, 0);
-      else if (!isHeld && client.connection === null) this.held(client);
+      else if (!isHeld && client.connection === null) this.detached(client);
       this.#deliver(answer.mail, record);
     });
   }
@@ -365,7 +364,7 @@ export class Registry {
     if (this.#records.get(client) === record) this.#evict(client);
   }
 
-  /** Clients that left while Redis could not be told. */
+  /** Releases clients that left while Redis could not be reached. */
   async forgetLeft(session: RedisSession): Promise<void> {
     const known = await session.run("owned", this.#node.id) as string[];
     await Promise.all(known.map(async (entry) => {
@@ -377,21 +376,21 @@ export class Registry {
 }
 
 function readClaim(
-  { status, claim: number, claimedAtMs }: AnswerMessage,
+  { status, epoch, claimedAtMs }: AnswerMessage,
   secrets: Secrets,
 ): { claim: Claim; record: Record } {
   const resumed = status === "resumed";
   const secret = resumed ? secrets.given : secrets.fresh;
   const secretHash = hash(secret, secrets.isOwn);
-  const record = { number, claimedAtMs, secretHash, isKnown: true, waiting: [] };
+  const record = { epoch, claimedAtMs, secretHash, isConfirmed: true, pending: [] };
   return { claim: { resumed, secret }, record };
 }
 
-function goOn(record: Record | undefined): void {
-  for (const { handle } of record?.waiting.splice(0) ?? []) handle();
+function flushPending(record: Record | undefined): void {
+  for (const { handle } of record?.pending.splice(0) ?? []) handle();
 }
 
-/** What of a secret is known to Redis; `""` for none. See SCRIPTS for the `=`. */
+/** Returns what Redis knows of a secret; `""` for none. The `=` marks an ID that is never held, see scripts.ts. */
 function hash(secret: string | null, isOwn: boolean): string {
   if (secret === null) return "";
   return (isOwn ? "=" : "") + createHash("sha256").update(secret).digest("base64");

@@ -1,24 +1,24 @@
-/** What time it is on another machine, from answers to the question. */
+/** Estimates the time of another machine from its answers. */
 
 import type { Clock } from "../clock.ts";
 
-/** How fast two clocks may drift apart: between two answers a few seconds apart, with a lot of room. */
+/** Upper bound of how fast two clocks drift apart. */
 const DRIFT_MS = 1;
 
 export class RemoteClock {
   readonly #clock: Clock;
-  /** Their clock, in milliseconds since 1970, less ours. */
+  /** The other clock, in milliseconds since 1970, minus ours. */
   #offsetMs: number;
-  /** By how much that may be wrong. */
+  /** Upper bound of the error of that. */
   #errorMs = 0;
 
-  /** Until an answer proves the contrary, the machines are believed to agree on the time of day. */
+  /** Assumes that the machines agree on the time until an answer shows otherwise. */
   constructor(clock: Clock) {
     this.#clock = clock;
     this.#offsetMs = Date.now() - clock.now();
   }
 
-  /** An answer to a question that was asked at `askedAtMs` of our clock. The faster it came, the more exact it is. */
+  /** Notes an answer to a request sent at `askedAtMs` of our clock. The faster it came, the more exact it is. */
   note(theirTimeMs: number, askedAtMs: number): void {
     const nowMs = this.#clock.now();
     const errorMs = (nowMs - askedAtMs) / 2;
@@ -30,7 +30,7 @@ export class RemoteClock {
     this.#errorMs = errorMs;
   }
 
-  /** In milliseconds since 1970. */
+  /** Returns the time of the other machine, in milliseconds since 1970. */
   now(): number {
     return Math.floor(this.#clock.now() + this.#offsetMs);
   }

@@ -1,4 +1,4 @@
-/** Who is in a room, on whatever node, as this node has heard of it. */
+/** The members of a room, on all nodes, as far as this node has received the changes. */
 
 import type { Change } from "../relay/presence.ts";
 import type { MembershipMessage } from "./messages.ts";
@@ -7,10 +7,10 @@ export class RoomView {
   readonly #members = new Set<string>();
   readonly #onChange: (change: Change, id: string) => void;
   #isStale = true;
-  /** How many claims of this node for IDs of the room are under way. */
+  /** The number of this node's pending claims for IDs of the room. */
   claims = 0;
 
-  /** @param onChange is told of everybody who comes or goes, but not of one who only changes the connection */
+  /** @param onChange receives each join and leave, but no change of the connection alone */
   constructor(onChange: (change: Change, id: string) => void) {
     this.#onChange = onChange;
   }
@@ -23,7 +23,7 @@ export class RoomView {
     return this.#members;
   }
 
-  /** Whether it has to be {@link reset}: not all that happened was heard. */
+  /** True if it has to be {@link reset}: changes may have been missed. */
   get isStale(): boolean {
     return this.#isStale;
   }
@@ -33,9 +33,9 @@ export class RoomView {
   }
 
   /**
-   * The members as they are now. What is heard from here on comes on top.
+   * Sets the members as they are now. Changes from here on come on top.
    *
-   * @param areAll false where others may be there of whom Redis knows nothing yet: nobody counts as gone
+   * @param areAll false if Redis may not know all of them yet: then no member is removed
    */
   reset(ids: readonly string[], areAll: boolean): void {
     this.#isStale = false;
@@ -46,7 +46,7 @@ export class RoomView {
     for (const id of ids) this.add(id);
   }
 
-  /** Something that has happened in the room. What came before the first reset is in it. */
+  /** Applies a change. The first reset includes those that came before it. */
   apply({ kind, id }: MembershipMessage): void {
     if (this.#isStale) return;
     if (kind === "join") this.add(id);

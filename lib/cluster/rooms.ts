@@ -1,29 +1,29 @@
-/** The rooms in which this node has clients, or is about to: who is there, on whatever node. */
+/** Keeps the members, on all nodes, of the rooms in which this node has clients or claims. */
 
 import type { Router } from "../relay/router.ts";
 import { idsKey, roomChannel } from "./keys.ts";
 import type { MembershipMessage } from "./messages.ts";
 import type { Node } from "./node.ts";
-import type { Questions } from "./questions.ts";
+import type { PendingRequests } from "./pending_requests.ts";
 import type { RedisSession } from "./redis.ts";
 import { RoomView } from "./room_view.ts";
 
 export class Rooms {
   readonly #node: Node;
-  readonly #questions: Questions;
+  readonly #requests: PendingRequests;
   readonly #router: Router;
   readonly #onMessage: (text: string, channel: string) => void;
   readonly #views = new Map<string, RoomView>();
 
-  /** @param onMessage is told what comes on the channel of a room */
+  /** @param onMessage receives what comes on the channel of a room */
   constructor(
     node: Node,
-    questions: Questions,
+    requests: PendingRequests,
     router: Router,
     onMessage: (text: string, channel: string) => void,
   ) {
     this.#node = node;
-    this.#questions = questions;
+    this.#requests = requests;
     this.#router = router;
     this.#onMessage = onMessage;
   }
@@ -32,7 +32,7 @@ export class Rooms {
     return this.#views.get(room);
   }
 
-  /** The view of a room in which this node has a client, or is about to. */
+  /** Returns the view of a room, and subscribes to it if this node had no clients there. */
   enter(room: string): RoomView {
     let view = this.#views.get(room);
     if (view === undefined) {
@@ -43,7 +43,7 @@ export class Rooms {
     return view;
   }
 
-  /** A client has gone, or a claim is over: this node may not need to watch the room any more. */
+  /** Ends the subscription of a room, unless this node has clients or claims there. */
   leave(room: string): void {
     const view = this.#views.get(room);
     if (view === undefined || view.claims > 0 || this.#router.room(room) !== undefined) return;
@@ -59,19 +59,19 @@ export class Rooms {
     for (const view of this.#views.values()) view.markStale();
   }
 
-  /** Hears from now on what happens in all rooms. */
+  /** Subscribes a new session to all rooms. */
   async subscribe(session: RedisSession): Promise<void> {
     const channels = [...this.#views.keys()].map(roomChannel);
     if (channels.length > 0) await session.subscribe(channels, this.#onMessage);
   }
 
-  /** Reads who is in the rooms of which this node may not have heard all. Nobody counts as gone yet. */
+  /** Reads the members of rooms of which this node may have missed changes. No member counts as disconnected yet. */
   async refreshStale(session: RedisSession): Promise<void> {
     const stale = [...this.#views].filter(([, { isStale }]) => isStale);
     await Promise.all(stale.map(([room]) => this.#refresh(session, room, false)));
   }
 
-  /** Reads who is in all rooms: who is not there has gone. */
+  /** Reads the members of all rooms. Members that Redis does not know count as disconnected. */
   async refreshAll(session: RedisSession): Promise<void> {
     await Promise.all([...this.#views.keys()].map((room) => this.#refresh(session, room, true)));
   }
@@ -82,14 +82,16 @@ export class Rooms {
     let ids: readonly string[] = [...view?.ids ?? []];
     const { session } = this.#node;
     if (session === null || view?.isStale === false) return ids;
-    const put = (question: number) => session.run("members", idsKey(room), this.#node.id, question);
-    await this.#questions.ask(put, (answer) => ids = answer?.ids ?? ids).catch(() => {});
+    const put = (requestId: number) =>
+      session.run("members", idsKey(room), this.#node.id, requestId);
+    await this.#requests.request(put, (answer) => ids = answer?.ids ?? ids).catch(() => {});
     return ids;
   }
 
   #refresh(session: RedisSession, room: string, areAll: boolean): Promise<void> {
-    const put = (question: number) => session.run("members", idsKey(room), this.#node.id, question);
-    return this.#questions.ask(put, (answer) => {
+    const put = (requestId: number) =>
+      session.run("members", idsKey(room), this.#node.id, requestId);
+    return this.#requests.request(put, (answer) => {
       if (answer === null) throw new Error("no answer");
       this.#views.get(room)?.reset(answer.ids, areAll);
     });

@@ -1,8 +1,8 @@
-/** Waits for something, but not for ever. */
+/** Waits for a promise with a timeout. */
 
 import type { Clock } from "../clock.ts";
 
-/** @throws {Error} with this message where it has not come in time, and what `what` rejects with */
+/** @throws {Error} with this message if the time is over, and what `what` rejects with */
 export async function within<Value>(
   ms: number,
   clock: Clock,

@@ -1,4 +1,4 @@
-/** Where the admin listener listens. */
+/** Address of the admin listener. */
 
 import { isIP, isIPv4 } from "node:net";
 
@@ -9,7 +9,7 @@ export interface AdminAddress {
   readonly port: number;
 }
 
-/** Where it listens unless told otherwise, if nobody else does. */
+/** Address without `--admin`, if it is free. */
 export const DEFAULT_ADMIN_ADDRESS: AdminAddress = { hostname: "127.0.0.1", port: 8766 };
 
 const MAX_PORT = 65535;
@@ -30,7 +30,7 @@ export function readAdminAddress(text: string): AdminAddress | null {
   return { hostname, port };
 }
 
-/** Whether only this machine can reach what listens there. */
+/** Returns whether only this machine can reach a listener there. */
 export function isLoopback(hostname: string): boolean {
   return hostname === "localhost" || hostname === "::1" ||
     (isIPv4(hostname) && hostname.startsWith("127."));

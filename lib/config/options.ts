@@ -205,7 +205,7 @@ export const SETTINGS = {
   },
   peerjsDiscovery: {
     flag: "--peerjs-discovery",
-    help: "tell PeerJS clients the IDs of all others",
+    help: "give PeerJS clients the IDs of all others",
     read: readSwitch,
   },
   allowOrigins: {
@@ -298,7 +298,7 @@ export type Options = {
     | (Settings[Name] extends HasDefault ? never : undefined);
 };
 
-/** A mistake of the person who starts the program. Its message is one line, for them. */
+/** Error in the command line, a variable or a file. Its message is one line for the operator. */
 export class UsageError extends Error {}
 
 /** What was written for each option that was given on the command line; a list for one that was repeated. */
@@ -420,7 +420,7 @@ function readVariable(setting: Setting, env: Environment, system: System): Writt
   return [fileVariable, setting.repeatable ? text.split(/\r?\n/) : [text]];
 }
 
-/** @throws if the file cannot be read; which is no mistake in the options, but of the machine */
+/** @throws if the file cannot be read; which is an error of the machine, not in the options */
 function readSecretFile(variable: string, path: string, system: System): string {
   try {
     return system.readTextFile(path).replace(/\r?\n$/, "");
@@ -469,7 +469,7 @@ function editDistance(from: string, to: string): number {
 /**
  * Reads what was written for an option or variable.
  *
- * @param isSecret whether a mistake must not be quoted
+ * @param isSecret whether an error must not quote the value
  * @throws {UsageError} that names it and what it takes
  */
 export function readValue<Value>(

@@ -63,7 +63,7 @@ export function readChoice<const Choice extends string>(
   return choice;
 }
 
-/** Whether a switch is on, from `1`, `true`, `0`, `false`. */
+/** Reads a switch from `1`, `true`, `0`, `false`. */
 export function readSwitch(text: string): boolean {
   if (text === "1" || text === "true") return true;
   if (text === "0" || text === "false") return false;
@@ -115,7 +115,7 @@ const PRIVATE_NETWORKS = [
   "fe80::/10",
 ];
 
-/** Tells whether an address is one of a set. */
+/** Returns whether an address is one of a set. */
 export type AddressSet = (address: string) => boolean;
 
 /** Addresses and networks; `1` or `true` means loopback and private ranges; `0` or `false` means none (null). */

@@ -1,4 +1,4 @@
-/** Who may connect: the client's address behind proxies, and the page's origin. */
+/** Conditions for a connection: the client's address behind proxies, and the page's origin. */
 
 import { isIP } from "node:net";
 import type { Refusal } from "./handshake.ts";
@@ -6,7 +6,7 @@ import type { Refusal } from "./handshake.ts";
 /** Upper bound of a header's value in a message, in characters. */
 const MAX_QUOTED_CHARS = 200;
 
-/** Tells whether an address is a trusted proxy's. */
+/** Returns whether an address is a trusted proxy's. */
 export type ProxyTest = (address: string) => boolean;
 
 /**

@@ -50,7 +50,7 @@ export function checkPair({ cert, key }: TlsFiles, paths: TlsPaths): void {
   if (!PRIVATE_KEY.test(key)) throw new Error(`--tls-key ${paths.key} holds no private key (PEM)`);
   if (ENCRYPTED.test(key)) {
     throw new Error(
-      `--tls-key ${paths.key} is encrypted, and nobody is asked for its password: ` +
+      `--tls-key ${paths.key} is encrypted, and signalbox does not ask for a password: ` +
         `decrypt it with openssl pkey -in ${paths.key} -out key.pem`,
     );
   }

@@ -12,11 +12,11 @@ const UPGRADE = /(?:^|,)[ \t]*upgrade[ \t]*(?:,|$)/i;
 /** A refused upgrade, as HTTP says it. */
 export interface Refusal {
   readonly status: 400 | 403 | 426 | 429 | 503;
-  /** For the client and the log: a sentence. */
+  /** Sentence for the client and the log. */
   readonly message: string;
 }
 
-/** Tells whether a request is to become a WebSocket; a proxy may have dropped the header that says so. */
+/** Returns whether a request is to become a WebSocket; a proxy may have dropped the header that says so. */
 export function wantsWebSocket(headers: Headers): boolean {
   return headers.has("sec-websocket-key") || WEBSOCKET.test(headers.get("upgrade") ?? "");
 }

@@ -6,7 +6,7 @@ const MAX_TRIED = 20;
 /**
  * Explains an error of listening.
  *
- * @param isFree tells whether another port could be listened on
+ * @param isFree returns whether another port could be listened on
  */
 export function explainListening(
   error: unknown,
@@ -28,7 +28,7 @@ export function explainListening(
   return reason;
 }
 
-/** Tells whether a port can be listened on. */
+/** Returns whether a port can be listened on. */
 export function isPortFree(hostname: string, port: number): boolean {
   try {
     Deno.listen({ hostname, port }).close();

@@ -15,7 +15,7 @@ export interface ListenOptions {
   readonly hostname: string;
   /** 0 picks a free one. */
   readonly port: number;
-  /** For https; null is http. */
+  /** Files for https; null is http. */
   readonly tls: TlsFiles | null;
 }
 
@@ -78,7 +78,7 @@ export class Listener {
 
   /**
    * Running out of file descriptors ends the runtime's listener, but not the connections: so listen again. Deno 2.4 does not
-   * say so before the last half-sent request is gone; but as long as it listens, the port cannot be taken.
+   * say so before the last half-sent request has ended; but while it listens, the port cannot be taken.
    */
   #keepListening(): void {
     this.#cancelCheck = this.#clock.after(CHECK_EVERY_MS, () => {
@@ -88,13 +88,13 @@ export class Listener {
   }
 
   #isListening(): boolean {
-    if (this.#error !== null) return false; // whoever has the port now
+    if (this.#error !== null) return false; // another program may have the port now
     const { hostname, port } = this.address;
     try {
       Deno.listen({ hostname, port }).close();
       return false;
     } catch (error) {
-      // Anything else, such as too many open files, does not tell: the next time it may.
+      // Another error, such as too many open files, proves nothing: the next check may.
       if (!(error instanceof Deno.errors.AddrInUse)) this.#emit({ kind: "listener_failed", error });
       return true;
     }

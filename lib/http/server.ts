@@ -4,10 +4,10 @@ import { checkOrigin, clientAddress } from "./admission.ts";
 import type { Authenticator } from "../auth/tokens.ts";
 import { type Clock, Deadlines } from "../clock.ts";
 import { Cluster } from "../cluster/cluster.ts";
-import { createDialects } from "../dialects/dialects.ts";
-import { Capacity } from "../relay/capacity.ts";
-import { Connection, type ConnectionDeps } from "../relay/connection.ts";
-import { LocalDirectory } from "../relay/directory.ts";
+import { createDialects, type DialectOptions } from "../dialects/dialects.ts";
+import { Capacity, type CapacityOptions } from "../relay/capacity.ts";
+import { Connection, type ConnectionDeps, type ConnectionOptions } from "../relay/connection.ts";
+import { type DirectoryOptions, LocalDirectory } from "../relay/directory.ts";
 import type { Emit } from "../events.ts";
 import type { TlsFiles } from "./certificate.ts";
 import { atMost, closeSpread, wait } from "./drain.ts";
@@ -19,7 +19,7 @@ import {
   refuse,
   wantsWebSocket,
 } from "./handshake.ts";
-import { iceServers } from "../auth/turn.ts";
+import { type IceConfig, iceServers } from "../auth/turn.ts";
 import { Listener } from "./listener.ts";
 import type { Options } from "../config/options.ts";
 import { Documents } from "./documents.ts";
@@ -29,7 +29,32 @@ import { Router } from "../relay/router.ts";
 import { BufferedTotal } from "../relay/send_buffer.ts";
 import type { StaticFiles } from "./static_files.ts";
 
-/** What a server is made of, beside its options. */
+/** The options that a server reads itself, beside those that it passes on. */
+type OwnOptions = Pick<
+  Options,
+  | "host"
+  | "port"
+  | "noPage"
+  | "redisUrl"
+  | "registerTimeoutMs"
+  | "idleTimeoutMs"
+  | "maxBufferedTotalBytes"
+  | "allowOrigins"
+  | "trustProxy"
+  | "iceServers"
+  | "drainDelayMs"
+  | "drainTimeoutMs"
+>;
+
+export type ServerOptions =
+  & OwnOptions
+  & CapacityOptions
+  & ConnectionOptions
+  & DialectOptions
+  & DirectoryOptions
+  & Omit<IceConfig, "urls">;
+
+/** What a server needs beside its options. */
 export interface Parts {
   readonly version: string;
   readonly clock: Clock;
@@ -38,7 +63,7 @@ export interface Parts {
   readonly authenticator: Authenticator | null;
   /** Null for a port without TLS. */
   readonly tls: TlsFiles | null;
-  /** Tells whether too little memory is left for another connection. */
+  /** Returns whether too little memory is left for another connection. */
   isMemoryTight(): boolean;
 }
 
@@ -50,7 +75,7 @@ const EXPIRE_SHARE = 0.25;
 const SPREAD_SHARE = 0.5;
 /** Time that clients have to answer a close before a new certificate cuts them off. */
 const RELOAD_TIMEOUT_MS = 1000;
-/** How many times within the idle timeout it is looked whether clients read. */
+/** Checks for stalled clients within one idle timeout. */
 const LOOKS_PER_IDLE_TIMEOUT = 8;
 
 /** Memory that the runtime takes for an idle connection, in bytes, as measured. */
@@ -59,7 +84,7 @@ const CONNECTION_BYTES = 24 * 1024;
 const MEMORY_PER_BUFFERED_BYTE = 2.8;
 
 export class Server {
-  readonly #options: Options;
+  readonly #options: ServerOptions;
   readonly #parts: Parts;
   readonly #pages: StaticFiles;
   readonly #documents = new Documents();
@@ -83,7 +108,7 @@ export class Server {
    *
    * @throws {Deno.errors.AddrInUse} and what else listening can throw
    */
-  constructor(options: Options, parts: Parts) {
+  constructor(options: ServerOptions, parts: Parts) {
     const { clock, emit, authenticator } = parts;
     this.#options = options;
     this.#parts = parts;
@@ -130,7 +155,7 @@ export class Server {
     await this.#cluster?.start();
   }
 
-  /** Where it listens; the port that was picked, where 0 was asked for. */
+  /** Address of the listener, with the port that was picked for port 0. */
   get address(): Deno.NetAddr {
     return this.#listener.address;
   }
@@ -150,7 +175,7 @@ export class Server {
     return this.#router.directory.stored;
   }
 
-  /** Whether Redis can be used; null without a cluster. */
+  /** True while Redis can be used; null without a cluster. */
   get isClusterUp(): boolean | null {
     return this.#cluster && !this.#cluster.isDegraded;
   }
@@ -161,7 +186,7 @@ export class Server {
       this.#deps.bufferedTotal.bytes * MEMORY_PER_BUFFERED_BYTE;
   }
 
-  /** Whether it speaks wss and https. */
+  /** True if it speaks wss and https. */
   get isSecure(): boolean {
     return this.#parts.tls !== null;
   }
@@ -294,7 +319,7 @@ export class Server {
     if (connection.isConnecting) this.#ended(connection, 0); // it left during the upgrade: no event will come
   }
 
-  /** The socket is gone. It may be said twice of the same one. */
+  /** Cleans up after a socket. The runtime may report the end of the same one twice. */
   #ended(connection: Connection, code: number): void {
     if (!this.#connections.delete(connection)) return;
     this.#capacity.countConnection(connection.address, -1);
@@ -389,7 +414,7 @@ function urlOf({ url, headers }: Request): string {
   return path.startsWith("/") ? `http://host${path}` : "http://host/";
 }
 
-function iceServersFor({ iceServers: urls, ...turn }: Options) {
+function iceServersFor({ iceServers: urls, ...turn }: ServerOptions) {
   if (urls === undefined) return null;
   return (clientId: string) => iceServers({ urls, ...turn }, clientId, Date.now());
 }

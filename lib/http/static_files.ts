@@ -13,7 +13,7 @@ const TYPES: Readonly<Record<string, string>> = {
   webp: "image/webp",
 };
 
-/** For a page: only from here, and nothing that stands in the page itself (CSP level 3). */
+/** Policy of a page: everything from this origin, and nothing inline (CSP level 3). */
 export const PAGE_POLICY = {
   "content-security-policy": [
     "default-src 'none'",

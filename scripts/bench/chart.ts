@@ -23,7 +23,7 @@ const HEIGHT = 380;
 const PLOT = { left: 64, top: 56, right: WIDTH - 150, bottom: HEIGHT - 56 } as const;
 const TICKS = 5;
 
-/** Of middling lightness, and told apart by the colour-blind, too. */
+/** Colours of medium lightness that colour-blind readers distinguish, too. */
 const COLORS = ["#2f81f7", "#d9822b", "#2da58e", "#a371d8"] as const;
 const REFERENCE_COLOR = "#8b949e";
 

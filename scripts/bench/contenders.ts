@@ -3,7 +3,7 @@
 /** A server that can be started. */
 export interface Contender {
   readonly name: string;
-  /** Of what it is made. */
+  /** Version of the runtime. */
   readonly version: string;
   readonly command: readonly string[];
   readonly env?: Readonly<Record<string, string>>;
@@ -29,7 +29,7 @@ export interface Wanted {
 }
 
 /**
- * The list of contenders, the baseline first. What is missing on this machine is left out, and `say` is told why.
+ * The list of contenders, the baseline first. What is missing on this machine is left out, and `say` gets the reason.
  *
  * @throws {Error} where signalbox itself cannot be run
  */
@@ -72,7 +72,7 @@ async function otherRelays(
   return list;
 }
 
-/** Where packages for the other relays are installed: outside of the project. */
+/** Folder for the packages of other relays, outside of the project. */
 function cacheDirectory(): string {
   return `${Deno.env.get("XDG_CACHE_HOME") ?? `${Deno.env.get("HOME")}/.cache`}/signalbox-bench`;
 }
@@ -127,7 +127,7 @@ export async function signalbox(
   return { name, version, command: [...program, ...known.flat(), ...options] };
 }
 
-/** The relays other than bare Deno; each is told where it may install packages. */
+/** The relays other than bare Deno; each gets the folder for its packages. */
 export const OTHER_RELAYS = { node, bun, python } as const;
 
 async function node(cache: string): Promise<Contender> {

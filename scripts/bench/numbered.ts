@@ -44,7 +44,7 @@ export class Inspector {
 
   /**
    * @param message as it was sent, without a target
-   * @param senderIds all of one length, so that the number stands at the same place whoever sent it
+   * @param senderIds all of one length, so that the number stands at the same place for each sender
    */
   constructor(message: Message, senderIds: readonly string[]) {
     this.#message = message;
@@ -102,7 +102,7 @@ function readNumber(bytes: Uint8Array, start: number): number {
   return number;
 }
 
-/** Whether all but the number at `place` is equal. */
+/** Returns whether all but the number at `place` is equal. */
 function isEqual(
   sample: Uint8Array,
   bytes: Uint8Array,

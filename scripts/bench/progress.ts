@@ -1,4 +1,4 @@
-/** Tells a person who waits what is going on. */
+/** Shows the progress to a person who waits. */
 
 /** Somewhere to write, like Deno.stderr. */
 export interface Output {

@@ -11,9 +11,9 @@ import type { Sample, Scenario, Session } from "./scenarios/scenario.ts";
 import { ServerProcess } from "./server_process.ts";
 import { type Plan, type Samples, takeTurns } from "./turns.ts";
 
-/** What a run needs to know of its surroundings. */
+/** Settings that all parts of a run share. */
 export interface Bench {
-  /** Where servers and driver run; null: wherever the kernel puts them. */
+  /** Cores of servers and driver; null leaves that to the kernel. */
   readonly cores: Cores | null;
   /** A directory for what the servers write to stderr: the logs. */
   readonly logs: string;

@@ -148,12 +148,12 @@ function stormLine(storm: Storm): string {
 }
 
 function roomLine({ joined, cameBack, resumed }: RoomResult): string {
-  const told = (what: string, { registeredMs, wallMs, cpuMs, presenceFrames }: Gathering) =>
+  const phrase = (what: string, { registeredMs, wallMs, cpuMs, presenceFrames }: Gathering) =>
     `${what} ${ms(wallMs)} (registered within ${ms(registeredMs)}), ${ms(cpuMs)} of CPU, ` +
     `${presenceFrames} presence frames`;
-  return `a room of ${joined.members}: ${told("joined within", joined)}; ` +
-    told("all cut off, and back within", cameBack) + "; " +
-    told("with resume, within", resumed);
+  return `a room of ${joined.members}: ${phrase("joined within", joined)}; ` +
+    phrase("all cut off, and back within", cameBack) + "; " +
+    phrase("with resume, within", resumed);
 }
 
 function ms(value: number): string {

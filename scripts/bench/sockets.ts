@@ -65,11 +65,13 @@ export class Sockets {
     }
   }
 
-  /** Sends all of `bytes`: a benchmark has never so much in flight that a socket's buffer could be full. */
+  /** Sends all of `bytes`: a benchmark never has enough in flight to fill a socket's buffer. */
   send(fd: number, bytes: Uint8Array<ArrayBuffer>): void {
     const sent = this.#libc.symbols.send(fd, bytes, bytes.length, MSG_NOSIGNAL);
     if (sent !== bytes.length) {
-      throw new Error(`sent ${sent} of ${bytes.length} bytes: the server is gone or does not read`);
+      throw new Error(
+        `sent ${sent} of ${bytes.length} bytes: the server has ended or does not read`,
+      );
     }
   }
 

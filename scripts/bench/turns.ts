@@ -17,7 +17,7 @@ export type Samples = ReadonlyMap<string, readonly Sample[]>;
  * Runs sessions, and ends them.
  *
  * @param sessions by the contender's name
- * @param onTurn is told before each turn, warm-ups included, how many are done
+ * @param onTurn is called before each turn, warm-ups included, with the number of turns done
  */
 export async function takeTurns(
   sessions: ReadonlyMap<string, Session>,

@@ -36,7 +36,7 @@ export class SoakCluster implements AsyncDisposable {
     this.#start = start;
   }
 
-  /** Starts so many nodes; resolves once they have joined. */
+  /** Starts nodes; resolves once they have joined. */
   static async start(
     size: number,
     options: ProgramOptions = {},

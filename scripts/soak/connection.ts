@@ -12,17 +12,17 @@ export interface Registered {
   readonly peers?: readonly string[];
 }
 
-/** Who wants to know what the server says beside the messages of others. */
+/** Observer of the notices of the server. */
 export interface Listener {
   onRegistered(registered: Registered): void;
   onPresence(type: "peer_joined" | "peer_left", id: string): void;
 }
 
-/** When a marker is refused, the next one is sent so much later. */
+/** Delay of the next marker after a refused one. */
 const MARK_AGAIN_MS = 50;
 type Frame = Readonly<Record<string, unknown>>;
 
-/** Where a connection goes, and who keeps the book. */
+/** Node of a connection, and the ledger of all. */
 export interface Way {
   readonly url: string;
   readonly ledger: Ledger;
@@ -145,7 +145,7 @@ export class Connection {
 
   #takeError(code: string, target: unknown): void {
     if (target === this.#record.id) return this.#settleMarker(); // refused, over the rate limit
-    this.#way.ledger.told(this.#record, code, typeof target === "string" ? target : null);
+    this.#way.ledger.reported(this.#record, code, typeof target === "string" ? target : null);
   }
 
   /** The oldest marker that is under way will not come back. */
@@ -197,13 +197,13 @@ export class Connection {
     await this.ended;
   }
 
-  /** Is gone without a word. */
+  /** Disconnects without a close frame. */
   drop(): void {
     this.#record.endedAtMs = performance.now();
     this.#peer.close();
   }
 
-  /** Is gone with a reset: that is what becomes of a connection that is closed with much in it that was not read. */
+  /** Disconnects with a reset, like a connection that is closed with unread data. */
   async reset(): Promise<void> {
     const stalled = this.stall(50);
     for (let n = 0; n < 4; n++) {

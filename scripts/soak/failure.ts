@@ -14,16 +14,16 @@ export interface Failure {
   readonly urls: readonly string[];
   readonly fromMs: number;
   readonly untilMs: number;
-  /** Of a cut: until then the rest of the cluster may send to the nodes as if they could be reached. */
+  /** End of the time in which, after a cut, the rest of the cluster may send to the nodes as if they were reachable. */
   readonly unnoticedUntilMs?: number;
 }
 
-/** Whether something that took from `startMs` to `endMs` fell into a failure. */
+/** Returns whether something that took from `startMs` to `endMs` fell into a failure. */
 export function overlaps({ fromMs, untilMs }: Failure, startMs: number, endMs: number): boolean {
   return startMs <= untilMs && endMs >= fromMs;
 }
 
-/** Whether a failure was one of the node that a connection went to. */
+/** Returns whether a failure was one of the node that a connection went to. */
 export function hits({ urls }: Failure, { url }: { readonly url: string }): boolean {
   return urls.includes(url);
 }
@@ -36,7 +36,7 @@ export interface Journey {
   readonly mailboxTtlMs: number;
 }
 
-/** Whether there was no way from the sender's node to that of a connection, at some time at which a message needed one. */
+/** Returns whether the sender's node could not reach a connection's node when a message needed it. */
 export function wasApart(
   failure: Failure,
   { message: { from, sentAtMs }, arrivedByMs }: Journey,
@@ -47,7 +47,7 @@ export function wasApart(
 }
 
 /**
- * Whether a failure may have taken a message on its way from the sender's node to a connection of the target, and nobody
+ * Returns whether a failure may have taken a message on its way from the sender's node to a connection of the target, and neither
  * knows.
  *
  * @param noticedByMs when the end of that connection was known
@@ -69,14 +69,14 @@ export function mayTake(
   return !isTooLate && isTargetThere || wasBeingFetched(failure, journey, target);
 }
 
-/** Whether a message may have been kept until a connection came for it, at the moment of the failure. */
+/** Returns whether a message may have been stored until a connection came for it, at the moment of the failure. */
 function wasBeingFetched({ fromMs }: Failure, journey: Journey, target: ConnectionRecord): boolean {
   const { message: { sentAtMs }, arrivedByMs, mailboxTtlMs } = journey;
   return sentAtMs <= fromMs && arrivedByMs + mailboxTtlMs >= fromMs &&
     target.startedAtMs <= fromMs && target.registeredAtMs >= fromMs;
 }
 
-/** Whether the sender's node may not know that a message was delivered, and so report that it was not. */
+/** Returns whether the sender's node may not know that a message was delivered, and so report that it was not. */
 export function mayBeReportedWrongly(
   failure: Failure,
   { from, sentAtMs }: MessageRecord,

@@ -10,7 +10,7 @@ import { pause } from "./pause.ts";
 
 /** A way to hurt a cluster. */
 interface Method {
-  /** For `--help`. */
+  /** Text for `--help`. */
   readonly description: string;
   /** How long it is to last, in milliseconds, unless something else is said. */
   readonly durationMs: number;
@@ -19,7 +19,7 @@ interface Method {
 }
 
 const SLOW_REDIS_DELAY_MS = 200;
-/** A node that was frozen knows within this time what it has lost. */
+/** Time within which a stopped node that goes on knows what it has lost. */
 const THAW_MS = 5000;
 
 export const FAILURES = {
@@ -28,10 +28,10 @@ export const FAILURES = {
     durationMs: 4000,
     hurt: kill,
   },
-  freeze: {
-    description: "a node is stopped, and goes on when its clients have been given up",
+  stop: {
+    description: "a node is stopped, and goes on when the cluster has dropped its clients",
     durationMs: NODE_LIFETIME_MS + 3000,
-    hurt: freeze,
+    hurt: stop,
   },
   "restart-redis": {
     description: "Redis is killed, and comes back empty",
@@ -68,7 +68,7 @@ async function kill(cluster: SoakCluster, durationMs: number): Promise<Failure> 
   return { kind: "death", urls: [node.url], fromMs, untilMs };
 }
 
-async function freeze({ nodes }: SoakCluster, durationMs: number): Promise<Failure> {
+async function stop({ nodes }: SoakCluster, durationMs: number): Promise<Failure> {
   const node = nodes[0]!;
   const fromMs = performance.now();
   node.signal("SIGSTOP");

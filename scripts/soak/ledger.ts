@@ -1,4 +1,4 @@
-/** What was sent, what came, and what senders were told: the book that is judged in the end. */
+/** Ledger of what was sent, what arrived and which errors senders got: it is judged in the end. */
 
 /** A connection of a participant, as its own side saw it. Times are in milliseconds of one clock. */
 export interface ConnectionRecord {
@@ -37,7 +37,7 @@ export interface MessageRecord {
   readonly sentAtMs: number;
   /** When it was certain that the server had taken it; Infinity where it never was. */
   takenAtMs: number;
-  /** Who got it: an ID as often as it did. */
+  /** IDs that got it, each as often as it did. */
   readonly deliveredTo: string[];
 }
 
@@ -49,13 +49,13 @@ export interface ErrorRecord {
   readonly target: string | null;
 }
 
-/** A message that has come to somebody who had got it already. */
+/** A message that a client got twice. */
 export interface RepeatRecord {
   readonly message: MessageRecord;
   readonly at: ConnectionRecord;
 }
 
-/** A time in which a node gave no answer to somebody who waited for one, and then went elsewhere. */
+/** A time in which a node gave no answer to a client, which then went elsewhere. */
 export interface Silence {
   readonly url: string;
   readonly what: string;
@@ -136,11 +136,11 @@ export class Ledger {
   }
 
   /** An error frame has come. */
-  told(at: ConnectionRecord, code: string, target: string | null): void {
+  reported(at: ConnectionRecord, code: string, target: string | null): void {
     this.errors.push({ at, code, target });
   }
 
-  /** Nothing has come since `sinceMs`, and nobody waits for it any more. */
+  /** Nothing has come since `sinceMs`, and the client has stopped to wait. */
   silent(url: string, what: string, sinceMs: number): void {
     this.silences.push({ url, what, sinceMs, untilMs: performance.now() });
   }

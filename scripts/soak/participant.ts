@@ -1,18 +1,18 @@
-/** Somebody with an ID who comes and goes, talks, and does what no good client does. */
+/** A client that joins and leaves, sends, and misbehaves. */
 
 import type { Random } from "../../tests/helpers/random.ts";
 import { Connection, type Way } from "./connection.ts";
 import { pause } from "./pause.ts";
 
 /** What all of a round share. */
-export interface Surroundings extends Omit<Way, "url"> {
+export interface ParticipantDeps extends Omit<Way, "url"> {
   /** The nodes of the server; each connection goes to one of them. */
   readonly urls: readonly string[];
-  /** Who is talked to. Some of them may never come. */
+  /** IDs that it sends to. Some of them never join. */
   readonly ids: readonly string[];
 }
 
-/** Who does what, and how often. */
+/** Weights of what a participant does. */
 type Manners = Readonly<Record<string, { readonly weight: number; act(): Promise<void> | void }>>;
 
 const LONGEST_PAUSE_MS = 100;
@@ -22,9 +22,9 @@ const LONGEST_STALL_MS = 2000;
 export class Participant {
   readonly #id: string;
   readonly #random: Random;
-  readonly #surroundings: Surroundings;
+  readonly #deps: ParticipantDeps;
   readonly #manners: Manners;
-  /** Whether it asks for a resume. */
+  /** True if it asks for a resume. */
   readonly #wantsResume: boolean;
   #secret: string | undefined;
   #connection: Connection | null = null;
@@ -32,10 +32,10 @@ export class Participant {
   readonly #connections: Connection[] = [];
 
   /** @param isSteady whether it stays and behaves */
-  constructor(id: string, isSteady: boolean, random: Random, surroundings: Surroundings) {
+  constructor(id: string, isSteady: boolean, random: Random, deps: ParticipantDeps) {
     this.#id = id;
     this.#random = random;
-    this.#surroundings = surroundings;
+    this.#deps = deps;
     this.#wantsResume = !isSteady && random.chance(0.5);
     this.#manners = isSteady ? this.#good() : { ...this.#good(), ...this.#bad() };
   }
@@ -86,7 +86,7 @@ export class Participant {
 
   /** Registers; an older connection of its own is replaced then. */
   async #connect(): Promise<void> {
-    const way = { ...this.#surroundings, url: this.#random.pick(this.#surroundings.urls) };
+    const way = { ...this.#deps, url: this.#random.pick(this.#deps.urls) };
     const resume = this.#wantsResume ? this.#secret ?? true : undefined;
     const registration = { client_id: this.#id, ...(resume === undefined ? {} : { resume }) };
     const result = await Connection.register(way, registration, null);
@@ -103,7 +103,7 @@ export class Participant {
   }
 
   #chat(messages: number): void {
-    const others = this.#surroundings.ids.filter((id) => id !== this.#id);
+    const others = this.#deps.ids.filter((id) => id !== this.#id);
     for (let n = 0; n < messages; n++) {
       this.#connection?.send(this.#random.pick(others), this.#size());
     }

@@ -1,6 +1,6 @@
-/** One round of a soak: everybody comes, does what they do for a while, settles, and goes; then it is judged. */
+/** One round of a soak: all participants join, act for a while, and leave; then the ledger is judged. */
 
-import { UNSURE_MS } from "../../lib/cluster/kept.ts";
+import { UNCONFIRMED_MS } from "../../lib/cluster/stored_messages.ts";
 import { Random } from "../../tests/helpers/random.ts";
 import { Ledger } from "./ledger.ts";
 import { Observer } from "./observer.ts";
@@ -18,7 +18,7 @@ export interface RoundOptions {
   readonly activeMs: number;
   readonly seed: number;
   readonly terms: Terms;
-  /** Hurts the server while all are at it, and tells what it did when the server is whole again. They go on until then. */
+  /** Injects failures while the participants act, and returns them once the server has recovered. */
   readonly hurt?: (() => Promise<readonly Failure[]>) | undefined;
 }
 
@@ -26,7 +26,7 @@ export interface RoundOptions {
 const STEADY_SHARE = 0.3;
 const STEADY_SHARE_WITH_FAILURES = 0.5;
 /** IDs that are talked to, and never come. */
-const ABSENT_IDS = ["nobody", "nobody else"];
+const ABSENT_IDS = ["absent", "absent too"];
 /** How long the server may take to notice that the last have left. */
 const PATIENCE_MS = 60_000;
 /** How long a client waits for an answer. From a server that fails it expects less. */
@@ -43,9 +43,9 @@ export async function playRound(options: RoundOptions): Promise<Verdict> {
   const observer = new Observer({ url: urls.at(-1)!, ledger, patienceMs });
   await observer.register("observer");
   const names = Array.from({ length: participants }, (_, n) => `participant ${n}`);
-  const surroundings = { urls, ledger, patienceMs, ids: [...names, ...ABSENT_IDS] };
+  const deps = { urls, ledger, patienceMs, ids: [...names, ...ABSENT_IDS] };
   const people = names.map((id, n) =>
-    new Participant(id, n < participants * steadyShare, new Random(seed + n), surroundings)
+    new Participant(id, n < participants * steadyShare, new Random(seed + n), deps)
   );
   let isOver = false;
   const running = people.map((person) => person.run(() => isOver));
@@ -67,14 +67,14 @@ async function hurtInTheMiddle(
   return failures;
 }
 
-/** Waits until nothing is under way any more: what is kept for somebody has come to its end, too. */
+/** Waits until nothing is under way any more: stored messages have been delivered or have expired, too. */
 async function settle(
   people: readonly Participant[],
   { mailboxTtlMs, transitMs }: Terms,
   failures: readonly Failure[],
 ): Promise<void> {
   await Promise.all(people.map((person) => person.settle()));
-  const unsureMs = failures.length > 0 ? UNSURE_MS : 0;
+  const unsureMs = failures.length > 0 ? UNCONFIRMED_MS : 0;
   await pause(transitMs + 2 * mailboxTtlMs + unsureMs);
   await Promise.all(people.map((person) => person.settle()));
 }

@@ -11,7 +11,7 @@ export interface SoakOptions {
   readonly urls: readonly string[];
   readonly participants: number;
   readonly seconds: number;
-  /** Of the first round; the next one has the next. */
+  /** Seed of the first round; each further round has the next one. */
   readonly seed: number;
   readonly terms: Terms;
   /** The server's resident memory in bytes; null where that cannot be seen. */
@@ -31,7 +31,7 @@ export interface RoundReport extends Verdict {
 
 /** Longer ones would only make the books longer. */
 const LONGEST_ROUND_MS = 10_000;
-/** How long the server may take to notice that nobody is there any more. */
+/** Time that the server may take to notice that all clients have left. */
 const PATIENCE_MS = 10_000;
 
 export async function soak(options: SoakOptions): Promise<readonly RoundReport[]> {

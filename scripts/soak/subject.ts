@@ -16,7 +16,7 @@ export interface Subject extends AsyncDisposable {
 
 /** What is done to a cluster in the middle of each round. */
 export interface Harm {
-  /** Where there are several, they take turns. */
+  /** URLs of its nodes. Failures take turns. */
   readonly names: readonly FailureName[];
   /** In milliseconds; without it, each lasts as long as it usually does. */
   readonly durationMs?: number | undefined;

@@ -1,12 +1,12 @@
 /** By when something had happened for certain, on a server that takes its time, and takes longer where it failed. */
 
-import { UNSURE_MS } from "../../lib/cluster/kept.ts";
+import { UNCONFIRMED_MS } from "../../lib/cluster/stored_messages.ts";
 import { type Failure, hits, type Journey, overlaps } from "./failure.ts";
 import type { ConnectionRecord, MessageRecord } from "./ledger.ts";
 
-/** How a server is known to behave. Without a mistake in it, a longer time only excuses more. */
+/** Times that a server promises. Longer ones only excuse more. */
 export interface Terms {
-  /** How long it keeps a message for somebody who is not there. */
+  /** Time for which it stores a message for a client that is not connected. */
   readonly mailboxTtlMs: number;
   /** How long it may take to notice that a connection has ended without a word. */
   readonly noticeMs: number;
@@ -45,12 +45,12 @@ export class Times {
     return Math.max(byMs, ...failures.map(({ untilMs }) => untilMs + transitMs));
   }
 
-  /** When it was delivered, or its sender told, or neither will ever be. */
+  /** Time at which it was delivered, or its sender notified, or at which neither can happen any more. */
   decidedByMs(message: MessageRecord, targets: readonly ConnectionRecord[]): number {
     const arrivedByMs = this.arrivedByMs(message, targets);
     const expiredByMs = arrivedByMs + 2 * this.#terms.mailboxTtlMs;
     const failures = this.failuresOf([message.from], message.sentAtMs, expiredByMs);
-    return failures.length === 0 ? expiredByMs : expiredByMs + UNSURE_MS;
+    return failures.length === 0 ? expiredByMs : expiredByMs + UNCONFIRMED_MS;
   }
 
   /** When the server had noticed for certain that a connection had ended. */

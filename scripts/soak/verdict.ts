@@ -1,5 +1,5 @@
 /**
- * Judges a {@link Ledger}: every message is delivered once and in order, or its sender was told. It may be lost without a word
+ * Judges a {@link Ledger}: every message is delivered once and in order, or its sender got an error. It may be lost without a word
  * in two cases alone (at most once, as PROTOCOL.md says): a connection ended with it inside, the target's or the sender's
  * own; or a node failed while it was between nodes, see failure.ts.
  */
@@ -20,12 +20,12 @@ export interface Verdict {
   /** Deliveries; a broadcast has many. */
   readonly delivered: number;
   /** Error frames by code. */
-  readonly told: ReadonlyMap<string, number>;
+  readonly reported: ReadonlyMap<string, number>;
   /** Messages that were lost and may have been. */
   readonly excused: number;
 }
 
-/** What a sender may be told by a node that cannot know better. */
+/** Errors that a node without a connection to Redis may send wrongly. */
 const DOUBTFUL_CODES = ["target_not_found", "unavailable"];
 
 /**
@@ -49,7 +49,7 @@ export function judge(
     ],
     sent: ledger.messages.length,
     delivered: ledger.messages.reduce((sum, { deliveredTo }) => sum + deliveredTo.length, 0),
-    told: countBy(ledger.errors, ({ code }) => code),
+    reported: countBy(ledger.errors, ({ code }) => code),
     excused: judgement.excused,
   };
 }
@@ -61,7 +61,7 @@ class Judgement {
   readonly #failures: readonly Failure[];
   readonly #connectionsOf: ReadonlyMap<string, readonly ConnectionRecord[]>;
   /** How many errors a sender got about a target; `""` for those that named none. */
-  readonly #toldAbout: ReadonlyMap<string, number>;
+  readonly #reportedAbout: ReadonlyMap<string, number>;
   /** How many of them may be mistaken. */
   readonly #toldInDoubt: ReadonlyMap<string, number>;
   excused = 0;
@@ -72,7 +72,7 @@ class Judgement {
     this.#times = new Times(terms, failures);
     this.#failures = failures;
     this.#connectionsOf = Map.groupBy(ledger.connections, ({ id }) => id);
-    this.#toldAbout = countBy(ledger.errors, ({ at, target }) => pair(at.id, target ?? ""));
+    this.#reportedAbout = countBy(ledger.errors, ({ at, target }) => pair(at.id, target ?? ""));
     const inDoubt = ledger.errors.filter(({ code }) => DOUBTFUL_CODES.includes(code));
     this.#toldInDoubt = countBy(inDoubt, ({ at, target }) => pair(at.id, target ?? ""));
   }
@@ -86,7 +86,7 @@ class Judgement {
     }
   }
 
-  /** Messages that somebody got twice. */
+  /** Messages that a client got twice. */
   *repeats(): Generator<string> {
     for (const { message, at } of this.#ledger.repeats) {
       const others = this.#of(at.id).filter((other) =>
@@ -100,7 +100,7 @@ class Judgement {
 
   /**
    * Whether two connections of one ID could both get a broadcast. One is that of a node which could not know of the other, or
-   * which is the sender's own: that has delivered at once, and may not have heard yet that the ID had moved.
+   * which is the sender's own: that has delivered at once, and may not know yet that the ID had moved.
    */
   #wasOnTwoNodes(message: MessageRecord, one: ConnectionRecord, other: ConnectionRecord): boolean {
     const [older, newer] = one.startedAtMs < other.startedAtMs ? [one, other] : [other, one];
@@ -120,20 +120,22 @@ class Judgement {
     for (const [key, messages] of Map.groupBy(direct, ({ from, to }) => pair(from.id, to!))) {
       const lost = messages.filter(({ deliveredTo }) => deliveredTo.length === 0);
       const inexcusable = lost.filter((message) => !this.#mayBeLost(message, message.to!));
-      const told = this.#toldAbout.get(key) ?? 0;
-      this.excused += Math.max(0, lost.length - told);
-      if (told > lost.length + this.#toldWrongly(key, messages)) {
-        yield `${told} errors from ${key}, but only ${lost.length} messages did not arrive`;
+      const reported = this.#reportedAbout.get(key) ?? 0;
+      this.excused += Math.max(0, lost.length - reported);
+      if (reported > lost.length + this.#reportedWrongly(key, messages)) {
+        yield `${reported} errors from ${key}, but only ${lost.length} messages did not arrive`;
       }
-      if (inexcusable.length > told) {
-        yield `${inexcusable.length} lost and ${told} errors: ${name(inexcusable[0]!)} and others`;
+      if (inexcusable.length > reported) {
+        yield `${inexcusable.length} lost and ${reported} errors: ${
+          name(inexcusable[0]!)
+        } and others`;
       }
     }
     yield* this.#lostBroadcasts();
   }
 
   /** How many errors may be about messages that were delivered. */
-  #toldWrongly(key: string, messages: readonly MessageRecord[]): number {
+  #reportedWrongly(key: string, messages: readonly MessageRecord[]): number {
     const delivered = messages.filter((message) =>
       message.deliveredTo.length > 0 &&
       this.#failures.some((failure) =>
@@ -151,7 +153,7 @@ class Judgement {
   *#lostBroadcasts(): Generator<string> {
     const broadcasts = this.#ledger.messages.filter(({ to }) => to === null);
     for (const [from, messages] of Map.groupBy(broadcasts, ({ from }) => from.id)) {
-      const refused = this.#toldAbout.get(pair(from, "")) ?? 0;
+      const refused = this.#reportedAbout.get(pair(from, "")) ?? 0;
       for (const id of this.#connectionsOf.keys()) {
         const missing = messages.filter((message) =>
           id !== from && !message.deliveredTo.includes(id) && this.#wasThere(message, id) &&
@@ -178,7 +180,7 @@ class Judgement {
     return this.#connectionsOf.get(target) ?? [];
   }
 
-  /** Whether a failure may have taken it on its way from node to node. Within a node there is none. */
+  /** Returns whether a failure may have taken it on its way from node to node. Within a node there is none. */
   #wasTaken(message: MessageRecord, target: string): boolean {
     if (this.#failures.length === 0 || message.takenAtMs === Infinity) return false;
     const journey = this.#times.journeyOf(message);
@@ -191,7 +193,7 @@ class Judgement {
     );
   }
 
-  /** Whether one connection of the target was there before it was sent, and still read after it had arrived. */
+  /** Returns whether one connection of the target was there before it was sent, and still read after it had arrived. */
   #wasThere(message: MessageRecord, target: string): boolean {
     if (message.takenAtMs === Infinity) return false;
     return this.#of(target).some((connection) => this.#couldGet(message, connection));
@@ -204,7 +206,7 @@ class Judgement {
       !this.#failures.some((failure) => wasApart(failure, journey, connection));
   }
 
-  /** Whether a connection of the target could have had it, and ended before it had certainly read it. */
+  /** Returns whether a connection of the target could have had it, and ended before it had certainly read it. */
   #endedWithIt(message: MessageRecord, target: string, untilMs: number): boolean {
     return this.#of(target).some((connection) => {
       const { startedAtMs, registeredAtMs } = connection;

@@ -1,4 +1,4 @@
-/** The admin listener over HTTP: what it shows, and what it lets nobody do. */
+/** The admin listener over HTTP: what it shows, and what it refuses. */
 
 import assert from "node:assert/strict";
 import { type ServerWithAdmin, startServerWithAdmin } from "../helpers/admin.ts";
@@ -99,7 +99,7 @@ Deno.test("/metrics has as many lines after hostile clients as before", async ()
   const before = await scrape(server);
   for (let n = 0; n < 20; n++) {
     const client = await TestClient.register(server.url, `id${n}"} \\`, { room: `room${n}` });
-    client.send({ type: `type${n}`, target_id: `nobody${n}` });
+    client.send({ type: `type${n}`, target_id: `absent${n}` });
     await client.next();
     await client.close(3000 + n);
   }
@@ -193,7 +193,7 @@ Deno.test("DELETE finds every ID that a client can have", async () => {
   }
 });
 
-Deno.test("a page of another origin disconnects nobody", async () => {
+Deno.test("a page of another origin cannot disconnect a client", async () => {
   await using server = startServerWithAdmin();
   const alice = await TestClient.register(server.url, "alice");
   const url = `${server.adminUrl}/api/clients/alice`;

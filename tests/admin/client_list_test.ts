@@ -130,12 +130,12 @@ testPure("listClients() makes pages that together are all clients, each once", (
 });
 
 testPure("readClientQuery() refuses what it does not know, by name", () => {
-  const mistakes = {
+  const wrong = {
     sort: ["", "name", "--id", "__proto__"],
     limit: ["0", "501", "x"],
     offset: ["-1"],
   };
-  for (const [name, values] of Object.entries(mistakes)) {
+  for (const [name, values] of Object.entries(wrong)) {
     for (const value of values) {
       const read = () => readClientQuery(new URLSearchParams({ [name]: value }));
       assert.throws(read, { name: "RangeError", message: new RegExp(`^${name} takes `) });

@@ -1,4 +1,4 @@
-/** Who may ask, and who may change. */
+/** Requests that the guard refuses. */
 
 import assert from "node:assert/strict";
 import { Buffer } from "node:buffer";
@@ -57,7 +57,7 @@ Deno.test("Guard refuses a wrong password and malformed credentials", async () =
   assert.match(refusal!.headers.get("www-authenticate")!, /^Basic realm=/);
 });
 
-Deno.test("Guard lets whoever is no browser change things, and the listener's own page", async () => {
+Deno.test("Guard lets a client that is no browser change things, and the listener's own page", async () => {
   const url = "http://127.0.0.1:8766/api/clients/bob";
   const change = (headers: Record<string, string>, method = "DELETE") =>
     status(OPEN, url, { method, headers });

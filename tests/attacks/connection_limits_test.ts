@@ -25,7 +25,7 @@ Deno.test("--max-connections: who is too many gets 503, and comes in when anothe
   assert.match(await answerToUpgrade(server.url), OPEN);
 });
 
-Deno.test("a client that never answers its close counts until its socket is gone", async () => {
+Deno.test("a client that never answers its close counts until its socket is closed", async () => {
   const events = new RecordedEvents();
   await using server = startServer({ maxConnections: "1" }, { emit: events.emit });
   using zombie = await RawPeer.register(server.url, "zombie");
@@ -38,7 +38,7 @@ Deno.test("a client that never answers its close counts until its socket is gone
   assert.match(await answerToUpgrade(server.url), OPEN);
 });
 
-Deno.test("an ID that is held for a resume counts for others until it is given up", async () => {
+Deno.test("an ID that is held for a resume counts for others until it expires", async () => {
   const clock = new FakeClock();
   const events = new RecordedEvents();
   await using server = startServer({ maxConnections: "1" }, { emit: events.emit, clock });

@@ -1,4 +1,4 @@
-/** What happens when somebody takes all file descriptors: the runtime's listener ends then, the connections do not. */
+/** A client takes all file descriptors: the runtime's listener ends then, the connections do not. */
 
 import assert from "node:assert/strict";
 import { TestClient } from "../helpers/client.ts";
@@ -9,7 +9,7 @@ import { hasCommand, isMissing } from "../helpers/tools.ts";
 
 const needsPrlimit = () => isMissing(hasCommand("prlimit"), "prlimit (Debian: util-linux)");
 
-/** Runs a command with so many files at the most. */
+/** Runs a command with a limit of open files. */
 function withFileLimit(limit: number, command: readonly string[]): readonly string[] {
   return ["prlimit", `--nofile=${limit}:${limit}`, ...command];
 }
@@ -25,7 +25,7 @@ async function takeAllDescriptors(program: ServingProgram): Promise<RawPeer[]> {
       peers.push(peer);
       await peer.write("GET / HTTP/1.1\r\n");
     } catch {
-      await full; // nobody listens any more
+      await full; // the listener has ended
     }
   }
   return peers;

@@ -46,7 +46,7 @@ export class Peers implements AsyncDisposable {
     await reader.cancel();
   }
 
-  /** Stops the process: the kernel goes on acknowledging what comes, but nobody reads it. */
+  /** Stops the process: the kernel goes on acknowledging what comes, but the process reads nothing. */
   stop(): void {
     this.#process.kill("SIGSTOP");
   }
@@ -81,7 +81,7 @@ export async function untilDropped(program: ServingProgram): Promise<Map<string,
   return dropped;
 }
 
-/** Sends more than a kernel takes for somebody who does not read. */
+/** Sends more than the kernel buffers for a peer that does not read. */
 function fill(writer: TestClient, targetId: string): void {
   for (let n = 0; n < 100; n++) writer.send({ target_id: targetId, text: "x".repeat(60_000) });
 }

@@ -1,4 +1,4 @@
-/** Peers of which nothing is heard any more, though their connections never end. */
+/** Peers that are silent for good, though their connections never end. */
 
 import { isOwnNetworkMissing, runInOwnNetwork } from "../helpers/cable.ts";
 import { ServingProgram } from "../helpers/program.ts";

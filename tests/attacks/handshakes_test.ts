@@ -5,7 +5,7 @@ import { ServingProgram } from "../helpers/program.ts";
 import { RawPeer, UPGRADE_HEADERS, upgradeRequest } from "../helpers/raw_peer.ts";
 import { BROKEN_HANDSHAKES } from "./handshakes.ts";
 
-Deno.test("a broken handshake is refused, and is no mistake of the server", async (t) => {
+Deno.test("a broken handshake is refused, and is no internal error", async (t) => {
   await using program = await ServingProgram.start(["--log-level", "warn"]);
   for (const { what, bytes, status } of BROKEN_HANDSHAKES) {
     await t.step(what, async () => {

@@ -41,7 +41,7 @@ async function attackAll(url: string, seed: number): Promise<void> {
   await Promise.all(attackers);
 }
 
-testOnRuntimes("a thousand hostile inputs hurt nobody", async (command) => {
+testOnRuntimes("a thousand hostile inputs disturb no other client", async (command) => {
   const seed = newSeed();
   await using program = await ServingProgram.start(["--log-level", "warn"], { command });
   const memory = () => hasProc ? memoryOf(program.pid) : { nowBytes: 0, peakBytes: 0 };

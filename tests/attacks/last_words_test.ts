@@ -38,7 +38,7 @@ testOnRuntimes("a client that is replaced while it sends gets the error", async 
   const outcomes = await outcomesOf(async (n) => {
     const older = await TestClient.register(program.url, `${n}`);
     const next = older.next();
-    const timer = setInterval(() => older.send({ target_id: "nobody", n }), 5);
+    const timer = setInterval(() => older.send({ target_id: "absent", n }), 5);
     next.finally(() => clearInterval(timer)); // as a client does that reads it
     const newer = await TestClient.register(program.url, `${n}`);
     const words = await lastWords(older, ignoreNotFound(older, next));

@@ -1,4 +1,4 @@
-/** What happens when somebody fills the memory: the runtime takes in fragments without end (denoland/deno#15809). */
+/** A client fills the memory: the runtime takes in fragments without end (denoland/deno#15809). */
 
 import assert from "node:assert/strict";
 import { TestClient } from "../helpers/client.ts";

@@ -12,7 +12,7 @@ function bytesOf(text: string): number {
   return new TextEncoder().encode(text).length;
 }
 
-/** A message to `alice` of just so many bytes, as far as possible out of one character. */
+/** A message to `alice` of exactly this many bytes, as far as possible out of one character. */
 function messageOf(bytes: number, character: string): string {
   const frame = (text: string) => `{"target_id":"alice","text":"${text}"}`;
   const room = bytes - bytesOf(frame(""));

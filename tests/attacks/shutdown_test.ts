@@ -35,7 +35,7 @@ testOnRuntimes("a shutdown is done in time, whatever clients do", async (command
 });
 
 testOnRuntimes(
-  "while it shuts down nobody is let in, and a second signal ends it",
+  "while it shuts down no client is let in, and a second signal ends it",
   async (command) => {
     await using program = await ServingProgram.start(["--drain-timeout", "1h"], { command });
     const polite = await TestClient.register(program.url, "polite");

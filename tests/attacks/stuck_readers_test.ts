@@ -11,10 +11,10 @@ import { testOnRuntimes } from "../helpers/runtimes.ts";
 const READERS = 200;
 /** The pair, the speaker and the one who watches. */
 const OTHERS = 4;
-/** Of each, at the most: the limit of 1 MiB, what comes in the moment that it is given, and what the runtime adds. */
+/** Memory of each, at the most: the limit of 1 MiB, what comes in the moment that it is given, and what the runtime adds. */
 const MAX_BYTES_PER_READER = 3 * 1024 ** 2;
 
-/** Speaks to the whole room, and waits each time until it can be heard, until `isDone`. */
+/** Speaks to the whole room, and waits each time until the room has read it, until `isDone`. */
 async function speak(url: string, isDone: () => boolean): Promise<number> {
   const speaker = await TestClient.register(url, "speaker");
   let messages = 0;
@@ -27,7 +27,7 @@ async function speak(url: string, isDone: () => boolean): Promise<number> {
   return messages;
 }
 
-/** Who has left, of those who never read. */
+/** Clients that have left, of those that never read. */
 async function watch(url: string, onLeft: (count: number) => void): Promise<TestClient> {
   const watcher = await TestClient.register(url, "watcher", { presence: true });
   const left = new Set<unknown>();
@@ -40,7 +40,7 @@ async function watch(url: string, onLeft: (count: number) => void): Promise<Test
   return watcher;
 }
 
-testOnRuntimes("stuck readers are dropped, and hold up nobody", async (command) => {
+testOnRuntimes("stuck readers are dropped, and delay no other client", async (command) => {
   const limits = ["--rate-limit", "0", "--max-connections", `${READERS + OTHERS}`];
   const args = [...limits, "--log-level", "warn", "--drain-timeout", "1s"];
   await using program = await ServingProgram.start(args, { command });
@@ -100,7 +100,7 @@ Deno.test("a stuck reader that reads again finds its close frame, with 1013", as
   assert.deepEqual(await reader.readClose(), { code: 1013, reason: "overloaded" });
 });
 
-Deno.test("a burst, as large as one sender may send it, drops nobody who reads", async () => {
+Deno.test("a burst, as large as one sender may send it, drops no client that reads", async () => {
   const args = ["--rate-burst", "600", "--log-level", "warn"];
   await using program = await ServingProgram.start(args);
   const sender = await TestClient.register(program.url, "sender");

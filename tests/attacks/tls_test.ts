@@ -37,7 +37,7 @@ testOnRuntimes("with a certificate the public port speaks wss and https", async 
   await assert.rejects(fetch(`${program.httpUrl}/healthz`)); // who does not know the certificate
 });
 
-testOnRuntimes("TLS handshakes that are left unfinished hold up nobody", async (command) => {
+testOnRuntimes("TLS handshakes that are left unfinished delay no other client", async (command) => {
   if (isMissingOpenssl()) return;
   using certificate = await Certificate.make();
   const { certPath, keyPath, pem } = certificate;

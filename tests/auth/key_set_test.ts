@@ -6,10 +6,10 @@ import { bytesOf, encode, HS256, refuses, SECRET, sign, withKeys } from "../help
 
 /** A host with one key that an authenticator has fetched. */
 async function withKnownKey(host: KeyHost, known: SigningKey) {
-  const surroundings = await withKeys(host);
-  await surroundings.authenticator.check(await signWith(known));
+  const test = await withKeys(host);
+  await test.authenticator.check(await signWith(known));
   assert.equal(host.fetches, 1);
-  return surroundings;
+  return test;
 }
 
 Deno.test("a key set fetches an unknown key, at the latest a second after the last fetch", async () => {

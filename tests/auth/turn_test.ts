@@ -108,7 +108,7 @@ Deno.test({
     await using browser = await TestBrowser.launch();
     const page = await browser.open(`${server.httpUrl}/healthz`);
     const result = await page.evaluate(callThroughRelay, "/client.js");
-    assert.deepEqual(result, { heard: "hello", candidateTypes: ["relay", "relay"] });
+    assert.deepEqual(result, { received: "hello", candidateTypes: ["relay", "relay"] });
   },
 });
 
@@ -117,7 +117,7 @@ async function callThroughRelay(clientPath: string) {
   const { connect }: typeof import("../../lib/web/clients/client.js") = await import(clientPath);
   const configuration = { iceTransportPolicy: "relay" } as const;
   const [alice, bob] = ["alice", "bob"].map((clientId) => connect("/", { clientId }));
-  const heard = new Promise<string>((resolve) => {
+  const received = new Promise<string>((resolve) => {
     bob!.on("call", ({ accept }) => {
       const taken = accept({ configuration });
       taken.ondatachannel = ({ channel }) => channel.onmessage = ({ data }) => resolve(data);
@@ -131,7 +131,7 @@ async function callThroughRelay(clientPath: string) {
   const connection = alice!.peer("bob", { configuration });
   const channel = connection.createDataChannel("chat");
   channel.onopen = () => channel.send("hello");
-  const result = { heard: await heard, candidateTypes: [] as string[] };
+  const result = { received: await received, candidateTypes: [] as string[] };
   const stats: Map<string, Record<string, string>> = new Map(await connection.getStats());
   for (const { type, state, localCandidateId, remoteCandidateId } of stats.values()) {
     if (type !== "candidate-pair" || state !== "succeeded") continue;

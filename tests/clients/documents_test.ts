@@ -4,20 +4,15 @@ import assert from "node:assert/strict";
 import type { Page } from "playwright-core";
 import { isChromiumMissing, TestBrowser } from "../helpers/chromium.ts";
 import { TestClient } from "../helpers/client.ts";
+import { blockUnder, readDocument } from "../helpers/documents.ts";
 import { ServingProgram } from "../helpers/program.ts";
 import { DEBIAN_PYTHON } from "../helpers/tools.ts";
 import { ProgramPeer } from "../interop/peers.ts";
 import { isAiortcMissing, isWebsocketsMissing, PythonPath } from "./python.ts";
 
-const CLIENTS = await Deno.readTextFile(
-  new URL("../../lib/web/docs/clients.md", import.meta.url),
-);
-
-/** The code of a language under a heading. */
+/** The code of a language under a heading, for a server at another address. */
 function printed(heading: string, language: string, address: string): string {
-  const section = CLIENTS.split(/^##+ /m).find((text) => text.startsWith(`${heading}\n`));
-  const code = section?.split(`\`\`\`${language}\n`)[1]?.split("```")[0];
-  assert.ok(code, `clients.md has no ${language} under "${heading}"`);
+  const code = blockUnder(readDocument("clients"), heading, language);
   return code.replaceAll("localhost:8765", address);
 }
 
@@ -49,7 +44,7 @@ Deno.test({
 });
 
 Deno.test({
-  name: "a robot shows its camera to a page through reloads and restarts",
+  name: "a robot shows its camera to a page through reloads, restarts and a crash",
   ignore: isAiortcMissing() || isChromiumMissing(),
   async fn() {
     const heading = "A robot that shows its camera";
@@ -78,7 +73,13 @@ Deno.test({
     await pictureMoves(page);
 
     await robot[Symbol.asyncDispose](); // which says goodbye
-    await using _next = await startPrinted(robotCode, path);
+    const next = await startPrinted(robotCode, path);
+    await pictureMoves(page, "anew");
+
+    next.kill("SIGKILL");
+    await next[Symbol.asyncDispose]();
+    await using _last = await startPrinted(robotCode, path);
+    await server.logged("Client registered: robot", 3); // at once: its ID is not held against it
     await pictureMoves(page, "anew");
     await server[Symbol.asyncDispose]();
   },
@@ -86,7 +87,8 @@ Deno.test({
 
 /** Resolves once the page's video shows further frames; `anew`: those of a call that has yet to begin. */
 async function pictureMoves(page: Page, anew?: "anew"): Promise<void> {
-  await page.evaluate(`new Promise((resolve) => {
+  await page.evaluate(`new Promise((resolve, reject) => {
+    setTimeout(() => reject(new Error("The picture does not move.")), 120_000);
     const video = document.querySelector("video");
     const former = ${anew ? "video.srcObject" : "null"};
     let frames = 0;

@@ -45,6 +45,26 @@ for (const [from, to] of pairs) {
   });
 }
 
+for (const [python, chromium] of [["alice", "bob"], ["bob", "alice"]] as const) {
+  Deno.test({
+    name: `${python} in Python and ${chromium} in Chromium call each other at the same time`,
+    ignore: lacks.Python || lacks.Chromium,
+    async fn() {
+      await using server = await ServingProgram.start(["--mailbox-ttl", "60s"]);
+      // With video: Chromium cannot take back an offer if its data channel has another place in the one that wins.
+      const options = ["--client-id", python, "--target-id", chromium, "--video"];
+      await using first = await startPython("sender_demo.py", server.url, ...options);
+      await server.logged(`${chromium}: offer`); // which is kept, and crosses the page's own
+      await using second = await PagePeer.open(
+        { server: server.url, client_id: chromium, target_id: python },
+        "call_peer.html",
+      );
+      for (const peer of [first, second]) await peer.said("data channel open");
+      await server.logged(`${python}: offer`);
+    },
+  });
+}
+
 type Start = (server: string) => Promise<Peer>;
 
 async function goesOn(startCaller: Start, startCalled: Start): Promise<void> {

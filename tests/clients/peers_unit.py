@@ -49,11 +49,11 @@ class Calling(TestCase):
         alice, bob = await self.enter("alice"), await self.enter("bob")
         call = self.next(bob, "call")
         channel = alice.peer("bob").createDataChannel("chat")
-        heard = self.next(channel, "message")
+        received = self.next(channel, "message")
         connection = (await call).accept()
         other = await self.next(connection, "datachannel")
         other.send("hello")
-        self.assertEqual(await heard, "hello")
+        self.assertEqual(await received, "hello")
         self.assertEqual(self.types(), ["offer", "answer"])
 
     async def test_a_call_is_refused(self) -> None:
@@ -98,6 +98,20 @@ class Calling(TestCase):
         alice, bob = await self.enter("alice"), await self.enter("bob")
         alice.peer("bob").createDataChannel("chat")
         self.assertEqual((await bob.__anext__())["type"], "offer")
+        await alice.hang_up("bob")
+        self.assertEqual((await bob.__anext__())["type"], "bye")
+
+    async def test_peer_takes_a_call_that_rings_already(self) -> None:
+        alice, bob = await self.enter("alice"), await self.enter("bob")
+        first = alice.peer("bob")
+        first.createDataChannel("chat")
+        while not self.types():
+            await asyncio.sleep(0.01)
+        await settle()
+        second = bob.peer("alice")
+        second.createDataChannel("chat")
+        await self.connected(first, second)
+        self.assertEqual(self.types(), ["offer", "answer"])
 
 
 class Negotiating(TestCase):

@@ -4,13 +4,13 @@ import { DEBIAN_PYTHON, isMissing, succeeds } from "../helpers/tools.ts";
 
 const CLIENT = new URL("../../lib/web/clients/client.py", import.meta.url);
 
-/** Whether tests of the Python client have to be left out. */
+/** Returns whether tests of the Python client have to be skipped. */
 export function isWebsocketsMissing(): boolean {
   const what = "websockets for Python (Debian: python3-websockets)";
   return isMissing(succeeds(DEBIAN_PYTHON, "-c", "import websockets"), what);
 }
 
-/** Whether tests with aiortc have to be left out. */
+/** Returns whether tests with aiortc have to be skipped. */
 export function isAiortcMissing(): boolean {
   const what = "aiortc and websockets (Debian: python3-aiortc python3-websockets)";
   return isMissing(succeeds(DEBIAN_PYTHON, "-c", "import aiortc, websockets"), what);

@@ -17,9 +17,9 @@ export function testBesideEachOther(
     ignore,
     async fn(t) {
       const only = Deno.env.get("ONLY") ?? "";
-      const waiting = Object.entries(tests).filter(([name]) => name.includes(only));
+      const pending = Object.entries(tests).filter(([name]) => name.includes(only));
       const run = async () => {
-        for (let next = waiting.shift(); next; next = waiting.shift()) {
+        for (let next = pending.shift(); next; next = pending.shift()) {
           const [name, fn] = next;
           // Steps run beside each other: what is left open can only be told of all together.
           await t.step({

@@ -278,7 +278,7 @@ testBesideEachOther("a cluster in which things fail", isRedisMissing(), {
     );
     const [a, b, c] = cluster.urls;
     const alice = await register(a, "alice", { presence: true });
-    for (let n = 0; n < 50; n++) alice.send({ target_id: "bob", n }); // kept, or sent, or waiting for its claim
+    for (let n = 0; n < 50; n++) alice.send({ target_id: "bob", n }); // kept, or sent, or pending for its claim
     const [bob, ...carols] = await Promise.all([
       register(b, "bob"),
       register(a, "carol"),

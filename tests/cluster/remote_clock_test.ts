@@ -5,7 +5,7 @@ import { RemoteClock } from "../../lib/cluster/remote_clock.ts";
 import { FakeClock } from "../helpers/clock.ts";
 import { testPure } from "../helpers/pure.ts";
 
-/** A question that takes some time there and back; their clock is `aheadMs` ahead of the time of day here. */
+/** A requestId that takes some time there and back; their clock is `aheadMs` ahead of the time of day here. */
 function ask(
   clock: FakeClock,
   remote: RemoteClock,

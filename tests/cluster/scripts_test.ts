@@ -17,7 +17,7 @@ interface ClaimOptions {
   readonly owns?: boolean;
   readonly given?: string;
   readonly fresh?: string;
-  readonly notAfterMs?: number;
+  readonly deadlineMs?: number;
 }
 
 interface SendOptions {
@@ -25,8 +25,8 @@ interface SendOptions {
   readonly maxMessages?: number;
   readonly maxBytes?: number;
   readonly isReport?: boolean;
-  readonly returnedClaim?: number;
-  readonly notAfterMs?: number;
+  readonly returnedEpoch?: number;
+  readonly deadlineMs?: number;
 }
 
 /** A node, as Redis sees it. */
@@ -62,7 +62,7 @@ class FakeNode implements Disposable {
 
   async claim(id: string, options: ClaimOptions = {}): Promise<AnswerMessage | "late"> {
     const { rule = "replace", owns = false, given = "", fresh = "" } = options;
-    const { notAfterMs = FAR_AHEAD_MS } = options;
+    const { deadlineMs = FAR_AHEAD_MS } = options;
     const reply = await this.session.run(
       "claim",
       ...mailKeys(ROOM, id),
@@ -75,7 +75,7 @@ class FakeNode implements Disposable {
       fresh,
       1,
       ++this.#count,
-      notAfterMs,
+      deadlineMs,
     );
     return reply === "late" ? "late" : this.#answer();
   }
@@ -102,10 +102,10 @@ class FakeNode implements Disposable {
     return this.#answer();
   }
 
-  /** Takes the answer to the last question out of what was heard. */
+  /** Takes the answer to the last requestId out of what was heard. */
   #answer(): AnswerMessage {
     const at = this.heard.findIndex((message) =>
-      message.kind === "answer" && message.question === this.#count
+      message.kind === "answer" && message.requestId === this.#count
     );
     const answer = this.heard.splice(at, 1)[0] as AnswerMessage;
     this.numbers = answer.mail.map((text) => Number(text.split(" ", 1)));
@@ -114,7 +114,7 @@ class FakeNode implements Disposable {
 
   async send(id: string, frame: string, options: SendOptions = {}): Promise<string> {
     const { ttlMs = 60_000, maxMessages = 64, maxBytes = 1000, isReport = false } = options;
-    const { returnedClaim, notAfterMs = FAR_AHEAD_MS } = options;
+    const { returnedEpoch, deadlineMs = FAR_AHEAD_MS } = options;
     return await this.session.run(
       "send",
       ...mailKeys(ROOM, id),
@@ -128,9 +128,9 @@ class FakeNode implements Disposable {
       ttlMs,
       maxMessages,
       maxBytes,
-      returnedClaim === undefined ? "" : this.id,
-      returnedClaim ?? 0,
-      notAfterMs,
+      returnedEpoch === undefined ? "" : this.id,
+      returnedEpoch ?? 0,
+      deadlineMs,
       1,
     ) as string;
   }
@@ -190,9 +190,9 @@ testScripts(
     assert.deepEqual(await b.news(), [{ kind: "join", id: "x" }]);
     await a.news();
     const second = await claim(b, "x");
-    assert.ok(second.claim > first.claim && second.claimedAtMs >= first.claimedAtMs);
+    assert.ok(second.epoch > first.epoch && second.claimedAtMs >= first.claimedAtMs);
     assert.deepEqual(await a.news(), [
-      { kind: "replaced", room: ROOM, id: "x", claim: first.claim },
+      { kind: "replaced", room: ROOM, id: "x", epoch: first.epoch },
       { kind: "leave", id: "x" },
       { kind: "join", id: "x" },
     ]);
@@ -227,10 +227,10 @@ testScripts("claim gives an ID with a secret only against it, or to its owner", 
 });
 
 testScripts("nothing is done that comes late", async (a, b) => {
-  const notAfterMs = Date.now() - 60_000;
-  assert.equal(await a.claim("x", { notAfterMs }), "late");
-  assert.equal(await a.send("x", "1", { notAfterMs }), "late");
-  assert.equal(await a.session.run("broadcast", roomChannel(ROOM), "1", notAfterMs), "late");
+  const deadlineMs = Date.now() - 60_000;
+  assert.equal(await a.claim("x", { deadlineMs }), "late");
+  assert.equal(await a.send("x", "1", { deadlineMs }), "late");
+  assert.equal(await a.session.run("broadcast", roomChannel(ROOM), "1", deadlineMs), "late");
   assert.deepEqual([await b.news(), await a.owned()], [[], []]);
   assert.deepEqual((await claim(b, "x")).mail, []);
 });
@@ -238,21 +238,21 @@ testScripts("nothing is done that comes late", async (a, b) => {
 testScripts("release and hold do nothing to a newer registration", async (a, b) => {
   const first = await claim(a, "x");
   const second = await claim(b, "x");
-  await a.release("x", first.claim);
-  await b.release("x", first.claim);
-  await b.hold("x", first.claim);
+  await a.release("x", first.epoch);
+  await b.release("x", first.epoch);
+  await b.hold("x", first.epoch);
   await b.news();
   assert.equal(await a.send("x", "1"), "sent");
-  await b.release("x", second.claim);
+  await b.release("x", second.epoch);
   assert.deepEqual((await b.news()).at(-1), { kind: "leave", id: "x" });
-  assert.equal(await a.send("x", "2"), "kept");
+  assert.equal(await a.send("x", "2"), "stored");
 });
 
 testScripts(
   "what was kept comes in order with the claim, and its senders' nodes hear of it",
   async (a, b) => {
     for (const frame of ["1", "2\n", '"3"', "\u00fc\u{1f4de}"]) {
-      assert.equal(await a.send("x", frame), "kept");
+      assert.equal(await a.send("x", frame), "stored");
     }
     await a.news();
     const { mail } = await claim(b, "x");
@@ -266,23 +266,23 @@ testScripts(
 );
 
 testScripts("messages are kept while the ID is held, or its node is gone", async (a, b) => {
-  const { claim: number } = await claim(b, "x", { fresh: "secret" });
+  const { epoch: number } = await claim(b, "x", { fresh: "secret" });
   assert.equal(await a.send("x", "1"), "sent");
   await b.hold("x", number);
-  assert.equal(await a.send("x", "2"), "kept");
+  assert.equal(await a.send("x", "2"), "stored");
   assert.deepEqual((await claim(b, "x", { given: "secret" })).mail, ["2"]);
   assert.deepEqual(b.frames, ["1"]);
   await b.session.run("leave", b.id);
-  assert.equal(await a.send("x", "3"), "kept");
+  assert.equal(await a.send("x", "3"), "stored");
 });
 
 testScripts("what comes back goes before all that is kept, in order", async (a, b) => {
-  const { claim: number } = await claim(b, "x", { fresh: "secret" });
+  const { epoch: number } = await claim(b, "x", { fresh: "secret" });
   await b.hold("x", number);
   await a.send("x", "3");
   await a.send("x", "4");
-  assert.equal(await b.send("x", "1", { returnedClaim: number }), "kept");
-  assert.equal(await b.send("x", "2", { returnedClaim: number }), "kept");
+  assert.equal(await b.send("x", "1", { returnedEpoch: number }), "stored");
+  assert.equal(await b.send("x", "2", { returnedEpoch: number }), "stored");
   const returned = (await b.news()).filter(({ kind }) => kind === "returned");
   assert.deepEqual(returned[0], {
     kind: "returned",
@@ -302,17 +302,17 @@ testScripts("what comes back goes before all that is kept, in order", async (a, 
 testScripts("what comes back is not kept for a connection that is newer than it", async (a, b) => {
   const first = await claim(b, "x");
   const second = await claim(a, "x");
-  assert.equal(await b.send("x", "1", { returnedClaim: first.claim }), "off");
-  await a.release("x", second.claim);
-  assert.equal(await b.send("x", "1", { returnedClaim: first.claim }), "kept");
+  assert.equal(await b.send("x", "1", { returnedEpoch: first.epoch }), "off");
+  await a.release("x", second.epoch);
+  assert.equal(await b.send("x", "1", { returnedEpoch: first.epoch }), "stored");
 });
 
 testScripts(
   "what comes back from a node that is losing its client is not sent there again",
   async (a, b) => {
-    const { claim: number } = await claim(b, "x");
+    const { epoch: number } = await claim(b, "x");
     await b.news();
-    assert.equal(await b.send("x", "1", { returnedClaim: number }), "kept");
+    assert.equal(await b.send("x", "1", { returnedEpoch: number }), "stored");
     assert.equal((await b.news()).filter((message) => message === null).length, 0);
     assert.deepEqual((await claim(a, "x")).mail, ["1"]);
   },
@@ -321,18 +321,18 @@ testScripts(
 testScripts(
   "no more is kept than the bounds allow, but what is too old makes room",
   async (a, b, redis) => {
-    assert.equal(await a.send("x", "123456", { maxBytes: 10 }), "kept");
+    assert.equal(await a.send("x", "123456", { maxBytes: 10 }), "stored");
     assert.equal(await a.send("x", "12345", { maxBytes: 10 }), "full");
-    assert.equal(await a.send("x", "1234", { maxBytes: 10 }), "kept");
+    assert.equal(await a.send("x", "1234", { maxBytes: 10 }), "stored");
     assert.equal(await a.send("x", "", { maxMessages: 2 }), "full");
-    assert.equal(await a.send("y", "old", { ttlMs: 1 }), "kept");
+    assert.equal(await a.send("y", "old", { ttlMs: 1 }), "stored");
     const [seconds, micros] = (await redis.command("TIME")).split("\n");
     const sentAtMs = Number(seconds) * 1000 + Number(micros) / 1000;
     for (let nowMs = sentAtMs; nowMs < sentAtMs + 2;) {
       const [seconds, micros] = (await redis.command("TIME")).split("\n");
       nowMs = Number(seconds) * 1000 + Number(micros) / 1000;
     }
-    assert.equal(await a.send("y", "new", { maxMessages: 1, maxBytes: 3 }), "kept");
+    assert.equal(await a.send("y", "new", { maxMessages: 1, maxBytes: 3 }), "stored");
     assert.deepEqual((await claim(b, "y")).mail, ["new"]);
   },
 );
@@ -366,12 +366,12 @@ testScripts("what is kept and what goes to all is numbered as it was sent", asyn
 
 testScripts("what the server has to say is for the same client alone", async (a, b) => {
   assert.equal(await a.send("x", "report", { isReport: true }), "off");
-  const { claim: number } = await claim(a, "x", { fresh: "secret" });
+  const { epoch: number } = await claim(a, "x", { fresh: "secret" });
   await a.hold("x", number);
-  assert.equal(await b.send("x", "report", { isReport: true }), "kept");
+  assert.equal(await b.send("x", "report", { isReport: true }), "stored");
   assert.deepEqual((await claim(b, "x", { given: "secret" })).mail, ["report"]);
-  await b.hold("x", (await claim(b, "x", { given: "secret" })).claim);
-  assert.equal(await a.send("x", "report", { isReport: true }), "kept");
+  await b.hold("x", (await claim(b, "x", { given: "secret" })).epoch);
+  assert.equal(await a.send("x", "report", { isReport: true }), "stored");
   assert.deepEqual((await claim(a, "x", { owns: true })).mail, []);
 });
 
@@ -382,16 +382,16 @@ testScripts("reclaim makes an ID known again to a Redis that has lost it", async
   assert.deepEqual([answer.status, answer.mail], ["ok", ["1"]]);
   assert.deepEqual((await a.news()).map(({ kind }) => kind), ["join", "fetched"]);
   assert.deepEqual(await b.owned(), ["x"]);
-  const again = await b.reclaim("x", answer.claim, 1000);
-  assert.equal(again.claim, answer.claim);
+  const again = await b.reclaim("x", answer.epoch, 1000);
+  assert.equal(again.epoch, answer.epoch);
 });
 
 testScripts("reclaim hands out the mail of a held ID, and it comes back", async (a, b) => {
   await a.send("x", "1");
-  const { mail, claim: number } = await b.reclaim("x", 0, 1000, { secret: "s", isHeld: true });
+  const { mail, epoch: number } = await b.reclaim("x", 0, 1000, { secret: "s", isHeld: true });
   assert.deepEqual(mail, ["1"]);
-  assert.equal(await a.send("x", "2"), "kept");
-  assert.equal(await b.send("x", "1", { returnedClaim: number }), "kept");
+  assert.equal(await a.send("x", "2"), "stored");
+  assert.equal(await b.send("x", "1", { returnedEpoch: number }), "stored");
   assert.deepEqual((await claim(a, "x", { given: "s" })).mail, ["1", "2"]);
 });
 
@@ -402,14 +402,14 @@ testScripts("of two that reclaim an ID the newer has it, whoever is first", asyn
   assert.equal((await a.reclaim("x", 0, 1000)).status, "lost");
   assert.equal((await b.reclaim("x", 0, 1500)).status, "ok", "a node knows best of its own");
   const same = [await a.reclaim("y", 0, 1000), await b.reclaim("y", 0, 1000)];
-  const again = await a.reclaim("y", same[0]!.claim, 1000);
+  const again = await a.reclaim("y", same[0]!.epoch, 1000);
   assert.deepEqual([...same, again].map(({ status }) => status), ["ok", "ok", "lost"]);
 });
 
 testScripts(
   "reclaim gets back what Redis holds for a node that was taken for dead",
   async (a, b) => {
-    const { claim: number, claimedAtMs } = await claim(a, "x", { fresh: "secret" });
+    const { epoch: number, claimedAtMs } = await claim(a, "x", { fresh: "secret" });
     await a.session.run("leave", a.id);
     while (await b.session.run("reap", a.id, 60_000) !== 0);
     assert.deepEqual(await a.owned(), []);
@@ -433,17 +433,17 @@ testScripts(
     assert.deepEqual(await a.owned(), []);
     const [, , dead] = await b.session.run("heartbeat", b.id, 0) as [number, number, string[]];
     assert.deepEqual(dead, []);
-    assert.equal(await b.send("resumable", "1"), "kept");
+    assert.equal(await b.send("resumable", "1"), "stored");
     const resumed = await claim(b, "resumable", { given: "secret" });
     assert.deepEqual([resumed.status, resumed.mail], ["resumed", ["1"]]);
   },
 );
 
 testScripts("a secret of the client's own is never held", async (a, b) => {
-  const { claim: number } = await claim(a, "x", { given: "=own", fresh: "=own" });
+  const { epoch: number } = await claim(a, "x", { given: "=own", fresh: "=own" });
   assert.deepEqual(await b.claim("x", { given: "=other", fresh: "=other" }), {
     ...(await b.claim("x", { given: "", fresh: "" }) as AnswerMessage),
-    question: 1,
+    requestId: 1,
     status: "taken",
   });
   await a.release("x", number, 60_000);
@@ -462,14 +462,14 @@ testScripts("a heartbeat brings nobody back but at the start of a session", asyn
   await a.session.run("leave", a.id);
   const [, known] = await a.session.run("heartbeat", a.id, 0) as [number, number];
   assert.equal(known, 0);
-  assert.equal(await b.send("x", "1"), "kept");
+  assert.equal(await b.send("x", "1"), "stored");
   await a.session.run("heartbeat", a.id, 1);
   assert.equal(await b.send("x", "2"), "sent");
 });
 
 testScripts("a heartbeat ends what Redis has held for long enough", async (a, b, redis) => {
   await claim(a, "plain");
-  const { claim: number } = await claim(a, "x", { fresh: "secret" });
+  const { epoch: number } = await claim(a, "x", { fresh: "secret" });
   await a.release("x", number, 1);
   for (let ended = false; !ended;) {
     await b.session.run("heartbeat", b.id, 0);
@@ -480,7 +480,7 @@ testScripts("a heartbeat ends what Redis has held for long enough", async (a, b,
 });
 
 testScripts("a heartbeat does not end what has been resumed", async (a, b, redis) => {
-  const { claim: number } = await claim(a, "x", { fresh: "secret" });
+  const { epoch: number } = await claim(a, "x", { fresh: "secret" });
   await a.release("x", number, 60_000);
   assert.equal(await redis.command("ZCARD", "signalbox:held"), "1");
   await claim(b, "x", { given: "secret" });
@@ -494,14 +494,14 @@ testScripts("forget ends what a node has not registered, and nothing of others",
   assert.deepEqual(await a.owned(), ["x", "y"]);
   await a.session.run("forget", idsKey(ROOM), ROOM, "x", a.id);
   assert.deepEqual(await a.owned(), ["y"]);
-  assert.equal(await b.send("x", "1"), "kept");
+  assert.equal(await b.send("x", "1"), "stored");
 });
 
 testScripts("nothing is left in Redis when all have left", async (a, b, redis) => {
-  const { claim: one } = await claim(a, "x", { fresh: "secret" });
+  const { epoch: one } = await claim(a, "x", { fresh: "secret" });
   await a.hold("x", one);
   await b.send("x", "1");
-  const { claim: two } = await claim(b, "x", { given: "secret" });
+  const { epoch: two } = await claim(b, "x", { given: "secret" });
   await b.release("x", two);
   for (const node of [a, b]) await node.session.run("leave", node.id);
   await a.session.run("reap", a.id, 0);

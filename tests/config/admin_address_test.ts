@@ -15,9 +15,9 @@ testPure("readAdminAddress() reads names, IPv4 and IPv6, and off", () => {
 });
 
 testPure("readAdminAddress() refuses what is no address with a port", () => {
-  const mistakes = ["", "8766", "127.0.0.1", ":8766", "127.0.0.1:", "127.0.0.1:65536", "::1:8766"];
-  mistakes.push("[127.0.0.1]:1", "[localhost]:1", "a b:1", "http://a:1", "a:1/", "a:-1", "OFF");
-  for (const text of mistakes) assert.throws(() => readAdminAddress(text), RangeError, text);
+  const wrong = ["", "8766", "127.0.0.1", ":8766", "127.0.0.1:", "127.0.0.1:65536", "::1:8766"];
+  wrong.push("[127.0.0.1]:1", "[localhost]:1", "a b:1", "http://a:1", "a:1/", "a:-1", "OFF");
+  for (const text of wrong) assert.throws(() => readAdminAddress(text), RangeError, text);
 });
 
 testPure("writeAddress() writes what readAdminAddress() reads", () => {

@@ -44,7 +44,7 @@ testPure("an option goes before its variable, and its variable before the defaul
   assert.equal(options([], env).host, "0.0.0.0");
 });
 
-testPure("an option that overrules its variable saves a mistake in it", () => {
+testPure("an option that overrules its variable saves an error in it", () => {
   assert.equal(options(["--port", "1"], { SIGNALBOX_PORT: "nonsense" }).port, 1);
 });
 
@@ -190,9 +190,9 @@ testPure("help is given whatever the environment says", () => {
   assert.match(printed(["--help"], { SIGNALBOX_PORT: "nonsense" }), /^Usage: signalbox /);
 });
 
-/** Mistakes, and the line that tells them. */
-const MISTAKES:
-  readonly (readonly [args: readonly string[], message: RegExp, env?: Environment])[] = [
+/** Command lines with errors, and the line that reports each. */
+const ERRORS: readonly (readonly [args: readonly string[], message: RegExp, env?: Environment])[] =
+  [
     [["--port", "http"], /^--port takes a whole number from 0 to 65535, not "http"$/],
     [["--port="], /^--port takes a whole number from 0 to 65535, not ""$/],
     [["--port"], /^option '--port <number>' argument missing$/],
@@ -241,8 +241,8 @@ const MISTAKES:
     ],
   ];
 
-for (const [args, message, env] of MISTAKES) {
-  testPure(`a mistake is told in one line: signalbox ${JSON.stringify(args)}`, () => {
+for (const [args, message, env] of ERRORS) {
+  testPure(`an error is reported in one line: signalbox ${JSON.stringify(args)}`, () => {
     assert.throws(() => read(args, env), (error) => {
       assert(error instanceof UsageError);
       assert.match(error.message, message);
@@ -252,9 +252,9 @@ for (const [args, message, env] of MISTAKES) {
   });
 }
 
-testPure("a mistake never quotes a secret", () => {
+testPure("an error never quotes a secret", () => {
   const secret = "hunter2";
-  const mistakes: readonly (readonly [args: readonly string[], env?: Environment])[] = [
+  const wrong: readonly (readonly [args: readonly string[], env?: Environment])[] = [
     [["--auth-secret", secret]],
     [[`--auth-secret=${secret}`]],
     [[], { SIGNALBOX_AUTH_SECRET: secret }],
@@ -266,7 +266,7 @@ testPure("a mistake never quotes a secret", () => {
     [["token", "--client-id", "a"], { SIGNALBOX_AUTH_SECRET: secret }],
     [["token", `--secret=${secret}`]],
   ];
-  for (const [args, env] of mistakes) {
+  for (const [args, env] of wrong) {
     assert.throws(() => read(args, env), (error) => {
       assert(error instanceof UsageError);
       return !error.message.includes(secret);

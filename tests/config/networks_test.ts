@@ -69,7 +69,7 @@ testPure(
   },
 );
 
-testPure("readNetworks() takes 0 and false for nobody", () => {
+testPure("readNetworks() takes 0 and false for no network", () => {
   assert.equal(readNetworks("0"), null);
   assert.equal(readNetworks("false"), null);
 });

@@ -1,4 +1,4 @@
-/** Every option is in force as it was given: by flag, variable, file or default; each mistake makes one clear line. */
+/** Every option is in force as it was given: by flag, variable, file or default; each error makes one clear line. */
 
 import assert from "node:assert/strict";
 import {
@@ -415,7 +415,7 @@ for (const [key, expectation] of Object.entries(EXPECTED)) {
     assert.notDeepEqual(value, undefined);
   });
 
-  testPure(`${flag} tells a mistake in one line: what it takes, and what it got`, () => {
+  testPure(`${flag} reports an error in one line: what it takes, and what it got`, () => {
     for (const written of bad) {
       const got = isSecret ? "" : `, not ${JSON.stringify(written)}`;
       assert.throws(
@@ -431,7 +431,7 @@ for (const [key, expectation] of Object.entries(EXPECTED)) {
   });
 }
 
-testPure("a mistake is told in one line, whatever was written", () => {
+testPure("an error is reported in one line, whatever was written", () => {
   for (const name of Object.keys(EXPECTED) as Name[]) {
     if (EXPECTED[name].bad.every((text) => text === "")) continue; // it takes any text
     assert.throws(() => holds(name, { [name]: "a\nb\x1b[2J" }), (error) => {
@@ -442,8 +442,8 @@ testPure("a mistake is told in one line, whatever was written", () => {
   }
 });
 
-/** Combinations that make no sense, and what is told. */
-const MISTAKES: readonly (readonly [given: GivenOptions, message: string])[] = [
+/** Combinations that make no sense, and their errors. */
+const ERRORS: readonly (readonly [given: GivenOptions, message: string])[] = [
   [{ tlsCert: "cert.pem" }, "--tls-cert and --tls-key go together: one of them is missing"],
   [{ tlsKey: "key.pem" }, "--tls-cert and --tls-key go together: one of them is missing"],
   [
@@ -474,7 +474,7 @@ const MISTAKES: readonly (readonly [given: GivenOptions, message: string])[] = [
   [{ turnSecret: "hush" }, "--turn-secret needs an --ice-server with a TURN URL to be used for"],
 ];
 
-for (const [given, message] of MISTAKES) {
+for (const [given, message] of ERRORS) {
   testPure(`readOptions() refuses ${Object.keys(given).join(" with ")}: ${message}`, () => {
     assert.throws(() => readOptions(given, {}), new UsageError(message));
   });
@@ -533,7 +533,7 @@ testPure("a file holds several secrets, one a line; none is split at commas", ()
 });
 
 testPure(
-  "a secret as a variable and in a file is a mistake, unless the option overrules both",
+  "a secret as a variable and in a file is an error, unless the option overrules both",
   () => {
     const env = { SIGNALBOX_AUTH_SECRET: A_SECRET, SIGNALBOX_AUTH_SECRET_FILE: ONE_FILE };
     assert.throws(
@@ -546,7 +546,7 @@ testPure(
   },
 );
 
-testPure("a file that cannot be read is named, and is no mistake in the options", () => {
+testPure("a file that cannot be read is named, and is no error in the options", () => {
   assert.throws(() => readOptions({}, { SIGNALBOX_REDIS_FILE: "/nowhere" }), (error) => {
     assert(error instanceof Error && !(error instanceof UsageError));
     assert.equal(error.message, "cannot read SIGNALBOX_REDIS_FILE /nowhere: No such file");
@@ -554,7 +554,7 @@ testPure("a file that cannot be read is named, and is no mistake in the options"
   });
 });
 
-testPure("a mistake in a file names its variable, and quotes nothing", () => {
+testPure("an error in a file names its variable, and quotes nothing", () => {
   const system = { ...SYSTEM, readTextFile: () => "hunter2\n" };
   assert.throws(
     () => readOptions({}, { SIGNALBOX_AUTH_SECRET_FILE: "x" }, system),

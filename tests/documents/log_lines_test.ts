@@ -67,7 +67,7 @@ function readTable(): DocumentedLine[] {
 
 const documented = readTable();
 
-/** Whether a line has the form of a documented one: what stands between `<` and `>` may be anything. */
+/** Returns whether a line has the form of a documented one: what stands between `<` and `>` may be anything. */
 function fits(line: string, { text }: DocumentedLine): boolean {
   const pattern = text.split(/<[^>]+>|…/).map(RegExp.escape).join("[^]*");
   return new RegExp(`^${pattern}$`).test(line);

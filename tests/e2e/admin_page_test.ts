@@ -9,23 +9,9 @@ import { systemClock } from "../../lib/clock.ts";
 import { Metrics } from "../../lib/admin/metrics.ts";
 import { assertAccessible } from "../helpers/accessibility.ts";
 import { startServerWithAdmin } from "../helpers/admin.ts";
-import { isChromiumMissing, TestBrowser } from "../helpers/chromium.ts";
+import { testInBrowser } from "../helpers/chromium.ts";
 import { TestClient } from "../helpers/client.ts";
 import { ignoreEvents } from "../helpers/events.ts";
-
-const ignore = isChromiumMissing();
-
-function test(name: string, fn: (browser: TestBrowser) => Promise<void>): void {
-  Deno.test({
-    name,
-    ignore,
-    async fn() {
-      await using browser = await TestBrowser.launch();
-      await fn(browser);
-      assert.deepEqual(browser.complaints, []);
-    },
-  });
-}
 
 /** Names that are markup, hide themselves, turn the text around, or are no names at all to a careless reader. */
 const HOSTILE_IDS = [
@@ -61,25 +47,28 @@ async function lists(page: Page, expected: readonly string[]): Promise<void> {
   }, JSON.stringify(expected));
 }
 
-test("the page shows clients, and goes on showing what becomes of them", async (browser) => {
-  await using server = startServerWithAdmin();
-  const alice = await TestClient.register(server.url, "alice", { room: "lobby" });
-  const page = await browser.open(server.adminUrl);
-  const columns = row(page, "alice").getByRole("cell");
-  await columns.filter({ hasText: "lobby" }).waitFor();
-  await columns.filter({ hasText: "127.0.0.1" }).waitFor();
-  const bob = await TestClient.register(server.url, "bob");
-  await lists(page, ["alice", "bob"]);
-  bob.send("not JSON");
-  await page.getByText("invalid_message").waitFor();
-  await alice.close(1000);
-  await lists(page, ["bob"]);
-  await page.getByText("goodbye").waitFor();
-  await bob.close();
-  await page.getByText("No client is connected.").waitFor();
-});
+testInBrowser(
+  "the page shows clients, and goes on showing what becomes of them",
+  async (browser) => {
+    await using server = startServerWithAdmin();
+    const alice = await TestClient.register(server.url, "alice", { room: "lobby" });
+    const page = await browser.open(server.adminUrl);
+    const columns = row(page, "alice").getByRole("cell");
+    await columns.filter({ hasText: "lobby" }).waitFor();
+    await columns.filter({ hasText: "127.0.0.1" }).waitFor();
+    const bob = await TestClient.register(server.url, "bob");
+    await lists(page, ["alice", "bob"]);
+    bob.send("not JSON");
+    await page.getByText("invalid_message").waitFor();
+    await alice.close(1000);
+    await lists(page, ["bob"]);
+    await page.getByText("goodbye").waitFor();
+    await bob.close();
+    await page.getByText("No client is connected.").waitFor();
+  },
+);
 
-test("what clients call themselves is text, never markup", async (browser) => {
+testInBrowser("what clients call themselves is text, never markup", async (browser) => {
   await using server = startServerWithAdmin();
   const clients = [];
   for (const id of HOSTILE_IDS) {
@@ -104,38 +93,44 @@ test("what clients call themselves is text, never markup", async (browser) => {
   await Promise.all(clients.map((client) => client.close()));
 });
 
-test("a client is disconnected once that is confirmed, and not before", async (browser) => {
-  await using server = startServerWithAdmin();
-  const alice = await TestClient.register(server.url, "alice");
-  const bob = await TestClient.register(server.url, "..", { room: "lobby" });
-  const page = await browser.open(server.adminUrl);
-  const dialog = page.getByRole("dialog", { name: "Disconnect ..?" });
-  await row(page, "..").getByRole("button").click();
-  await dialog.getByText("room lobby, from 127.0.0.1").waitFor();
-  await page.keyboard.press("Enter"); // Cancel has the focus
-  await dialog.waitFor({ state: "hidden" });
-  assert.equal(bob.unread, 0);
-  await row(page, "..").getByRole("button").press("Enter");
-  await dialog.getByRole("button", { name: "Disconnect" }).click();
-  const { code, reason } = await bob.closed;
-  assert.deepEqual([code, reason], [1008, "disconnected"]);
-  await page.getByText(".. was disconnected.").waitFor();
-  await lists(page, ["alice"]);
-  await alice.close();
-});
+testInBrowser(
+  "a client is disconnected once that is confirmed, and not before",
+  async (browser) => {
+    await using server = startServerWithAdmin();
+    const alice = await TestClient.register(server.url, "alice");
+    const bob = await TestClient.register(server.url, "..", { room: "lobby" });
+    const page = await browser.open(server.adminUrl);
+    const dialog = page.getByRole("dialog", { name: "Disconnect ..?" });
+    await row(page, "..").getByRole("button").click();
+    await dialog.getByText("room lobby, from 127.0.0.1").waitFor();
+    await page.keyboard.press("Enter"); // Cancel has the focus
+    await dialog.waitFor({ state: "hidden" });
+    assert.equal(bob.unread, 0);
+    await row(page, "..").getByRole("button").press("Enter");
+    await dialog.getByRole("button", { name: "Disconnect" }).click();
+    const { code, reason } = await bob.closed;
+    assert.deepEqual([code, reason], [1008, "disconnected"]);
+    await page.getByText(".. was disconnected.").waitFor();
+    await lists(page, ["alice"]);
+    await alice.close();
+  },
+);
 
-test("a client that leaves while the dialog is open is reported as not connected", async (browser) => {
-  await using server = startServerWithAdmin();
-  const alice = await TestClient.register(server.url, "alice");
-  const page = await browser.open(server.adminUrl);
-  await row(page, "alice").getByRole("button").click();
-  await alice.close();
-  await server.events.happened("unregistered alice");
-  await page.getByRole("dialog").getByRole("button", { name: "Disconnect" }).click();
-  await page.getByText("alice was not connected any more.").waitFor();
-});
+testInBrowser(
+  "a client that leaves while the dialog is open is reported as not connected",
+  async (browser) => {
+    await using server = startServerWithAdmin();
+    const alice = await TestClient.register(server.url, "alice");
+    const page = await browser.open(server.adminUrl);
+    await row(page, "alice").getByRole("button").click();
+    await alice.close();
+    await server.events.happened("unregistered alice");
+    await page.getByRole("dialog").getByRole("button", { name: "Disconnect" }).click();
+    await page.getByText("alice was not connected any more.").waitFor();
+  },
+);
 
-/** An admin listener that shows so many clients, which exist only for it. */
+/** An admin listener with a list of clients that do not exist. */
 function startCrowded(count: number): { url: string } & AsyncDisposable {
   const connections = new Set(Array.from({ length: count }, (_, n) => ({
     address: `192.0.2.${n % 256}`,
@@ -162,7 +157,7 @@ function startCrowded(count: number): { url: string } & AsyncDisposable {
   return { url: admin.url, [Symbol.asyncDispose]: () => admin.stop() };
 }
 
-test("of 5,000 clients the page has fifty, and finds any", async (browser) => {
+testInBrowser("of 5,000 clients the page has fifty, and finds any", async (browser) => {
   await using admin = startCrowded(5000);
   const page = await browser.open(admin.url);
   await page.getByText("1 to 50").waitFor();
@@ -183,11 +178,11 @@ test("of 5,000 clients the page has fifty, and finds any", async (browser) => {
   assert.equal(await page.locator("#count").textContent(), "10 of 5,000");
   assert.equal(await announcer.textContent(), "10 of 5,000 clients shown.");
   assert.ok(await page.getByRole("button", { name: "Next" }).isDisabled());
-  await page.getByRole("searchbox").fill("nobody");
+  await page.getByRole("searchbox").fill("absent");
   await page.getByText("No client matches the filter.").waitFor();
 });
 
-test("a row keeps the focus while the list is in motion", async (browser) => {
+testInBrowser("a row keeps the focus while the list is in motion", async (browser) => {
   await using server = startServerWithAdmin();
   const bob = await TestClient.register(server.url, "bob");
   const page = await browser.open(server.adminUrl);
@@ -199,26 +194,29 @@ test("a row keeps the focus while the list is in motion", async (browser) => {
   await Promise.all([alice.close(), bob.close()]);
 });
 
-test("the focus moves to the next row when its row is gone, and to the list after the last", async (browser) => {
-  await using server = startServerWithAdmin();
-  const clients = [];
-  for (const id of ["alice", "bob"]) clients.push(await TestClient.register(server.url, id));
-  const page = await browser.open(server.adminUrl);
-  await lists(page, ["alice", "bob"]);
-  for (const [id, rest] of [["alice", ["bob"]], ["bob", []]] as const) {
-    await row(page, id).getByRole("button").press("Enter");
-    await page.getByRole("dialog").getByRole("button", { name: "Disconnect" }).press("Enter");
-    await page.getByText(`${id} was disconnected.`).waitFor({ state: "attached" });
-    await lists(page, rest);
-    const [next] = rest;
-    const focused = page.locator(":focus");
-    if (next) assert.equal(await focused.getAttribute("aria-label"), `Disconnect ${next}`);
-    else assert.equal(await focused.getAttribute("id"), "clients");
-  }
-  await Promise.all(clients.map((client) => client.closed));
-});
+testInBrowser(
+  "the focus moves to the next row when its row is removed, and to the list after the last",
+  async (browser) => {
+    await using server = startServerWithAdmin();
+    const clients = [];
+    for (const id of ["alice", "bob"]) clients.push(await TestClient.register(server.url, id));
+    const page = await browser.open(server.adminUrl);
+    await lists(page, ["alice", "bob"]);
+    for (const [id, rest] of [["alice", ["bob"]], ["bob", []]] as const) {
+      await row(page, id).getByRole("button").press("Enter");
+      await page.getByRole("dialog").getByRole("button", { name: "Disconnect" }).press("Enter");
+      await page.getByText(`${id} was disconnected.`).waitFor({ state: "attached" });
+      await lists(page, rest);
+      const [next] = rest;
+      const focused = page.locator(":focus");
+      if (next) assert.equal(await focused.getAttribute("aria-label"), `Disconnect ${next}`);
+      else assert.equal(await focused.getAttribute("id"), "clients");
+    }
+    await Promise.all(clients.map((client) => client.closed));
+  },
+);
 
-test("clients of other servers are listed with their dialect", async (browser) => {
+testInBrowser("clients of other servers are listed with their dialect", async (browser) => {
   await using admin = startCrowded(1);
   const page = await browser.open("about:blank");
   await page.route("**/api/clients?*", async (route) => {
@@ -232,27 +230,30 @@ test("clients of other servers are listed with their dialect", async (browser) =
   assert.deepEqual(await dialects.allTextContents(), ["peerjs", "–"]);
 });
 
-test("curves are there at once, and tell their values to the keyboard too", async (browser) => {
-  await using server = startServerWithAdmin();
-  const alice = await TestClient.register(server.url, "alice");
-  alice.send({ type: "hello" });
-  const page = await browser.open(server.adminUrl);
-  const chart = page.getByRole("img", { name: /^Connections over ten minutes, now: clients 1,/ });
-  await chart.waitFor();
-  for (const line of await page.locator(".chart .line").all()) {
-    assert.match(await line.getAttribute("d") ?? "", /^M[\d.,L]+$/);
-  }
-  await page.waitForFunction(() =>
-    (document.querySelector(".chart .line")?.getAttribute("d") ?? "").includes("L")
-  );
-  await chart.press("ArrowLeft");
-  await page.getByRole("img", { name: /^Connections over ten minutes, at / }).waitFor();
-  assert.equal(await page.locator(".cursor.shown").count(), 1);
-  await alice.close();
-});
+testInBrowser(
+  "curves are there at once, and show their values to the keyboard too",
+  async (browser) => {
+    await using server = startServerWithAdmin();
+    const alice = await TestClient.register(server.url, "alice");
+    alice.send({ type: "hello" });
+    const page = await browser.open(server.adminUrl);
+    const chart = page.getByRole("img", { name: /^Connections over ten minutes, now: clients 1,/ });
+    await chart.waitFor();
+    for (const line of await page.locator(".chart .line").all()) {
+      assert.match(await line.getAttribute("d") ?? "", /^M[\d.,L]+$/);
+    }
+    await page.waitForFunction(() =>
+      (document.querySelector(".chart .line")?.getAttribute("d") ?? "").includes("L")
+    );
+    await chart.press("ArrowLeft");
+    await page.getByRole("img", { name: /^Connections over ten minutes, at / }).waitFor();
+    assert.equal(await page.locator(".cursor.shown").count(), 1);
+    await alice.close();
+  },
+);
 
 for (const colorScheme of ["light", "dark"] as const) {
-  test(`the page has no barriers that axe finds, ${colorScheme}`, async (browser) => {
+  testInBrowser(`the page has no barriers that axe finds, ${colorScheme}`, async (browser) => {
     await using server = startServerWithAdmin();
     const alice = await TestClient.register(server.url, "alice", { room: "lobby" });
     alice.send("not JSON");
@@ -269,23 +270,26 @@ for (const colorScheme of ["light", "dark"] as const) {
   });
 }
 
-test("the page says that the server is gone, and comes back with it", async (browser) => {
-  await using admin = startCrowded(1);
-  const page = await browser.open(admin.url);
-  await page.getByText("live", { exact: true }).waitFor();
-  await page.route("**/api/**", (route) => route.abort());
-  await page.getByText("The server does not answer. The numbers are from ").waitFor();
-  const tile = page.locator(".tiles dd").first();
-  const style = () => tile.evaluate((element) => getComputedStyle(element).fontStyle);
-  assert.equal(await style(), "italic");
-  assert.equal(await page.title(), "no answer · signalbox admin");
-  await assertAccessible(page);
-  await page.unroute("**/api/**");
-  await page.getByText("live", { exact: true }).waitFor();
-  assert.equal(await style(), "normal");
-});
+testInBrowser(
+  "the page says that the server does not answer, and goes on when it does",
+  async (browser) => {
+    await using admin = startCrowded(1);
+    const page = await browser.open(admin.url);
+    await page.getByText("live", { exact: true }).waitFor();
+    await page.route("**/api/**", (route) => route.abort());
+    await page.getByText("The server does not answer. The numbers are from ").waitFor();
+    const tile = page.locator(".tiles dd").first();
+    const style = () => tile.evaluate((element) => getComputedStyle(element).fontStyle);
+    assert.equal(await style(), "italic");
+    assert.equal(await page.title(), "no answer · signalbox admin");
+    await assertAccessible(page);
+    await page.unroute("**/api/**");
+    await page.getByText("live", { exact: true }).waitFor();
+    assert.equal(await style(), "normal");
+  },
+);
 
-test("nothing on the page goes over its edge, on a phone too", async (browser) => {
+testInBrowser("nothing on the page goes over its edge, on a phone too", async (browser) => {
   await using server = startServerWithAdmin();
   const clients = [];
   for (const id of HOSTILE_IDS) clients.push(await TestClient.register(server.url, id));

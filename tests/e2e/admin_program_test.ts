@@ -13,7 +13,7 @@ function portOf({ addr }: Deno.Listener): number {
   return (addr as Deno.NetAddr).port;
 }
 
-Deno.test("the program tells where its admin page is, and counts with the permissions that it has", async () => {
+Deno.test("the program prints the address of its admin page, and counts with the permissions that it has", async () => {
   await using program = await ServingProgram.start(["--admin", "127.0.0.1:0"]);
   const alice = await TestClient.register(program.url, "alice");
   const text = await (await fetch(`${program.adminUrl}metrics`)).text();
@@ -45,7 +45,7 @@ Deno.test("where the default admin port is taken, the program serves without and
   try {
     taken = takePort(8766);
   } catch {
-    // somebody else has it, which is as good
+    // another program has it, which is as good
   }
   const program = await ServingProgram.start([], { hasDefaultAdmin: true });
   const alice = await TestClient.register(program.url, "alice");
@@ -80,7 +80,7 @@ Deno.test("--admin-password is asked for, by whatever name of the host", async (
   assert.match(await served.text(), /^signalbox_clients 0$/m);
 });
 
-Deno.test("SIGTERM ends the program while somebody watches", async () => {
+Deno.test("SIGTERM ends the program while an admin page is open", async () => {
   const program = await ServingProgram.start(["--admin", "127.0.0.1:0"]);
   const { hostname, port } = new URL(program.adminUrl!);
   using halfSent = await Deno.connect({ hostname, port: Number(port) });

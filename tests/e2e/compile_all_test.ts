@@ -7,7 +7,7 @@ import { testPure } from "../helpers/pure.ts";
 
 testPure("argsFor() adds the target to the task's arguments, and names the file after it", () => {
   for (const target of TARGETS) {
-    const args = `deno ${argsFor(target).join(" ")}`;
+    const args = `RUST_LIB_BACKTRACE=0 deno ${argsFor(target).join(" ")}`;
     const added = `--output dist/signalbox-${target} --target ${target}`;
     assert.equal(args.replace(added, "--output dist/signalbox"), config.tasks.compile.command);
   }

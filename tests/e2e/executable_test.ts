@@ -44,12 +44,12 @@ function test(name: string, run: (options: ProgramOptions) => Promise<void>): vo
   });
 }
 
-test("the executable tells its version", async (options) => {
+test("the executable prints its version", async (options) => {
   const ending = await runProgram(["--version"], options);
   assert.deepEqual(ending, { status: 0, stdout: `${config.version}\n`, stderr: "" });
 });
 
-test("the executable tells a mistake in one line", async (options) => {
+test("the executable reports an error in one line", async (options) => {
   const { status, stdout, stderr } = await runProgram(["--port", "http"], options);
   assert.deepEqual([status, stdout], [2, ""]);
   assert.match(stderr, /^signalbox: --port takes .+\n$/);

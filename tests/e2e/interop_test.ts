@@ -4,9 +4,9 @@
  */
 
 import { isAiortcMissing } from "../clients/python.ts";
+import { isChromiumMissing } from "../helpers/chromium.ts";
 import { ServingProgram } from "../helpers/program.ts";
-import { isFile, isMissing } from "../helpers/tools.ts";
-import { CHROMIUM_PATH, PagePeer, type Peer } from "../interop/peers.ts";
+import { PagePeer, type Peer } from "../interop/peers.ts";
 import { isCppMissing, startCpp, startPython } from "../interop/programs.ts";
 
 const SENDER = "sender_001";
@@ -14,7 +14,7 @@ const RECEIVER = "receiver_001";
 const IDS = ["--client-id", SENDER, "--target-id", RECEIVER];
 
 const lacksPython = isAiortcMissing();
-const lacksChromium = isMissing(isFile(CHROMIUM_PATH), "chromium (Debian: chromium)");
+const lacksChromium = isChromiumMissing();
 
 interface Make {
   readonly name: string;

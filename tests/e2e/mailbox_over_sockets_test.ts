@@ -58,7 +58,7 @@ Deno.test("a sender gets one target_not_found for each message when its time is 
   await assertNothing(alice, "alice");
 });
 
-Deno.test("with the mailbox off a sender hears at once", async () => {
+Deno.test("with the mailbox off a sender gets the error at once", async () => {
   await using server = startServer({ mailboxTtlMs: "0" });
   const alice = await TestClient.register(server.url, "alice");
   alice.send({ type: "offer", target_id: "bob" });
@@ -69,13 +69,13 @@ Deno.test("with the mailbox off a sender hears at once", async () => {
   await assertNothing(bob, "bob");
 });
 
-Deno.test("nothing is kept for an ID that nobody can have", async () => {
+Deno.test("nothing is stored for an ID that no client can have", async () => {
   await using server = startServer();
   const alice = await TestClient.register(server.url, "alice");
   for (const target_id of ["a\n", "\ud800", "\u009f", "x".repeat(129)]) {
     alice.send({ type: "offer", target_id });
-    const { code, target_id: told } = await alice.next();
-    assert.deepEqual([code, told], ["target_not_found", target_id]);
+    const { code, target_id: reported } = await alice.next();
+    assert.deepEqual([code, reported], ["target_not_found", target_id]);
   }
 });
 
@@ -127,17 +127,17 @@ Deno.test("each message to clients that come at the last moment is delivered or 
   const TARGETS = 100;
   await using server = startServer({ mailboxTtlMs: `${TTL_MS}ms`, rateLimitPerSecond: "0" });
   const alice = await TestClient.register(server.url, "alice");
-  const told = new Map<string, string>();
-  const tell = (target: string, what: string) => {
-    assert.equal(told.get(target), undefined, `${target} was already ${told.get(target)}`);
-    told.set(target, what);
+  const results = new Map<string, string>();
+  const record = (target: string, what: string) => {
+    assert.equal(results.get(target), undefined, `${target} was already ${results.get(target)}`);
+    results.set(target, what);
   };
   async function come(target: string, delayMs: number) {
     await new Promise((resolve) => setTimeout(resolve, delayMs)); // the moment is what is tested
     const client = await TestClient.register(server.url, target);
     client.send({ type: "settled", target_id: target });
     const { type } = await client.next();
-    if (type === "offer") tell(target, "delivered");
+    if (type === "offer") record(target, "delivered");
     await client.close(1000);
   }
   const coming: Promise<void>[] = [];
@@ -149,9 +149,9 @@ Deno.test("each message to clients that come at the last moment is delivered or 
   alice.send({ type: "settled", target_id: "alice" });
   for (let frame = await alice.next(); frame.type === "error"; frame = await alice.next()) {
     assert.equal(frame.code, "target_not_found");
-    tell(frame.target_id as string, "reported");
+    record(frame.target_id as string, "reported");
   }
-  assert.equal(told.size, TARGETS);
+  assert.equal(results.size, TARGETS);
 });
 
 Deno.test("what is sent to a client that was lost waits for its return", async () => {
@@ -168,7 +168,7 @@ Deno.test("what is sent to a client that was lost waits for its return", async (
   for (let n = 0; n < 3; n++) assert.deepEqual(await back.next(), { from: "alice", n });
 });
 
-Deno.test("a shutdown tells senders of the messages that nobody will come for any more", async () => {
+Deno.test("a shutdown notifies the senders of stored messages", async () => {
   const server = startServer();
   const alice = await TestClient.register(server.url, "alice");
   alice.send({ type: "offer", target_id: "bob" });

@@ -1,4 +1,4 @@
-/** Presence over real sockets: who hears of whom, and when nobody hears anything (PROTOCOL.md, section 4). */
+/** Presence over real sockets: which watchers get which notices. */
 
 import assert from "node:assert/strict";
 import { BareClient } from "../helpers/bare_client.ts";
@@ -87,7 +87,7 @@ Deno.test("a batch has what has changed, and comes before the message of a newco
   assert.deepEqual(await watcher.next(), { type: "peers_changed", left: ["alice"], joined: [] });
 });
 
-Deno.test("a replaced watcher hears nothing more, and its successor what it asked for", async () => {
+Deno.test("a replaced watcher gets no more notices, and its successor those that it asked for", async () => {
   await using server = startServer();
   const older = await TestClient.register(server.url, "alice", { presence: true });
   const second = await TestClient.register(server.url, "alice");
@@ -143,7 +143,7 @@ Deno.test("a watcher that resumes gets a list, which is as good as what it misse
   await assertNothing(back, "alice");
 });
 
-Deno.test("whoever leaves is announced once, however the connection ends", async () => {
+Deno.test("a client that leaves is announced once, however the connection ends", async () => {
   await using server = startServer({ maxMessageSizeBytes: "1KiB" });
   const watcher = await TestClient.register(server.url, "watcher", { presence: true });
   const ends: Record<string, (client: BareClient) => void | Promise<void>> = {

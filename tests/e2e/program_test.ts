@@ -6,6 +6,7 @@ import { TestClient } from "../helpers/client.ts";
 import { exchange, shutDown } from "../helpers/core_exchange.ts";
 import { fromSource, ownEnvironment, runProgram, ServingProgram } from "../helpers/program.ts";
 import { RawPeer } from "../helpers/raw_peer.ts";
+import { isRedisMissing, TestRedis } from "../helpers/redis.ts";
 import { testOnRuntimes } from "../helpers/runtimes.ts";
 import { isMissing } from "../helpers/tools.ts";
 
@@ -120,7 +121,7 @@ Deno.test("a secret is read from the file that its variable names", async () => 
   await Deno.remove(path);
 });
 
-// Mistakes of the user.
+// Errors of the user.
 
 /** What the program says when it ends with a status; nothing on stdout, and one line on stderr. */
 async function complaint(
@@ -289,7 +290,7 @@ async function talkALot(url: string): Promise<void> {
   for (const client of [alice, bob]) await client.close(1000);
 }
 
-Deno.test("a stderr that nobody reads loses log lines, not messages, and tells how many", async () => {
+Deno.test("a blocked stderr loses log lines, not messages, and their number is logged", async () => {
   using pipe = await NamedPipe.open();
   await using program = await ServingProgram.start(UNLIMITED, { command: pipe.command() });
   await talkALot(program.url);
@@ -297,7 +298,7 @@ Deno.test("a stderr that nobody reads loses log lines, not messages, and tells h
   pipe.file.close();
 });
 
-Deno.test("a stderr that nobody reads does not hold up the end", async () => {
+Deno.test("a blocked stderr does not delay the end", async () => {
   using pipe = await NamedPipe.open();
   await using program = await ServingProgram.start(UNLIMITED, { command: pipe.command() });
   await talkALot(program.url);
@@ -328,6 +329,17 @@ testOnRuntimes("after the start it gives up what only that needs", async (comman
   const alice = await TestClient.register(program.url, "alice");
   await alice.close(1000);
   assert.match(await (await fetch(program.httpUrl)).text(), /<title>/);
+});
+
+testOnRuntimes("it finds its way back to Redis without what it has given up", async (command) => {
+  if (isRedisMissing()) return;
+  await using redis = await TestRedis.start();
+  await using program = await ServingProgram.start(["--redis", redis.url], { command });
+  await program.logged("INFO - Joined the cluster");
+  await redis.kill();
+  await program.logged("WARN - Serving alone, trying again: ");
+  await redis.restart();
+  await program.logged("INFO - Joined the cluster", 2);
 });
 
 // The end.

@@ -76,7 +76,7 @@ Deno.test("a lost ID is taken back with its secret, any number of times", async 
   }
 });
 
-Deno.test("the secret takes the ID from a connection that still looks alive, which is told", async () => {
+Deno.test("the secret takes the ID from a connection that still looks alive, which gets a notice", async () => {
   for (const onDuplicate of ["replace", "reject"]) {
     const { server } = setUp({ onDuplicate });
     await using _ = server;
@@ -91,7 +91,7 @@ Deno.test("the secret takes the ID from a connection that still looks alive, whi
   }
 });
 
-Deno.test("nobody else gets the ID, lost or alive, under any duplicate rule", async () => {
+Deno.test("no other client gets the ID, detached or not, under any duplicate rule", async () => {
   for (const onDuplicate of ["replace", "reject"]) {
     const { server, lose } = setUp({ onDuplicate });
     await using _ = server;
@@ -153,7 +153,7 @@ const ENDS: readonly (readonly [string, boolean, (client: BareClient) => unknown
 ];
 
 for (const [end, isHeld, bring] of ENDS) {
-  Deno.test(`the ID is ${isHeld ? "held" : "given up at once"} when ${end}`, async () => {
+  Deno.test(`the ID is ${isHeld ? "held" : "freed at once"} when ${end}`, async () => {
     const options = { maxMessageSizeBytes: "1KiB", rateLimitPerSecond: "1", rateBurst: "1" };
     const { server, events } = setUp(options);
     await using _ = server;
@@ -226,7 +226,7 @@ Deno.test("messages for a client that is away for longer than the mailbox time a
   await assertNothing(back, "alice");
 });
 
-Deno.test("a sender that is away when its message fails hears of it when it comes back", async () => {
+Deno.test("a detached sender is notified of a failed message when it resumes", async () => {
   const { server, events } = setUp({ mailboxTtlMs: "100ms" });
   await using _ = server;
   using alice = await BareClient.register(server.url, "alice", { resume: true });

@@ -18,7 +18,7 @@ async function printToken(...args: readonly string[]): Promise<string> {
   return stdout.trim();
 }
 
-/** Registers, and tells what came of it: `registered`, or the code of the error. */
+/** Registers, and returns the result: `registered`, or the code of the error. */
 async function outcome(url: string, clientId: string, more: Frame): Promise<unknown> {
   const client = await TestClient.connect(url);
   client.send({ type: "register", client_id: clientId, ...more });
@@ -40,7 +40,7 @@ Deno.test("signalbox token prints a token that works, and for nothing else than 
   assert.equal(await outcome(program.url, "alice", {}), "unauthorized");
 });
 
-Deno.test("a mistake with secrets is one line that names the option, and does not quote it", async () => {
+Deno.test("an error with secrets is one line that names the option, and does not quote it", async () => {
   const short = "thirty-one bytes are not enough";
   const rule = "takes a secret of at least 32 bytes";
   const cases: [string[], Record<string, string>, string][] = [

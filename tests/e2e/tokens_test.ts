@@ -14,7 +14,7 @@ import { SECRET, sign } from "../helpers/tokens.ts";
 
 const withSecret = async () => ({ authenticator: await createAuthenticator([SECRET], undefined) });
 
-Deno.test("without a good token nobody registers", async () => {
+Deno.test("without a good token no client registers", async () => {
   await using server = startServer({}, await withSecret());
   const tokens = [
     ...[undefined, null, 5, true, {}, [await sign({})]],
@@ -154,7 +154,7 @@ Deno.test("frames that come while the token is being checked wait, in order", as
   assert.deepEqual(await bob.next(), { n: 64, from: "alice" });
 });
 
-Deno.test("what does not fit in while the token is being checked is told, and the rest goes on", async () => {
+Deno.test("a message that does not fit while the token is checked gets an error, and the rest goes on", async () => {
   for (const text of ["", "x".repeat(60_000)]) {
     const { authenticator, server } = startSlowServer();
     await using _ = server;
@@ -248,7 +248,7 @@ Deno.test("a refused token's client is closed, and what it had sent is not forwa
   await assertNothing(bob, "bob");
 });
 
-Deno.test("a key set whose host does not answer refuses those who need it, and holds up nobody else", async () => {
+Deno.test("a key set whose host does not answer refuses the tokens that need it, and delays no other", async () => {
   const [known, unknown] = [await newKey("ES256", "known"), await newKey("ES256", "unknown")];
   await using host = new KeyHost([known]);
   const clock = new FakeClock();

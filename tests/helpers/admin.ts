@@ -17,7 +17,9 @@ export interface ServerWithAdmin extends AsyncDisposable {
 }
 
 /** Starts both. Options are written as on the command line; both are stopped when the test leaves the block. */
-export function startServerWithAdmin(given: GivenOptions = {}): ServerWithAdmin {
+export function startServerWithAdmin(
+  given: GivenOptions & { readonly adminPassword?: string } = {},
+): ServerWithAdmin {
   const metrics = new Metrics(systemClock);
   const events = new RecordedEvents();
   const emit: Emit = (event) => {

@@ -11,7 +11,7 @@ export function inOwnNetwork(command: readonly string[]): readonly string[] {
   return ["unshare", "--user", "--map-root-user", "--net", ...command];
 }
 
-/** Whether tests with {@link inOwnNetwork} have to be left out here. */
+/** True if tests with {@link inOwnNetwork} have to be skipped here. */
 export function isOwnNetworkMissing(): boolean {
   const what = "unshare and ip with user namespaces (Debian: util-linux, iproute2)";
   return isMissing(canHaveOwnNetwork(), what);
@@ -117,7 +117,7 @@ export class Cable implements Line {
     return addressAt(this.#number, "far");
   }
 
-  /** From now on nothing arrives, in either direction, and nobody is told. */
+  /** Drops all packets from now on, in either direction, without a notice to either end. */
   async cut(): Promise<void> {
     await this.#runThere("ip", "link", "set", `far${this.#number}`, "down");
   }

@@ -1,8 +1,8 @@
-/** A certificate for tests: made by openssl, trusted by nobody. */
+/** A certificate for tests: made by openssl, which no client trusts. */
 
 import { hasCommand, isMissing } from "./tools.ts";
 
-/** Whether none can be made here; says so. */
+/** True if openssl is missing; then it says so. */
 export function isMissingOpenssl(): boolean {
   return isMissing(hasCommand("openssl"), "openssl (Debian: openssl)");
 }

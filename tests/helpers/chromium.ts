@@ -1,11 +1,12 @@
 /** Debian's Chromium for tests: pages that do not know each other, and what they complain of. */
 
+import assert from "node:assert/strict";
 import { type Browser, type BrowserContextOptions, chromium, type Page } from "playwright-core";
 import { isFile, isMissing } from "./tools.ts";
 
-const PATH = "/usr/bin/chromium";
+export const CHROMIUM_PATH = "/usr/bin/chromium";
 
-const ARGS = [
+export const CHROMIUM_ARGS = [
   "--headless",
   "--no-sandbox",
   "--disable-gpu",
@@ -19,9 +20,9 @@ const ARGS = [
   "--allow-loopback-in-peer-connection",
 ];
 
-/** Whether tests with Chromium have to be left out. */
+/** True if tests with Chromium have to be skipped. */
 export function isChromiumMissing(): boolean {
-  return isMissing(isFile(PATH), "chromium (Debian: chromium)");
+  return isMissing(isFile(CHROMIUM_PATH), "chromium (Debian: chromium)");
 }
 
 export class TestBrowser implements AsyncDisposable {
@@ -33,8 +34,10 @@ export class TestBrowser implements AsyncDisposable {
     this.#browser = browser;
   }
 
-  static async launch(): Promise<TestBrowser> {
-    return new TestBrowser(await chromium.launch({ executablePath: PATH, args: ARGS }));
+  /** @param more further arguments of the command line */
+  static async launch(more: readonly string[] = []): Promise<TestBrowser> {
+    const args = [...CHROMIUM_ARGS, ...more];
+    return new TestBrowser(await chromium.launch({ executablePath: CHROMIUM_PATH, args }));
   }
 
   /** Opens a page as in a browser of its own: with no storage of another's. */
@@ -53,4 +56,17 @@ export class TestBrowser implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#browser.close();
   }
+}
+
+/** Runs a test with a browser, in whose pages nothing may go wrong. */
+export function testInBrowser(name: string, fn: (browser: TestBrowser) => Promise<void>): void {
+  Deno.test({
+    name,
+    ignore: isChromiumMissing(),
+    async fn() {
+      await using browser = await TestBrowser.launch();
+      await fn(browser);
+      assert.deepEqual(browser.complaints, []);
+    },
+  });
 }

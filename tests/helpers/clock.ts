@@ -33,7 +33,7 @@ export class FakeClock implements Clock {
     if (this.pending === 0) await new Promise<void>((resolve) => this.#onTimer = resolve);
   }
 
-  /** Lets time pass, and calls what falls due in it, in order. */
+  /** Lets time pass, and calls the timers that expire in it, in order. */
   advance(ms: number): void {
     const end = this.#nowMs + ms;
     for (let timer = this.#next(end); timer; timer = this.#next(end)) {

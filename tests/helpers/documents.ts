@@ -71,3 +71,15 @@ export function linksIn({ text }: Document): string[] {
   });
   return links;
 }
+
+/** First block of code in a language after a heading. */
+export function blockUnder({ path, tokens }: Document, heading: string, language: string): string {
+  const start = tokens.findIndex((token) => token.type === "heading" && token.text === heading);
+  const block = tokens.slice(start + 1).find((token): token is Tokens.Code =>
+    token.type === "code" && token.lang === language
+  );
+  if (start < 0 || block === undefined) {
+    throw new Error(`no ${language} under ${heading} in ${path}`);
+  }
+  return block.text;
+}

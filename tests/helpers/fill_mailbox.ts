@@ -18,7 +18,7 @@ const ADDRESSES = 20;
 interface Kind {
   /** The nth target, and more. */
   readonly message: (n: number) => readonly [targetId: string, more: string];
-  /** Whether each message has a sender of its own, which leaves at once. */
+  /** True if each message has a sender of its own, which leaves at once. */
   readonly hasManySenders?: true;
 }
 

@@ -13,7 +13,7 @@ export const OPCODE = {
 export interface FrameShape {
   readonly opcode?: number;
   readonly payload?: string | Uint8Array;
-  /** Whether it ends its message. */
+  /** True if it ends its message. */
   readonly fin?: boolean;
   /** The three reserved bits, as a number from 0 to 7. */
   readonly reserved?: number;

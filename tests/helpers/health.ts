@@ -6,7 +6,7 @@ export async function clientsAt(httpUrl: string): Promise<number> {
   return clients;
 }
 
-/** Resolves once the last client has left: the server may hear of an end a little later than he who made it. */
+/** Resolves once the last client has left: the server may see an end a little later than its client. */
 export async function untilEmpty(httpUrl: string): Promise<void> {
   while (await clientsAt(httpUrl) > 0) await new Promise((resolve) => setTimeout(resolve, 10));
 }

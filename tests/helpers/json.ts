@@ -34,7 +34,7 @@ class Reader {
     this.#take(SPACE);
     const members = this.#text[this.#at] === "{" ? this.#object() : this.#value();
     this.#take(SPACE);
-    if (this.#at !== this.#text.length) throw this.#mistake();
+    if (this.#at !== this.#text.length) throw this.#syntaxError();
     return members;
   }
 
@@ -48,7 +48,7 @@ class Reader {
         return null;
       default:
         if (!this.#take(STRING) && !this.#take(NUMBER) && !this.#take(LITERAL)) {
-          throw this.#mistake();
+          throw this.#syntaxError();
         }
         return null;
     }
@@ -62,7 +62,7 @@ class Reader {
     const start = this.#at;
     const name = this.#take(STRING);
     this.#take(SPACE);
-    if (!name || !this.#takeOne(":")) throw this.#mistake();
+    if (!name || !this.#takeOne(":")) throw this.#syntaxError();
     this.#take(SPACE);
     const valueStart = this.#at;
     this.#value();
@@ -83,7 +83,7 @@ class Reader {
       items.push(readItem());
       this.#take(SPACE);
     } while (this.#takeOne(","));
-    if (!this.#takeOne(closing)) throw this.#mistake();
+    if (!this.#takeOne(closing)) throw this.#syntaxError();
     return items;
   }
 
@@ -102,7 +102,7 @@ class Reader {
     return true;
   }
 
-  #mistake(): SyntaxError {
+  #syntaxError(): SyntaxError {
     return new SyntaxError(`not JSON at ${this.#at}`);
   }
 }

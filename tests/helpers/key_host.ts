@@ -57,7 +57,7 @@ export class KeyHost implements AsyncDisposable {
     return new Promise((resolve) => this.#onFetch = resolve);
   }
 
-  /** From now on nobody gets an answer, until the one that it resolves with is called. */
+  /** Holds back all answers until the returned function is called. */
   hold(): () => void {
     const { promise, resolve } = Promise.withResolvers<Response>();
     this.answer = () => promise;

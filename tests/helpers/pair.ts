@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { TestClient } from "./client.ts";
 
-/** Of each, a second: below the default rate limit of 100. */
+/** Messages a second from each client: below the default rate limit of 100. */
 const MESSAGES_PER_SECOND = 80;
 
 export class Pair {
@@ -22,7 +22,7 @@ export class Pair {
     this.#right = right;
     this.#timer = setInterval(() => this.#sendNext(), 1000 / MESSAGES_PER_SECOND);
     this.#received = Promise.all([this.#echo(), this.#check()]).then(() => {});
-    this.#received.catch(() => {}); // until somebody asks
+    this.#received.catch(() => {}); // until a test asks
   }
 
   /** Connects them; they begin at once. */
@@ -59,7 +59,7 @@ export class Pair {
     return this.#isEnding && count === this.#sentAtMs.length;
   }
 
-  /** Resolves once so many more have gone there and back; rejects when one is lost. */
+  /** Resolves once this many more have made the round trip; rejects if one is lost. */
   async exchange(count: number): Promise<void> {
     const wanted = this.#back + count;
     const reached = new Promise<void>((resolve) => {
@@ -70,7 +70,7 @@ export class Pair {
     await Promise.race([reached, this.#received]);
   }
 
-  /** Ends the exchange with one last message; rejects when one was lost. Tells how many went there and back. */
+  /** Ends the exchange with one last message; rejects if one was lost. Resolves with how many went there and back. */
   async finish(): Promise<{ readonly messages: number; readonly slowestMs: number }> {
     clearInterval(this.#timer);
     this.#isEnding = true;

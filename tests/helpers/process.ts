@@ -1,6 +1,6 @@
-/** What the system tells of another process, where it tells it. */
+/** Figures of another process, read from /proc. */
 
-/** Whether {@link memoryOf} and its like can be read here. */
+/** True if the system has /proc. */
 export const hasProc = Deno.build.os === "linux";
 
 /** The resident memory of a process, in bytes: now, and at its highest. */

@@ -14,7 +14,7 @@ export interface ProgramOptions {
   readonly command?: readonly string[];
   readonly env?: Record<string, string>;
   readonly cwd?: string;
-  /** Where nothing is said of the admin listener, there is none: several programs run at a time. */
+  /** Turns the admin listener off unless a test asks for it, because several programs run at a time. */
   readonly hasDefaultAdmin?: true;
 }
 
@@ -132,14 +132,14 @@ export class Output {
   async #read(stream: ReadableStream<Uint8Array<ArrayBuffer>>): Promise<string> {
     for await (const chunk of stream.pipeThrough(new TextDecoderStream())) {
       this.text += chunk;
-      this.#tell();
+      this.#notify();
     }
     this.#isClosed = true;
-    this.#tell();
+    this.#notify();
     return this.text;
   }
 
-  #tell(): void {
+  #notify(): void {
     this.#onMore.resolve();
     this.#onMore = Promise.withResolvers();
   }

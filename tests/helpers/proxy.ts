@@ -2,7 +2,7 @@
 
 /** What can be between two machines: a proxy, or a cable. */
 export interface Line {
-  /** From now on nothing goes through; nobody is told. */
+  /** Lets nothing through from now on, without a notice to either end. */
   cut(): Promise<void> | void;
   heal(): Promise<void> | void;
 }
@@ -30,7 +30,7 @@ export class Proxy implements AsyncDisposable, Line {
     return this.#listener.addr.port;
   }
 
-  /** From now on nothing goes through, also no end of a connection; nobody is told. */
+  /** Lets nothing through from now on, not even the end of a connection. */
   cut(): void {
     this.#cut = Promise.withResolvers();
   }

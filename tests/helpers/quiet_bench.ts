@@ -1,4 +1,4 @@
-/** Surroundings for the benchmark in a test. */
+/** Bench without output, for tests. */
 
 import { Progress } from "../../scripts/bench/progress.ts";
 import type { Bench } from "../../scripts/bench/run.ts";

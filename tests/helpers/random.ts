@@ -36,7 +36,7 @@ export class Random {
   }
 }
 
-/** A seed that nobody has used before. */
+/** A new seed. */
 export function newSeed(): number {
   return crypto.getRandomValues(new Uint32Array(1))[0]!;
 }

@@ -1,4 +1,4 @@
-/** A peer that sends whatever bytes it is told to, and reads only when it is told to: what no WebSocket library does. */
+/** Peer that sends any bytes, and reads only when a test asks for it: no WebSocket library does that. */
 
 import {
   concat,
@@ -19,8 +19,10 @@ export const UPGRADE_HEADERS: Readonly<Record<string, string>> = {
 };
 
 export interface RawPeerOptions {
-  /** For a server with TLS: the certificate that it is to have, PEM. */
+  /** Certificate that a server with TLS must have, PEM. */
   readonly caCert?: string;
+  /** The IP address to connect to, in place of the URL's host. */
+  readonly ipAddress?: string;
 }
 
 export class RawPeer implements Disposable {
@@ -34,13 +36,12 @@ export class RawPeer implements Disposable {
   }
 
   /** Connects, and sends nothing. */
-  static async connect(url: string, { caCert }: RawPeerOptions = {}): Promise<RawPeer> {
+  static async connect(url: string, options: RawPeerOptions = {}): Promise<RawPeer> {
     const { hostname, port } = new URL(url);
-    const address = { hostname, port: Number(port) };
-    const conn = caCert === undefined
-      ? await Deno.connect(address)
-      : await Deno.connectTls({ ...address, caCerts: [caCert] });
-    return new RawPeer(conn);
+    const { caCert, ipAddress = hostname } = options;
+    const conn = await Deno.connect({ hostname: ipAddress, port: Number(port) });
+    if (caCert === undefined) return new RawPeer(conn);
+    return new RawPeer(await Deno.startTls(conn, { hostname, caCerts: [caCert] }));
   }
 
   /** Connects and becomes a WebSocket. `headers` go beside those of a correct upgrade, or replace them. */
@@ -51,7 +52,9 @@ export class RawPeer implements Disposable {
   ): Promise<RawPeer> {
     const peer = await RawPeer.connect(url, options);
     try {
-      await peer.write(upgradeRequest({ ...UPGRADE_HEADERS, ...headers }));
+      const { pathname, search } = new URL(url);
+      const requestLine = `GET ${pathname}${search} HTTP/1.1`;
+      await peer.write(upgradeRequest({ ...UPGRADE_HEADERS, ...headers }, requestLine));
       const head = await peer.readHead();
       if (!head.startsWith("HTTP/1.1 101")) throw new Error(`refused: ${head}`);
       return peer;
@@ -116,7 +119,7 @@ export class RawPeer implements Disposable {
     }
   }
 
-  /** Reads on to the close frame, and tells its code and reason; null where the connection ends without one. */
+  /** Reads on to the close frame, and returns its code and reason; null if the connection ends without one. */
   async readClose(): Promise<{ readonly code: number; readonly reason: string } | null> {
     for (let frame = await this.readFrame(); frame !== null; frame = await this.readFrame()) {
       if (frame.opcode !== OPCODE.CLOSE) continue;
@@ -126,7 +129,7 @@ export class RawPeer implements Disposable {
     return null;
   }
 
-  /** Reads to the end of the connection, and tells how many bytes came. */
+  /** Reads to the end of the connection, and returns how many bytes came. */
   async readToEnd(): Promise<number> {
     let bytes = this.#unread.length;
     this.#unread = new Uint8Array();
@@ -171,7 +174,7 @@ export class RawPeer implements Disposable {
   }
 }
 
-/** The head of the answer to an upgrade, and no more: whoever was let in leaves at once. */
+/** Head of the answer to an upgrade. An accepted peer leaves at once. */
 export async function answerToUpgrade(
   url: string,
   headers: Readonly<Record<string, string>> = {},

@@ -3,7 +3,7 @@
 import { Output } from "./program.ts";
 import { hasCommand, isMissing } from "./tools.ts";
 
-/** Whether tests with a Redis have to be left out here. */
+/** True if tests with a Redis have to be skipped here. */
 export function isRedisMissing(): boolean {
   return isMissing(hasCommand("redis-server"), "redis-server (Debian: redis-server)");
 }
@@ -74,7 +74,7 @@ async function launch(port: number, args: readonly string[]): Promise<Deno.Child
   return process;
 }
 
-/** A port on which nobody listens, for now. */
+/** A port that is free for now. */
 export function freePort(): number {
   using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
   return listener.addr.port;

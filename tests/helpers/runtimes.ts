@@ -4,7 +4,7 @@ import { fromSource } from "./program.ts";
 import { isMissing } from "./tools.ts";
 
 export interface Runtime {
-  /** For the test's name. */
+  /** Part of the test's name. */
   readonly name: string;
   /** What runs the program from its source; undefined where there is no such runtime. */
   readonly command: readonly string[] | undefined;

@@ -23,7 +23,7 @@ export class FakeSocket implements Socket {
   readyState: number = WebSocket.OPEN;
   bufferedAmount = 0;
   readonly sent: string[] = [];
-  /** With what it was closed; null while it is not. */
+  /** Code and reason of the close; null while it is open. */
   closed: { readonly code: number; readonly reason: string } | null = null;
   #onOpen = () => {};
 

@@ -17,13 +17,13 @@ export function isMissing(hasTool: boolean, what: string): boolean {
   return true;
 }
 
-/** Whether a command is on the path. */
+/** Returns whether a command is on the path. */
 export function hasCommand(name: string): boolean {
   const path = Deno.env.get("PATH")?.split(":") ?? [];
   return path.some((folder) => isFile(`${folder}/${name}`));
 }
 
-/** Whether a command is there, and ends well. */
+/** Returns whether a command exists and succeeds. */
 export function succeeds(command: string, ...args: readonly string[]): boolean {
   try {
     return new Deno.Command(command, { args: [...args] }).outputSync().success;

@@ -2,7 +2,7 @@
 
 import { hasCommand, isMissing } from "./tools.ts";
 
-/** Whether tests with coturn have to be left out. */
+/** True if tests with coturn have to be skipped. */
 export function isTurnMissing(): boolean {
   const hasTurn = hasCommand("turnserver") && hasCommand("turnutils_uclient");
   return isMissing(hasTurn, "turnserver and turnutils_uclient (Debian: coturn)");

@@ -1,4 +1,4 @@
-/** What is wrong with a certificate and its key is told in words, and an expiry in time. */
+/** Errors of a certificate and its key are explained, and an expiry is announced in time. */
 
 import assert from "node:assert/strict";
 import { checkPair, expiryWarning } from "../../lib/http/certificate.ts";
@@ -49,13 +49,13 @@ Deno.test("checkPair() says of an encrypted key how to decrypt it", async () => 
     ]);
     assert.equal(
       complaint(own.pem, encrypted),
-      "--tls-key /etc/key.pem is encrypted, and nobody is asked for its password: " +
+      "--tls-key /etc/key.pem is encrypted, and signalbox does not ask for a password: " +
         "decrypt it with openssl pkey -in /etc/key.pem -out key.pem",
     );
   }
 });
 
-Deno.test("checkPair() tells a foreign key from a wrong order", async () => {
+Deno.test("checkPair() distinguishes a foreign key from a wrong order", async () => {
   if (isMissingOpenssl()) return;
   using own = await Certificate.make();
   using other = await Certificate.make();

@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { atMost, closeSpread } from "../../lib/http/drain.ts";
 import { FakeClock } from "../helpers/clock.ts";
 
-/** Closes this many over a second; tells when each was closed, in milliseconds. */
+/** Closes this many over a second; returns when each was closed, in milliseconds. */
 async function closeAll(count: number): Promise<number[]> {
   const clock = new FakeClock();
   const closedAt: number[] = [];

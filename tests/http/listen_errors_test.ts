@@ -1,4 +1,4 @@
-/** Why a port cannot be listened on is told with what to do. */
+/** Errors of listening say what to do. */
 
 import assert from "node:assert/strict";
 import { explainListening } from "../../lib/http/listen_errors.ts";

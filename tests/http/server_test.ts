@@ -26,7 +26,7 @@ Deno.test("a WebSocket may be opened on any path", async () => {
   }
 });
 
-Deno.test("a client that does not register in time is told, and closed", async () => {
+Deno.test("a client that does not register in time gets an error, and is closed", async () => {
   const clock = new FakeClock();
   await using server = startServer({ registerTimeoutMs: "10s" }, { clock });
   const registered = await TestClient.register(server.url, "alice");
@@ -62,7 +62,7 @@ for (const [frame, closeCode, reason] of BAD_STARTS) {
   });
 }
 
-Deno.test("a newer connection takes the ID; the older one is told, and closed", async () => {
+Deno.test("a newer connection takes the ID; the older one gets an error, and is closed", async () => {
   await using server = startServer();
   const bob = await TestClient.register(server.url, "bob");
   const older = await TestClient.register(server.url, "alice");
@@ -113,7 +113,7 @@ const TEXTS = [
   ],
 ] as const;
 
-Deno.test("a message reaches its target to the character, and its sender hears nothing", async () => {
+Deno.test("a message reaches its target to the character, and its sender gets nothing", async () => {
   await using server = startServer();
   const alice = await TestClient.register(server.url, "alice");
   const bob = await TestClient.register(server.url, "bob");
@@ -238,7 +238,7 @@ Deno.test("a client that answers no ping is dropped after the idle timeout, and 
 
 // Plain HTTP.
 
-Deno.test("/healthz tells how the server is", async () => {
+Deno.test("/healthz shows the server's status", async () => {
   const clock = new FakeClock();
   await using server = startServer({}, { clock });
   await TestClient.register(server.url, "alice");
@@ -297,7 +297,7 @@ Deno.test("/healthz is answered whatever the Host header says", async () => {
   assert.match(await answerTo(server.url, "GET /healthz HTTP/1.0\r\n\r\n"), /^HTTP\/1\.0 200 /);
 });
 
-Deno.test("a WebSocket opens whatever the Host header says, also if its URL tells its dialect", async () => {
+Deno.test("a WebSocket opens whatever the Host header says, also if its URL names its dialect", async () => {
   const events = new RecordedEvents();
   await using server = startServer({ dialects: "all" }, { emit: events.emit });
   for (const host of ["a b", "%", "[::1", "x:99999", "", "a/b?c"]) {
@@ -457,7 +457,7 @@ Deno.test("an upgrade is refused with 503 while the memory is tight", async () =
 
 // Shutdown.
 
-Deno.test("drain() closes every client with 1012, and then nobody listens", async () => {
+Deno.test("drain() closes every client with 1012, and stops to listen", async () => {
   const server = startServer();
   const clients = [
     await TestClient.register(server.url, "alice"),

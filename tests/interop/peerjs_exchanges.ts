@@ -7,7 +7,7 @@ import { TestClient } from "../helpers/client.ts";
 export interface Subject {
   /** The addresses of two nodes, or twice that of one. */
   readonly urls: readonly [string, string];
-  /** Whether it is PeerServer, which closes without a code. */
+  /** True if it is PeerServer, which closes without a code. */
   readonly isReference: boolean;
 }
 

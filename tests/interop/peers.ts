@@ -1,25 +1,10 @@
 /** The peers of the interoperation tests, programs and pages alike: started, listened to, ended. */
 
 import { type Browser, chromium, type Page } from "playwright-core";
+import { CHROMIUM_ARGS, CHROMIUM_PATH } from "../helpers/chromium.ts";
 
 /** How long a peer may take to say something. A backstop: where all is well, nothing comes near it. */
 const PATIENCE_MS = 60_000;
-
-export const CHROMIUM_PATH = "/usr/bin/chromium";
-
-const CHROMIUM_ARGS = [
-  "--headless",
-  "--no-sandbox",
-  "--disable-gpu",
-  "--disable-quic",
-  "--no-first-run",
-  "--disable-background-networking",
-  "--disable-component-update",
-  "--disable-sync",
-  // Candidates with addresses as they are, that of loopback too.
-  "--disable-features=WebRtcHideLocalIpsWithMdns",
-  "--allow-loopback-in-peer-connection",
-];
 
 /** A peer, and the lines in which it says what happens to it. */
 export interface Peer extends AsyncDisposable {
@@ -27,7 +12,7 @@ export interface Peer extends AsyncDisposable {
   said(line: string, times?: number): Promise<void>;
   /** The lines that it has said, as far as they were awaited. */
   lines(): Promise<readonly string[]>;
-  /** Leaves, and tells the others. */
+  /** Leaves, so that the others get a notice. */
   leave(): Promise<void>;
 }
 

@@ -22,7 +22,7 @@ export async function startPython(
   });
 }
 
-/** Whether tests with {@link startCpp} have to be left out. */
+/** Returns whether tests with {@link startCpp} have to be skipped. */
 export function isCppMissing(): boolean {
   const isThere = succeeds("g++", "--version") &&
     succeeds("pkg-config", "--exists", ...CPP_LIBRARIES) && hasPlugins("webrtc", "nice", "vpx");
@@ -63,7 +63,7 @@ async function compileCpp(folder: string): Promise<string> {
   return program;
 }
 
-/** Whether GStreamer has these plugins: they are packages apart from what it compiles with. */
+/** Returns whether GStreamer has these plugins, which are packages of their own. */
 function hasPlugins(...names: string[]): boolean {
   const args = ["--variable=pluginsdir", "gstreamer-1.0"];
   const { stdout } = new Deno.Command("pkg-config", { args }).outputSync();

@@ -46,7 +46,7 @@ class Receiver:
 
 
 async def take(track: MediaStreamTrack) -> None:
-    """Takes what comes in, and says how many frames of video it was: aiortc keeps all that nobody takes."""
+    """Takes what comes in, and says how many frames of video it was: aiortc buffers the rest."""
     frames = 0
     try:
         while True:

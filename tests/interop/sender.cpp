@@ -1,5 +1,5 @@
 /**
- * A peer in C++ that calls another one: it offers a data channel and, unless told otherwise, a test
+ * A peer in C++ that calls another one: it offers a data channel and, by default, a test
  * picture in VP8, and says on stdout what happens. It is made of GStreamer's webrtcbin, and of
  * libsoup for the WebSocket. A lost connection to the server does not end the call: the sender comes
  * back, and resumes.
@@ -221,7 +221,7 @@ class Signaling {
                                          G_PRIORITY_DEFAULT, attempt_.get(), onConnected, this);
   }
 
-  /** Gives the ID up, and returns once the server has been told, or after a second. */
+  /** Gives the ID up, and returns once the server knows, or after a second. */
   void close() {
     if (!isRegistered_) return;
     bool isOver = false;

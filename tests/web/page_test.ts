@@ -6,26 +6,12 @@ import assert from "node:assert/strict";
 import type { Locator, Page } from "playwright-core";
 import { createAuthenticator, signToken } from "../../lib/auth/tokens.ts";
 import { assertAccessible } from "../helpers/accessibility.ts";
-import { isChromiumMissing, TestBrowser } from "../helpers/chromium.ts";
+import { testInBrowser } from "../helpers/chromium.ts";
 import { RecordedEvents } from "../helpers/events.ts";
 import { startServer } from "../helpers/server.ts";
 
-const ignore = isChromiumMissing();
-
 /** For servers that shall keep nothing for clients which are gone with their browser when the test ends. */
 const forgetful = { resumeTtlMs: "0", mailboxTtlMs: "0" };
-
-function test(name: string, fn: (browser: TestBrowser) => Promise<void>): void {
-  Deno.test({
-    name,
-    ignore,
-    async fn() {
-      await using browser = await TestBrowser.launch();
-      await fn(browser);
-      assert.deepEqual(browser.complaints, []);
-    },
-  });
-}
 
 /** One peer on the page. */
 function panel(page: Page, side: "first" | "second"): Locator {
@@ -51,76 +37,85 @@ async function chat(one: Locator, other: Locator): Promise<void> {
   await one.getByRole("log").getByText("Loud and clear.").last().waitFor();
 }
 
-test("one press connects two peers, which chat, and the frames are shown", async (browser) => {
-  await using server = startServer(forgetful);
-  const page = await browser.open(server.httpUrl);
-  const [alice, bob] = [panel(page, "first"), panel(page, "second")];
-  await page.getByRole("button", { name: "Connect both" }).click();
-  await isTalking(alice, bob);
-  await chat(alice, bob);
+testInBrowser(
+  "one press connects two peers, which chat, and the frames are shown",
+  async (browser) => {
+    await using server = startServer(forgetful);
+    const page = await browser.open(server.httpUrl);
+    const [alice, bob] = [panel(page, "first"), panel(page, "second")];
+    await page.getByRole("button", { name: "Connect both" }).click();
+    await isTalking(alice, bob);
+    await chat(alice, bob);
 
-  const frames = page.locator("#frames > li");
-  const types = await frames.locator("strong").allTextContents();
-  for (const type of ["register", "registered", "offer", "answer", "candidate"]) {
-    assert.ok(types.includes(type), type);
-  }
-  assert.match(types.at(-1)!, /^register$/); // newest first
-  assert.equal((await page.locator("#frames").textContent())!.includes("Loud and clear"), false);
-  await page.getByLabel("Contains").fill('"type": "offer"');
-  const shown = await frames.filter({ visible: true }).locator("strong").allTextContents();
-  assert.deepEqual(new Set(shown), new Set(["offer"]));
-  await frames.filter({ visible: true }).first().locator("summary").click();
-  assert.match(await frames.filter({ visible: true }).first().innerText(), /\nm=application/);
-
-  await page.getByRole("button", { name: "Disconnect", exact: true }).first().click();
-  await page.getByRole("button", { name: "Connect both" }).waitFor();
-});
-
-test("the page is Chinese in a Chinese browser, without a line of English", async (browser) => {
-  await using server = startServer(forgetful);
-  const page = await browser.open(server.httpUrl, { locale: "zh-CN" });
-  await page.getByRole("button", { name: "连接两端" }).click();
-  await isTalking(
-    page.getByRole("region", { name: "第一端的 ID" }),
-    page.getByRole("region", { name: "第二端的 ID" }),
-  );
-  await page.getByRole("status").getByText("已直接连接").waitFor({ state: "attached" });
-  await page.getByLabel("另一台设备").check();
-  assert.equal(await page.locator("html").getAttribute("lang"), "zh-CN");
-  const english = await page.evaluate(() => {
-    const lines: string[] = [];
-    const texts = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
-    for (let node = texts.nextNode(); node !== null; node = texts.nextNode()) {
-      if (node.parentElement!.closest("code, noscript, #frames")) continue;
-      if (/[a-z]{2,} [a-z]{2,}/i.test(node.nodeValue!)) lines.push(node.nodeValue!);
+    const frames = page.locator("#frames > li");
+    const types = await frames.locator("strong").allTextContents();
+    for (const type of ["register", "registered", "offer", "answer", "candidate"]) {
+      assert.ok(types.includes(type), type);
     }
-    return lines;
-  });
-  assert.deepEqual(english, []);
-  await assertAccessible(page);
-});
+    assert.match(types.at(-1)!, /^register$/); // newest first
+    assert.equal((await page.locator("#frames").textContent())!.includes("Loud and clear"), false);
+    await page.getByLabel("Contains").fill('"type": "offer"');
+    const shown = await frames.filter({ visible: true }).locator("strong").allTextContents();
+    assert.deepEqual(new Set(shown), new Set(["offer"]));
+    await frames.filter({ visible: true }).first().locator("summary").click();
+    assert.match(await frames.filter({ visible: true }).first().innerText(), /\nm=application/);
 
-test("the page says that the other side has hung up, and the focus stays on a button", async (browser) => {
-  await using server = startServer(forgetful);
-  const page = await browser.open(server.httpUrl);
-  const [alice, bob] = [panel(page, "first"), panel(page, "second")];
-  await page.getByRole("button", { name: "Connect both" }).click();
-  await isTalking(alice, bob);
-  await alice.getByRole("button", { name: "Hang up" }).press("Enter");
-  assert.equal(await page.locator(":focus").textContent(), "Call");
-  const aliceId = await alice.getByLabel("ID of the first peer").inputValue();
-  await bob.getByRole("log").getByText(`${aliceId} has hung up.`).waitFor();
-  const border = (name: string) =>
-    bob.getByRole("button", { name, exact: true })
-      .evaluate((button) => getComputedStyle(button).borderTopColor);
-  assert.equal(await border("Hang up"), "rgba(0, 0, 0, 0)");
-  assert.notEqual(await border("Call"), await border("Hang up"));
-  await alice.getByRole("button", { name: "Call", exact: true }).press("Enter");
-  assert.equal(await page.locator(":focus").textContent(), "Hang up");
-  await isTalking(alice, bob);
-});
+    await page.getByRole("button", { name: "Disconnect", exact: true }).first().click();
+    await page.getByRole("button", { name: "Connect both" }).waitFor();
+  },
+);
 
-test("an outage is announced once, however many attempts fail", async (browser) => {
+testInBrowser(
+  "the page is Chinese in a Chinese browser, without a line of English",
+  async (browser) => {
+    await using server = startServer(forgetful);
+    const page = await browser.open(server.httpUrl, { locale: "zh-CN" });
+    await page.getByRole("button", { name: "连接两端" }).click();
+    await isTalking(
+      page.getByRole("region", { name: "第一端的 ID" }),
+      page.getByRole("region", { name: "第二端的 ID" }),
+    );
+    await page.getByRole("status").getByText("已直接连接").waitFor({ state: "attached" });
+    await page.getByLabel("另一台设备").check();
+    assert.equal(await page.locator("html").getAttribute("lang"), "zh-CN");
+    const english = await page.evaluate(() => {
+      const lines: string[] = [];
+      const texts = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
+      for (let node = texts.nextNode(); node !== null; node = texts.nextNode()) {
+        if (node.parentElement!.closest("code, noscript, #frames")) continue;
+        if (/[a-z]{2,} [a-z]{2,}/i.test(node.nodeValue!)) lines.push(node.nodeValue!);
+      }
+      return lines;
+    });
+    assert.deepEqual(english, []);
+    await assertAccessible(page);
+  },
+);
+
+testInBrowser(
+  "the page says that the other side has hung up, and the focus stays on a button",
+  async (browser) => {
+    await using server = startServer(forgetful);
+    const page = await browser.open(server.httpUrl);
+    const [alice, bob] = [panel(page, "first"), panel(page, "second")];
+    await page.getByRole("button", { name: "Connect both" }).click();
+    await isTalking(alice, bob);
+    await alice.getByRole("button", { name: "Hang up" }).press("Enter");
+    assert.equal(await page.locator(":focus").textContent(), "Call");
+    const aliceId = await alice.getByLabel("ID of the first peer").inputValue();
+    await bob.getByRole("log").getByText(`${aliceId} has hung up.`).waitFor();
+    const border = (name: string) =>
+      bob.getByRole("button", { name, exact: true })
+        .evaluate((button) => getComputedStyle(button).borderTopColor);
+    assert.equal(await border("Hang up"), "rgba(0, 0, 0, 0)");
+    assert.notEqual(await border("Call"), await border("Hang up"));
+    await alice.getByRole("button", { name: "Call", exact: true }).press("Enter");
+    assert.equal(await page.locator(":focus").textContent(), "Hang up");
+    await isTalking(alice, bob);
+  },
+);
+
+testInBrowser("an outage is announced once, however many attempts fail", async (browser) => {
   const first = startServer(forgetful);
   const page = await browser.open(first.httpUrl);
   await panel(page, "first").getByRole("button", { name: "Connect", exact: true }).click();
@@ -147,7 +142,7 @@ test("an outage is announced once, however many attempts fail", async (browser) 
   await page.getByRole("alert").first().waitFor({ state: "hidden" });
 });
 
-test("a peer whose tab was closed is not shown as connected for long", async (browser) => {
+testInBrowser("a peer whose tab was closed is not shown as connected for long", async (browser) => {
   await using server = startServer(forgetful);
   const host = await browser.open(server.httpUrl);
   await host.getByLabel("another device").check();
@@ -160,11 +155,11 @@ test("a peer whose tab was closed is not shown as connected for long", async (br
   await host.locator("#map:not([data-direct=connected])").waitFor();
 });
 
-test("the page tells programs for other servers what to connect to", async (browser) => {
+testInBrowser("the page tells programs for other servers what to connect to", async (browser) => {
   await using server = startServer(forgetful);
   const page = await browser.open(server.httpUrl);
   const { port } = server.server.address;
-  assert.deepEqual(await page.locator(".dialects code").allTextContents(), [
+  assert.deepEqual(await page.locator(".dialects [data-address]").allTextContents(), [
     `new Peer(id, { host: "127.0.0.1", port: ${port}, path: "/", secure: false })`,
     `new WebrtcProvider(room, doc, { signaling: ["ws://127.0.0.1:${port}"] })`,
     `joinRoom({ appId, relayConfig: { urls: ["ws://127.0.0.1:${port}"] } }, room)`,
@@ -172,7 +167,7 @@ test("the page tells programs for other servers what to connect to", async (brow
   ]);
 });
 
-test("video goes from peer to peer, drawn where there is no camera", async (browser) => {
+testInBrowser("video goes from peer to peer, drawn where there is no camera", async (browser) => {
   await using server = startServer(forgetful);
   const page = await browser.open(server.httpUrl);
   const [alice, bob] = [panel(page, "first"), panel(page, "second")];
@@ -189,101 +184,113 @@ test("video goes from peer to peer, drawn where there is no camera", async (brow
   await chat(alice, bob);
 });
 
-test("another device joins by the link, reloads in mid-call, and is back", async (browser) => {
-  const events = new RecordedEvents();
-  await using server = startServer({}, { emit: events.emit });
-  const host = await browser.open(server.httpUrl);
-  await host.getByLabel("Room").fill("lobby");
-  await host.getByLabel("another device").check();
-  await host.getByRole("button", { name: "Connect", exact: true }).first().click();
-  const link = await host.getByRole("textbox", { name: "Link" }).inputValue();
-  assert.equal(await host.getByRole("img", { name: "QR code" }).count(), 0); // of no use to others
-  // Another name of this machine, which could be one that others can reach.
-  const named = await browser.open(server.httpUrl.replace("127.0.0.1", "signalbox.localhost"));
-  await named.getByLabel("another device").check();
-  const isDrawn = await named.getByRole("img", { name: "QR code" }).evaluate((canvas) =>
-    (canvas as HTMLCanvasElement).getContext("2d")!.getImageData(0, 0, 40, 40).data.some(Boolean)
-  );
-  assert.ok(isDrawn);
+testInBrowser(
+  "another device joins by the link, reloads in mid-call, and is back",
+  async (browser) => {
+    const events = new RecordedEvents();
+    await using server = startServer({}, { emit: events.emit });
+    const host = await browser.open(server.httpUrl);
+    await host.getByLabel("Room").fill("lobby");
+    await host.getByLabel("another device").check();
+    await host.getByRole("button", { name: "Connect", exact: true }).first().click();
+    const link = await host.getByRole("textbox", { name: "Link" }).inputValue();
+    assert.equal(await host.getByRole("img", { name: "QR code" }).count(), 0); // of no use to others
+    // Another name of this machine, which could be one that others can reach.
+    const named = await browser.open(server.httpUrl.replace("127.0.0.1", "signalbox.localhost"));
+    await named.getByLabel("another device").check();
+    const isDrawn = await named.getByRole("img", { name: "QR code" }).evaluate((canvas) =>
+      (canvas as HTMLCanvasElement).getContext("2d")!.getImageData(0, 0, 40, 40).data.some(Boolean)
+    );
+    assert.ok(isDrawn);
 
-  const guest = await browser.open(link);
-  const [alice, bob] = [panel(host, "first"), panel(guest, "second")];
-  await isTalking(alice, bob);
-  await chat(alice, bob);
-  await guest.reload();
-  await bob.locator("[data-state=signaling][data-value=registered]").waitFor();
-  await isTalking(bob);
-  await chat(bob, alice);
-  const bobId = await bob.getByLabel("ID of the second peer").inputValue();
-  assert.ok(events.lines.includes(`detached ${bobId}`));
-  assert.equal(events.lines.includes(`unregistered ${bobId}`), false);
+    const guest = await browser.open(link);
+    const [alice, bob] = [panel(host, "first"), panel(guest, "second")];
+    await isTalking(alice, bob);
+    await chat(alice, bob);
+    await guest.reload();
+    await bob.locator("[data-state=signaling][data-value=registered]").waitFor();
+    await isTalking(bob);
+    await chat(bob, alice);
+    const bobId = await bob.getByLabel("ID of the second peer").inputValue();
+    assert.ok(events.lines.includes(`detached ${bobId}`));
+    assert.equal(events.lines.includes(`unregistered ${bobId}`), false);
 
-  for (const page of [guest, host]) {
-    await page.getByRole("button", { name: "Disconnect", exact: true }).first().click();
-  }
-  const aliceId = await alice.getByLabel("ID of the first peer").inputValue();
-  await events.happened(`unregistered ${bobId}`);
-  await events.happened(`unregistered ${aliceId}`);
-});
+    for (const page of [guest, host]) {
+      await page.getByRole("button", { name: "Disconnect", exact: true }).first().click();
+    }
+    const aliceId = await alice.getByLabel("ID of the first peer").inputValue();
+    await events.happened(`unregistered ${bobId}`);
+    await events.happened(`unregistered ${aliceId}`);
+  },
+);
 
-test("the server restarts in mid-call: the page says so, and the call goes on", async (browser) => {
-  const first = startServer(forgetful);
-  const page = await browser.open(first.httpUrl);
-  const [alice, bob] = [panel(page, "first"), panel(page, "second")];
-  await page.getByRole("button", { name: "Connect both" }).click();
-  await isTalking(alice, bob);
-  await first.server.drain();
-  await alice.getByText("The call goes on meanwhile.").waitFor();
-  await chat(alice, bob);
-  await using _second = startServer({ port: String(first.server.address.port), ...forgetful });
-  for (const panel of [alice, bob]) {
-    await panel.locator("[data-state=signaling][data-value=registered]").waitFor();
-  }
-  await alice.getByText("The call goes on meanwhile.").waitFor({ state: "hidden" });
-  await chat(alice, bob);
-});
+testInBrowser(
+  "the server restarts in mid-call: the page says so, and the call goes on",
+  async (browser) => {
+    const first = startServer(forgetful);
+    const page = await browser.open(first.httpUrl);
+    const [alice, bob] = [panel(page, "first"), panel(page, "second")];
+    await page.getByRole("button", { name: "Connect both" }).click();
+    await isTalking(alice, bob);
+    await first.server.drain();
+    await alice.getByText("The call goes on meanwhile.").waitFor();
+    await chat(alice, bob);
+    await using _second = startServer({ port: String(first.server.address.port), ...forgetful });
+    for (const panel of [alice, bob]) {
+      await panel.locator("[data-state=signaling][data-value=registered]").waitFor();
+    }
+    await alice.getByText("The call goes on meanwhile.").waitFor({ state: "hidden" });
+    await chat(alice, bob);
+  },
+);
 
-test("a wrong token is explained, and the right one can be given at once", async (browser) => {
-  const secret = "0123456789abcdef0123456789abcdef";
-  await using server = startServer({ authSecrets: secret, ...forgetful }, {
-    authenticator: await createAuthenticator([secret], undefined),
-  });
-  const page = await browser.open(server.httpUrl);
-  const alice = panel(page, "first");
-  await alice.getByLabel("ID of the first peer").fill("alice");
-  await alice.getByRole("button", { name: "Connect", exact: true }).click();
-  await alice.getByRole("alert").getByText("signalbox token --client-id alice").waitFor();
+testInBrowser(
+  "a wrong token is explained, and the right one can be given at once",
+  async (browser) => {
+    const secret = "0123456789abcdef0123456789abcdef";
+    await using server = startServer({ authSecrets: secret, ...forgetful }, {
+      authenticator: await createAuthenticator([secret], undefined),
+    });
+    const page = await browser.open(server.httpUrl);
+    const alice = panel(page, "first");
+    await alice.getByLabel("ID of the first peer").fill("alice");
+    await alice.getByRole("button", { name: "Connect", exact: true }).click();
+    await alice.getByRole("alert").getByText("signalbox token --client-id alice").waitFor();
 
-  const field = alice.getByLabel("Token");
-  await field.fill("not.a.token");
-  await field.press("Enter");
-  await page.locator("#frames strong").getByText("error").nth(1).waitFor();
-  await alice.getByRole("alert").getByText("signalbox token --client-id alice").waitFor();
+    const field = alice.getByLabel("Token");
+    await field.fill("not.a.token");
+    await field.press("Enter");
+    await page.locator("#frames strong").getByText("error").nth(1).waitFor();
+    await alice.getByRole("alert").getByText("signalbox token --client-id alice").waitFor();
 
-  const token = await signToken({ secret, clientId: "alice", room: undefined, ttlMs: 60_000 });
-  await field.fill(token);
-  await field.press("Enter");
-  await alice.locator("[data-state=signaling][data-value=registered]").waitFor();
-  await alice.getByRole("alert").waitFor({ state: "hidden" });
-  assert.equal((await page.locator("#frames").textContent())!.includes(token), false);
-});
+    const token = await signToken({ secret, clientId: "alice", room: undefined, ttlMs: 60_000 });
+    await field.fill(token);
+    await field.press("Enter");
+    await alice.locator("[data-state=signaling][data-value=registered]").waitFor();
+    await alice.getByRole("alert").waitFor({ state: "hidden" });
+    assert.equal((await page.locator("#frames").textContent())!.includes(token), false);
+  },
+);
 
-test("the page works with the keyboard alone, and says aloud what happens", async (browser) => {
-  await using server = startServer(forgetful);
-  const page = await browser.open(server.httpUrl);
-  const button = page.getByRole("button", { name: "Connect both" });
-  for (let presses = 0; presses < 6; presses++) {
-    await page.keyboard.press("Tab");
-    if (await button.evaluate((element) => element === document.activeElement)) break;
-  }
-  await page.keyboard.press("Enter");
-  await page.getByRole("status").getByText("are connected directly").waitFor({
-    state: "attached",
-  });
-});
+testInBrowser(
+  "the page works with the keyboard alone, and says aloud what happens",
+  async (browser) => {
+    await using server = startServer(forgetful);
+    const page = await browser.open(server.httpUrl);
+    const button = page.getByRole("button", { name: "Connect both" });
+    for (let presses = 0; presses < 6; presses++) {
+      await page.keyboard.press("Tab");
+      if (await button.evaluate((element) => element === document.activeElement)) break;
+    }
+    await page.keyboard.press("Enter");
+    await page.getByRole("status").getByText("are connected directly").waitFor({
+      state: "attached",
+    });
+  },
+);
 
 for (const colorScheme of ["light", "dark"] as const) {
-  test(`the page has no barriers that axe finds, ${colorScheme}`, async (browser) => {
+  testInBrowser(`the page has no barriers that axe finds, ${colorScheme}`, async (browser) => {
     await using server = startServer(forgetful);
     const page = await browser.open(server.httpUrl, { colorScheme });
     await assertAccessible(page);
@@ -297,7 +304,7 @@ for (const colorScheme of ["light", "dark"] as const) {
   });
 }
 
-test("the page fits a narrow screen", async (browser) => {
+testInBrowser("the page fits a narrow screen", async (browser) => {
   await using server = startServer(forgetful);
   const page = await browser.open(server.httpUrl, { viewport: { width: 320, height: 700 } });
   await page.getByRole("button", { name: "Connect both" }).click();

@@ -5,11 +5,9 @@
 import assert from "node:assert/strict";
 import type { Page } from "playwright-core";
 import type { Signaling } from "../../lib/web/clients/client.js";
-import { isChromiumMissing, TestBrowser } from "../helpers/chromium.ts";
+import { type TestBrowser, testInBrowser } from "../helpers/chromium.ts";
 import { RecordedEvents } from "../helpers/events.ts";
 import { startServer } from "../helpers/server.ts";
-
-const ignore = isChromiumMissing();
 
 /** What a page of these tests has at hand; what it hears is written down, and awaited by that. */
 interface Lab {
@@ -111,19 +109,7 @@ async function assertNoErrors(...pages: Page[]): Promise<void> {
   }
 }
 
-function test(name: string, fn: (browser: TestBrowser) => Promise<void>): void {
-  Deno.test({
-    name,
-    ignore,
-    async fn() {
-      await using browser = await TestBrowser.launch();
-      await fn(browser);
-      assert.deepEqual(browser.complaints, []);
-    },
-  });
-}
-
-test("Signaling.peer() connects two pages, and data goes both ways", async (browser) => {
+testInBrowser("Signaling.peer() connects two pages, and data goes both ways", async (browser) => {
   await using server = startServer();
   const alice = await openLab(browser, server.httpUrl);
   const bob = await openLab(browser, server.httpUrl);
@@ -135,21 +121,24 @@ test("Signaling.peer() connects two pages, and data goes both ways", async (brow
   await assertNoErrors(alice, bob);
 });
 
-test("Signaling.peer() settles glare: both call at once, and both channels open", async (browser) => {
-  await using server = startServer();
-  const page = await openLab(browser, server.httpUrl);
-  await letOffersCross(page);
-  await page.evaluate(() => {
-    lab.greet(lab.connect("alice"), "bob");
-    lab.greet(lab.connect("bob"), "alice");
-  });
-  await heard(page, "data welcome alice", "data welcome bob");
-  const lines = await page.evaluate(() => lab.heard);
-  const firstOffers = lines.filter((line) => line.endsWith("offer")).slice(0, 2);
-  assert.deepEqual(firstOffers.sort(), ["alice out offer", "bob out offer"]);
-  assert.deepEqual(lines.filter((line) => line.startsWith("call")), []);
-  await assertNoErrors(page);
-});
+testInBrowser(
+  "Signaling.peer() settles glare: both call at once, and both channels open",
+  async (browser) => {
+    await using server = startServer();
+    const page = await openLab(browser, server.httpUrl);
+    await letOffersCross(page);
+    await page.evaluate(() => {
+      lab.greet(lab.connect("alice"), "bob");
+      lab.greet(lab.connect("bob"), "alice");
+    });
+    await heard(page, "data welcome alice", "data welcome bob");
+    const lines = await page.evaluate(() => lab.heard);
+    const firstOffers = lines.filter((line) => line.endsWith("offer")).slice(0, 2);
+    assert.deepEqual(firstOffers.sort(), ["alice out offer", "bob out offer"]);
+    assert.deepEqual(lines.filter((line) => line.startsWith("call")), []);
+    await assertNoErrors(page);
+  },
+);
 
 /** Holds up what comes from the server, from the first offer on each connection, until there are two. */
 async function letOffersCross(page: Page): Promise<void> {
@@ -170,7 +159,7 @@ async function letOffersCross(page: Page): Promise<void> {
   await installLab(page);
 }
 
-test("Signaling.peer() before there is a server waits for it", async (browser) => {
+testInBrowser("Signaling.peer() before there is a server waits for it", async (browser) => {
   const first = startServer();
   const page = await openLab(browser, first.httpUrl);
   await first.server.drain();
@@ -184,71 +173,77 @@ test("Signaling.peer() before there is a server waits for it", async (browser) =
   await assertNoErrors(page);
 });
 
-test("a call goes on while the server restarts, and signaling comes back", async (browser) => {
-  const first = startServer({ resumeTtlMs: "0" });
-  const page = await openLab(browser, first.httpUrl);
-  await page.evaluate(() => {
-    lab.connect("bob", { resume: true });
-    lab.connection = lab.greet(lab.connect("alice", { resume: true }), "bob");
-  });
-  await heard(page, "data welcome alice");
-  await first.server.drain();
-  await heard(page, "alice waiting");
-  await page.evaluate(() => {
-    // A second channel needs no signaling; a transceiver does, and has to wait for it.
-    const channel = lab.connection!.createDataChannel("second");
-    channel.onopen = () => channel.send("hello meanwhile");
-    lab.connection!.addTransceiver("audio");
-  });
-  await heard(page, "data hello meanwhile");
-  await page.evaluate(() => void (lab.heard.length = 0));
-  const events = new RecordedEvents();
-  await using _second = startServer({ port: String(first.server.address.port) }, {
-    emit: events.emit,
-  });
-  await heard(page, "alice registered", "alice in answer");
-  const after = await page.waitForFunction(() => {
-    const { currentRemoteDescription, connectionState } = lab.connection!;
-    return currentRemoteDescription?.sdp.includes("m=audio") && connectionState;
-  });
-  assert.equal(await after.jsonValue(), "connected");
-  const lines = await page.evaluate(() => lab.heard);
-  assert.deepEqual(lines.filter((line) => line.startsWith("call")), []);
-  await assertNoErrors(page);
-  await page.evaluate(() => lab.leave());
-  await events.happened("unregistered alice");
-  await events.happened("unregistered bob");
-});
-
-test("a page that is loaded again resumes its ID, and takes the call up anew", async (browser) => {
-  const events = new RecordedEvents();
-  await using server = startServer({}, { emit: events.emit });
-  const alice = await openLab(browser, server.httpUrl);
-  const bob = await openLab(browser, server.httpUrl);
-  const join = () =>
-    bob.evaluate(() => {
-      const resume = lab.client.resumeIn(sessionStorage, "bob");
-      lab.greet(lab.connect("bob", { resume }), "alice");
+testInBrowser(
+  "a call goes on while the server restarts, and signaling comes back",
+  async (browser) => {
+    const first = startServer({ resumeTtlMs: "0" });
+    const page = await openLab(browser, first.httpUrl);
+    await page.evaluate(() => {
+      lab.connect("bob", { resume: true });
+      lab.connection = lab.greet(lab.connect("alice", { resume: true }), "bob");
     });
-  await alice.evaluate(() => void lab.connect("alice"));
-  await heard(alice, "alice registered");
-  await join();
-  await heard(bob, "bob registered", "data welcome bob");
+    await heard(page, "data welcome alice");
+    await first.server.drain();
+    await heard(page, "alice waiting");
+    await page.evaluate(() => {
+      // A second channel needs no signaling; a transceiver does, and has to wait for it.
+      const channel = lab.connection!.createDataChannel("second");
+      channel.onopen = () => channel.send("hello meanwhile");
+      lab.connection!.addTransceiver("audio");
+    });
+    await heard(page, "data hello meanwhile");
+    await page.evaluate(() => void (lab.heard.length = 0));
+    const events = new RecordedEvents();
+    await using _second = startServer({ port: String(first.server.address.port) }, {
+      emit: events.emit,
+    });
+    await heard(page, "alice registered", "alice in answer");
+    const after = await page.waitForFunction(() => {
+      const { currentRemoteDescription, connectionState } = lab.connection!;
+      return currentRemoteDescription?.sdp.includes("m=audio") && connectionState;
+    });
+    assert.equal(await after.jsonValue(), "connected");
+    const lines = await page.evaluate(() => lab.heard);
+    assert.deepEqual(lines.filter((line) => line.startsWith("call")), []);
+    await assertNoErrors(page);
+    await page.evaluate(() => lab.leave());
+    await events.happened("unregistered alice");
+    await events.happened("unregistered bob");
+  },
+);
 
-  await bob.reload();
-  await events.happened("detached bob");
-  await alice.evaluate(() => void (lab.heard.length = 0));
-  await installLab(bob);
-  await join();
-  await heard(bob, "bob registered as before", "data welcome bob");
-  await heard(alice, "call bob again", "data hello bob");
-  assert.equal(events.lines.includes("unregistered bob"), false);
-  await assertNoErrors(alice, bob);
-  await bob.evaluate(() => lab.leave());
-  await events.happened("unregistered bob");
-});
+testInBrowser(
+  "a page that is loaded again resumes its ID, and takes the call up anew",
+  async (browser) => {
+    const events = new RecordedEvents();
+    await using server = startServer({}, { emit: events.emit });
+    const alice = await openLab(browser, server.httpUrl);
+    const bob = await openLab(browser, server.httpUrl);
+    const join = () =>
+      bob.evaluate(() => {
+        const resume = lab.client.resumeIn(sessionStorage, "bob");
+        lab.greet(lab.connect("bob", { resume }), "alice");
+      });
+    await alice.evaluate(() => void lab.connect("alice"));
+    await heard(alice, "alice registered");
+    await join();
+    await heard(bob, "bob registered", "data welcome bob");
 
-test("an ICE failure leads to a restart, with the call kept", async (browser) => {
+    await bob.reload();
+    await events.happened("detached bob");
+    await alice.evaluate(() => void (lab.heard.length = 0));
+    await installLab(bob);
+    await join();
+    await heard(bob, "bob registered as before", "data welcome bob");
+    await heard(alice, "call bob again", "data hello bob");
+    assert.equal(events.lines.includes("unregistered bob"), false);
+    await assertNoErrors(alice, bob);
+    await bob.evaluate(() => lab.leave());
+    await events.happened("unregistered bob");
+  },
+);
+
+testInBrowser("an ICE failure leads to a restart, with the call kept", async (browser) => {
   await using server = startServer();
   const page = await openLab(browser, server.httpUrl);
   await page.evaluate(() => {
@@ -275,78 +270,84 @@ test("an ICE failure leads to a restart, with the call kept", async (browser) =>
   await assertNoErrors(page);
 });
 
-test("Signaling.hangUp() ends the call at both ends, and the next call is a new one", async (browser) => {
-  await using server = startServer();
-  const page = await openLab(browser, server.httpUrl);
-  await page.evaluate(() => {
-    lab.connect("bob");
-    const alice = lab.connect("alice");
-    lab.connection = lab.greet(alice, "bob");
-    lab.pair = [alice];
-  });
-  await heard(page, "call alice", "data welcome alice");
-  const state = await page.evaluate(() => {
-    lab.pair![0]!.hangUp("bob");
-    return lab.connection!.connectionState;
-  });
-  assert.equal(state, "closed");
-  await heard(page, "ended alice");
-  await page.evaluate(() => {
-    lab.heard.length = 0;
-    lab.greet(lab.pair![0]!, "bob");
-  });
-  await heard(page, "call alice", "data welcome alice");
-  await assertNoErrors(page);
-});
+testInBrowser(
+  "Signaling.hangUp() ends the call at both ends, and the next call is a new one",
+  async (browser) => {
+    await using server = startServer();
+    const page = await openLab(browser, server.httpUrl);
+    await page.evaluate(() => {
+      lab.connect("bob");
+      const alice = lab.connect("alice");
+      lab.connection = lab.greet(alice, "bob");
+      lab.pair = [alice];
+    });
+    await heard(page, "call alice", "data welcome alice");
+    const state = await page.evaluate(() => {
+      lab.pair![0]!.hangUp("bob");
+      return lab.connection!.connectionState;
+    });
+    assert.equal(state, "closed");
+    await heard(page, "ended alice");
+    await page.evaluate(() => {
+      lab.heard.length = 0;
+      lab.greet(lab.pair![0]!, "bob");
+    });
+    await heard(page, "call alice", "data welcome alice");
+    await assertNoErrors(page);
+  },
+);
 
-test("a peer that speaks the core protocol only can call, its candidates first", async (browser) => {
-  await using server = startServer();
-  const page = await openLab(browser, server.httpUrl);
-  await page.evaluate(() => void lab.connect("alice"));
-  await heard(page, "alice registered");
-  await page.evaluate(async () => {
-    const connection = new RTCPeerConnection();
-    const channel = connection.createDataChannel("chat");
-    channel.onopen = () => channel.send("hello core");
-    channel.onmessage = ({ data }) => lab.heard.push(`core got ${data}`);
-    const candidates: object[] = [];
-    connection.onicecandidate = ({ candidate }) =>
-      void (candidate && candidates.push(candidate.toJSON()));
-    const gathered = new Promise<void>((resolve) => {
-      connection.onicegatheringstatechange = () => {
-        if (connection.iceGatheringState === "complete") resolve();
+testInBrowser(
+  "a peer that speaks the core protocol only can call, its candidates first",
+  async (browser) => {
+    await using server = startServer();
+    const page = await openLab(browser, server.httpUrl);
+    await page.evaluate(() => void lab.connect("alice"));
+    await heard(page, "alice registered");
+    await page.evaluate(async () => {
+      const connection = new RTCPeerConnection();
+      const channel = connection.createDataChannel("chat");
+      channel.onopen = () => channel.send("hello core");
+      channel.onmessage = ({ data }) => lab.heard.push(`core got ${data}`);
+      const candidates: object[] = [];
+      connection.onicecandidate = ({ candidate }) =>
+        void (candidate && candidates.push(candidate.toJSON()));
+      const gathered = new Promise<void>((resolve) => {
+        connection.onicegatheringstatechange = () => {
+          if (connection.iceGatheringState === "complete") resolve();
+        };
+      });
+      await connection.setLocalDescription();
+      await gathered;
+      const socket = new WebSocket(location.origin.replace("http", "ws"));
+      socket.onopen = () => socket.send(JSON.stringify({ type: "register", client_id: "core" }));
+      const send = (message: object) =>
+        socket.send(JSON.stringify({ ...message, target_id: "alice" }));
+      socket.onmessage = ({ data }) => {
+        const message = JSON.parse(data);
+        if (message.type === "registered") {
+          // One form after the other; then an offer without any candidate in it.
+          const [first, ...others] = candidates;
+          send({ type: "candidate", ...first });
+          for (const candidate of others) send({ type: "candidate", candidate });
+          const sdp = connection.localDescription!.sdp.replaceAll(/a=candidate.*\r\n/g, "");
+          send({ type: "offer", sdp });
+        } else if (message.type === "answer") {
+          connection.setRemoteDescription({ type: "answer", sdp: message.sdp });
+        } else if (message.type === "candidate") {
+          const { candidate, sdpMid, sdpMLineIndex } = message;
+          connection.addIceCandidate({ candidate, sdpMid, sdpMLineIndex });
+        }
       };
     });
-    await connection.setLocalDescription();
-    await gathered;
-    const socket = new WebSocket(location.origin.replace("http", "ws"));
-    socket.onopen = () => socket.send(JSON.stringify({ type: "register", client_id: "core" }));
-    const send = (message: object) =>
-      socket.send(JSON.stringify({ ...message, target_id: "alice" }));
-    socket.onmessage = ({ data }) => {
-      const message = JSON.parse(data);
-      if (message.type === "registered") {
-        // One form after the other; then an offer without any candidate in it.
-        const [first, ...others] = candidates;
-        send({ type: "candidate", ...first });
-        for (const candidate of others) send({ type: "candidate", candidate });
-        const sdp = connection.localDescription!.sdp.replaceAll(/a=candidate.*\r\n/g, "");
-        send({ type: "offer", sdp });
-      } else if (message.type === "answer") {
-        connection.setRemoteDescription({ type: "answer", sdp: message.sdp });
-      } else if (message.type === "candidate") {
-        const { candidate, sdpMid, sdpMLineIndex } = message;
-        connection.addIceCandidate({ candidate, sdpMid, sdpMLineIndex });
-      }
-    };
-  });
-  await heard(page, "call core", "core got welcome core");
-  // Without its candidates, the ways to it would be known from its own checks only: as peer-reflexive ones.
-  const ways = await page.evaluate(async () => {
-    const stats = [...(await lab.taken!.getStats() as Map<string, Stats>).values()];
-    const candidates = stats.filter(({ type }) => type === "remote-candidate");
-    return candidates.map(({ candidateType }) => candidateType);
-  });
-  assert.ok(ways.includes("host"), `${ways}`);
-  await assertNoErrors(page);
-});
+    await heard(page, "call core", "core got welcome core");
+    // Without its candidates, the ways to it would be known from its own checks only: as peer-reflexive ones.
+    const ways = await page.evaluate(async () => {
+      const stats = [...(await lab.taken!.getStats() as Map<string, Stats>).values()];
+      const candidates = stats.filter(({ type }) => type === "remote-candidate");
+      return candidates.map(({ candidateType }) => candidateType);
+    });
+    assert.ok(ways.includes("host"), `${ways}`);
+    await assertNoErrors(page);
+  },
+);

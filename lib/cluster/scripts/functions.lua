@@ -88,12 +88,12 @@ local function isMine(record, node, claim)
   return record and record.n == node and record.c == tonumber(claim)
 end
 
--- A kept message is stored as its rank, its number, when its time is up (ms), its bytes, its sender's node, its text.
--- What comes back from a node that has just lost the target has rank 0: it was sent before all that is kept. What the
+-- A stored message is stored as its rank, its number, when its time is up (ms), its bytes, its sender's node, its text.
+-- What comes back from a node that has just lost the target has rank 0: it was sent before all that is stored. What the
 -- server itself has to say to somebody has no sender's node.
-local function readKept(kept)
+local function readStored(stored)
   local rank, number, due, bytes, node, text =
-    string.match(kept, '^(%d) (%d+) (%d+) (%d+) (%S*) (.*)$')
+    string.match(stored, '^(%d) (%d+) (%d+) (%d+) (%S*) (.*)$')
   return {
     rank = rank, number = tonumber(number), due = tonumber(due), bytes = bytes, node = node, text = text,
   }
@@ -104,16 +104,16 @@ local function isEarlier(a, b)
   return a.number < b.number
 end
 
--- Takes out what is kept for an ID, in order and each with its number before it, and tells the senders' nodes. Nil where
+-- Takes out what is stored for an ID, in order and each with its number before it, and tells the senders' nodes. Nil where
 -- there is nothing. What the server has to say is for the one who had the ID then.
 local function fetch(mail, size, isSame)
-  local kept = redis.call('HGETALL', mail)
-  if #kept == 0 then return nil end
+  local stored = redis.call('HGETALL', mail)
+  if #stored == 0 then return nil end
   redis.call('DEL', mail, size)
   local time, messages, texts = now(), {}, {}
-  for i = 1, #kept, 2 do
-    local message = readKept(kept[i + 1])
-    message.id = kept[i]
+  for i = 1, #stored, 2 do
+    local message = readStored(stored[i + 1])
+    message.id = stored[i]
     if message.due > time and (isSame or message.node ~= '') then table.insert(messages, message) end
   end
   table.sort(messages, isEarlier)
@@ -124,13 +124,13 @@ local function fetch(mail, size, isSame)
   return #texts > 0 and texts or nil
 end
 
--- Drops kept messages whose time is up, and which no node has taken back.
+-- Drops stored messages whose time is up, and which no node has taken back.
 local function dropOld(mail, size)
-  local kept, time = redis.call('HGETALL', mail), now()
-  for i = 1, #kept, 2 do
-    local message = readKept(kept[i + 1])
+  local stored, time = redis.call('HGETALL', mail), now()
+  for i = 1, #stored, 2 do
+    local message = readStored(stored[i + 1])
     if message.due <= time then
-      redis.call('HDEL', mail, kept[i])
+      redis.call('HDEL', mail, stored[i])
       redis.call('DECRBY', size, message.bytes)
     end
   end

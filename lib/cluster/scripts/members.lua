@@ -1,5 +1,5 @@
 -- Answers with the members of a room.
-local node, question = unpack(ARGV)
+local node, requestId = unpack(ARGV)
 local members = redis.call('HKEYS', KEYS[1])
 if #members == 0 then members = nil end
-toNode(node, { k = 'answer', q = tonumber(question), s = 'ok', e = members })
+toNode(node, { k = 'answer', q = tonumber(requestId), s = 'ok', e = members })

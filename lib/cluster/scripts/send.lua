@@ -1,9 +1,9 @@
--- Sends a message to the node of its target, or keeps it. Replies with what became of it: `sent`, `kept`, `full`,
+-- Sends a message to the node of its target, or keeps it. Replies with what became of it: `sent`, `stored`, `full`,
 -- `off`, or `late`. One that a node gives back, as its target had left, may not come after others that were sent later:
--- it is kept only where nobody has claimed the ID since, and then goes before all others.
-local room, id, text, messageId, bytes, node, sender, ttl, maxMessages, maxBytes, returnedBy, claim, notAfter, together = unpack(ARGV)
+-- it is stored only where nobody has claimed the ID since, and then goes before all others.
+local room, id, text, messageId, bytes, node, sender, ttl, maxMessages, maxBytes, returnedBy, claim, deadline, together = unpack(ARGV)
 local time = now()
-if time > tonumber(notAfter) then return 'late' end
+if time > tonumber(deadline) then return 'late' end
 local isReport, isReturned = node == '', returnedBy ~= ''
 local target = read(KEYS[1], id)
 if isReturned and not isReport and target and target.n ~= '' and target.c ~= tonumber(claim) then return 'off' end
@@ -19,8 +19,8 @@ if isFull() then
   dropOld(KEYS[2], KEYS[3])
   if isFull() then return 'full' end
 end
-local kept = table.concat({ isReturned and 0 or 1, count(), time + ttl, bytes, node, text }, ' ')
-redis.call('HSET', KEYS[2], messageId, kept)
+local stored = table.concat({ isReturned and 0 or 1, count(), time + ttl, bytes, node, text }, ' ')
+redis.call('HSET', KEYS[2], messageId, stored)
 redis.call('INCRBY', KEYS[3], bytes)
 local lifetime = math.max(ttl + MAIL_GRACE_MS, redis.call('PTTL', KEYS[2]))
 redis.call('PEXPIRE', KEYS[2], lifetime)
@@ -30,4 +30,4 @@ if isReturned and not isReport then
     k = 'returned', m = messageId, r = room, id = id, f = sender, b = tonumber(bytes), t = tonumber(ttl), e = together == '1',
   })
 end
-return 'kept'
+return 'stored'

@@ -953,11 +953,10 @@ class _Calls:
         if negotiation is not None and negotiation.is_with(message):
             negotiation.receive(message)
             return True
-        if not self._signaling._has_listener("call"):
-            return False
         if negotiation is None or kind == "offer":
             self._ring(message, negotiation)
-        return True
+        # Else the program may negotiate by itself, or call :meth:`peer` a moment later.
+        return negotiation is not None or self._signaling._has_listener("call")
 
     def _ring(self, message: Message, former: _Negotiation | None) -> None:
         """Stores what a stranger sends until the call is taken; its first offer rings."""
@@ -995,7 +994,7 @@ class _Calls:
             connection = known.connection if known is not None else None
             self._forget(peer_id)
             self._signaling._tell("ended", Ended(peer_id, connection))
-        return True
+        return known is not None or self._signaling._has_listener("call")
 
     def on_lost(self, negotiation: _Negotiation) -> None:
         """aiortc cannot search for a new path: the connection has ended for both."""

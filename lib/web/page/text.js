@@ -45,7 +45,7 @@ const CHINESE = {
   ". Any client that sends JSON over a WebSocket can join in, at":
     "。任何能通过 WebSocket 发送 JSON 的客户端都可以加入,地址是",
   ". Programs for other servers connect unchanged:": "。为其他服务器编写的程序无需修改即可连接:",
-  "only if the server runs with --dialects all": "仅当服务器以 --dialects all 启动时",
+  "only if the server runs with": "仅当服务器的启动参数包含",
   "Signaling": "信令",
   "Connection": "连接状态",
   "Data channel": "数据通道",

@@ -21,7 +21,7 @@ const MEMBERS = 50;
 /** More than one, so that the nodes are never without work. */
 const BROADCASTERS = 4;
 
-/** Where messages go: to a client of the same node, or of another one. */
+/** Way of a message: to a client of the same node, or of another one. */
 interface Route {
   readonly from: ServerProcess;
   readonly to: ServerProcess;

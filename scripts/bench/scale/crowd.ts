@@ -89,7 +89,7 @@ export class Crowd implements AsyncDisposable {
 /**
  * Lets crowds at several servers take turns. The answer is a curve for each.
  *
- * @param onPoints is told the points of all curves as soon as they are there
+ * @param onPoints gets the points of all curves as soon as they are there
  */
 export async function measureCrowds(
   crowds: readonly Crowd[],

@@ -62,7 +62,7 @@ class Room {
     this.#ids = Array.from({ length: members }, (_, index) => `member_${10_000 + index}`);
   }
 
-  /** Everybody joins, as fast as the server takes them. */
+  /** All clients join, as fast as the server takes them. */
   gather(): Gathering {
     this.#clients = [];
     this.#registered = 0;

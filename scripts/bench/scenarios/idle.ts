@@ -4,7 +4,7 @@ import type { Driver } from "../driver.ts";
 import type { ServerProcess } from "../server_process.ts";
 import type { Metric, Sample } from "./scenario.ts";
 
-/** Of the clients, how many are there before the first measurement: what a server allocates once does not count. */
+/** Share of the clients that connect before the first measurement, because one-time allocations do not count. */
 const FIRST_SHARE = 0.1;
 const SETTLE_MS = 500;
 

@@ -25,7 +25,7 @@ export class LatencySession implements Session {
   readonly #driver: Driver;
   readonly #pairs: readonly Pair[];
   readonly #intervalMs: number;
-  /** For each pair, when the messages that are under way were due to be sent. */
+  /** Times at which each pair's messages under way were to be sent. */
   readonly #dueAt: number[][];
   #latenciesMs: number[] = [];
 

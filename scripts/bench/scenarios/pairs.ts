@@ -96,7 +96,7 @@ export class Pair {
   }
 }
 
-/** Where pairs are, if not both clients of each at one server and in the default room. */
+/** Placement of pairs, if not both clients are at one server and in the default room. */
 export interface PairsPlace {
   readonly receivers: ServerProcess;
   readonly room: string;

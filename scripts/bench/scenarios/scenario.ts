@@ -14,7 +14,7 @@ export interface Metric {
   readonly label: string;
 }
 
-/** Whose CPU time is measured: one server's, or that of several together. */
+/** Source of CPU time: one server, or several together. */
 export type Measured = Pick<ServerProcess, "takeCpuNs">;
 
 /** A scenario at one server, its clients connected. */

@@ -1,4 +1,4 @@
-/** Hostile frames: those that break RFC 6455, and those that it allows and nobody wants. */
+/** Hostile frames: those that break RFC 6455, and those that it allows and no client needs. */
 
 import { closePayload, concat, frameBytes, type FrameShape, OPCODE } from "../../helpers/frames.ts";
 import { RawPeer } from "../../helpers/raw_peer.ts";
@@ -6,7 +6,7 @@ import { hitAndRun, type Kind, registered } from "./kind.ts";
 
 const RESERVED_OPCODES = [0x3, 0x4, 0x5, 0x6, 0x7, 0xb, 0xc, 0xd, 0xe, 0xf];
 const CONTROL_OPCODES = [OPCODE.PING, OPCODE.PONG, OPCODE.CLOSE];
-/** Close codes that nobody may send (section 7.4). */
+/** Close codes that no endpoint may send (section 7.4). */
 const BAD_CLOSE_CODES = [0, 1, 999, 1004, 1005, 1006, 1015, 1016, 2999, 5000, 65535];
 /** Lengths over what the runtime takes, 64 MiB. */
 const CLAIMS = [65n << 20n, 1n << 31n, 1n << 32n, 1n << 63n, (1n << 64n) - 1n];
@@ -86,7 +86,7 @@ export const USELESS_FRAMES: readonly Kind[] = [
   registered("pings by the hundred", "open", (random) => {
     return repeat(random.integer(100, 500), text("x".repeat(125), { opcode: OPCODE.PING }));
   }),
-  registered("pongs that nobody asked for", "open", (random) => {
+  registered("unasked pongs", "open", (random) => {
     return repeat(random.integer(100, 500), text("", { opcode: OPCODE.PONG }));
   }),
   registered("empty fragments by the hundred", "invalid_message", (random) => {

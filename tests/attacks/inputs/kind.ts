@@ -13,7 +13,7 @@ export type Outcome = string;
 export interface Attack {
   readonly url: string;
   readonly random: Random;
-  /** For what has to register: an ID that nobody else has. */
+  /** Unique ID for a kind that has to register. */
   readonly id: string;
 }
 
@@ -56,7 +56,7 @@ export function unregistered(name: string, expected: Outcome, frames: readonly s
   };
 }
 
-/** A kind that does something and is gone. */
+/** A kind that sends something and disconnects. */
 export function hitAndRun(name: string, attack: (attack: Attack) => Promise<void>): Kind {
   return {
     name,
@@ -68,7 +68,7 @@ export function hitAndRun(name: string, attack: (attack: Attack) => Promise<void
   };
 }
 
-/** Whether nothing comes after it. Who goes on sending then may miss the close frame. */
+/** True if nothing follows: a client that goes on sending may miss the close frame. */
 function isEnd(outcome: Outcome): boolean {
   return /^(cut|\d{4})$/.test(outcome);
 }

@@ -83,7 +83,7 @@ export const BAD_MESSAGES: readonly Kind[] = [
   registered("targets that are none", "invalid_message", (random) => {
     return text(`{"target_id":${random.pick(BAD_VALUES)}}`);
   }),
-  registered("targets that nobody can be", "target_not_found", (random) => {
+  registered("targets that no client can be", "target_not_found", (random) => {
     return json({ target_id: random.pick(BAD_IDS) });
   }),
   registered("strange messages", "open", (random) => text(strangeMessage(random))),

@@ -30,7 +30,7 @@ export const BAD_REQUESTS: readonly Kind[] = [
     using peer = await RawPeer.connect(url);
     await peer.write(random.bytes(random.integer(1, 2000))).catch(() => {});
   }),
-  hitAndRun("bodies that nobody asked for", async ({ url, random }) => {
+  hitAndRun("unasked bodies", async ({ url, random }) => {
     using peer = await RawPeer.connect(url);
     const head = `POST /healthz HTTP/1.1\r\nhost: a\r\ncontent-length: ${10 ** 12}\r\n\r\n`;
     await peer.write(head).catch(() => {});

@@ -1,15 +1,15 @@
 /** Each message that Redis keeps for somebody ends once: fetched, or reported. */
 
 import assert from "node:assert/strict";
-import { type KeptMessage, KeptMessages } from "../../lib/cluster/kept.ts";
+import { type StoredMessage, StoredMessages } from "../../lib/cluster/stored_messages.ts";
 import { costOf } from "../../lib/relay/mailbox.ts";
 import { FakeClock } from "../helpers/clock.ts";
 import { testPure } from "../helpers/pure.ts";
 
 const TTL_MS = 10_000;
-const UNSURE_MS = 6000;
+const UNCONFIRMED_MS = 6000;
 
-/** Redis, for all that kept messages know of it. */
+/** Redis, for all that stored messages know of it. */
 class FakeStore {
   readonly clock = new FakeClock();
   readonly asked: string[] = [];
@@ -17,12 +17,12 @@ class FakeStore {
   isReachable = true;
   /** What is heard before the reply. */
   onAsked = (_id: string) => {};
-  readonly kept: KeptMessages;
+  readonly stored: StoredMessages;
 
   readonly sender = { address: "192.0.2.1" };
 
   constructor(readonly ttlMs = TTL_MS) {
-    this.kept = new KeptMessages(this.clock, (messages) => {
+    this.stored = new StoredMessages(this.clock, (messages) => {
       if (!this.isReachable) return Promise.reject(new Error("not connected"));
       const ids = messages.map(({ id }) => id);
       this.asked.push(ids.join("+"));
@@ -32,7 +32,7 @@ class FakeStore {
   }
 
   add(id: string, { bytes = 10, targetId = "bob", expiresTogether = false } = {}): void {
-    const message: KeptMessage = {
+    const message: StoredMessage = {
       id,
       room: "",
       targetId,
@@ -42,10 +42,10 @@ class FakeStore {
       expiresTogether,
       report: () => this.reported.push(id),
     };
-    this.kept.add(message);
+    this.stored.add(message);
   }
 
-  /** Lets time pass, and all that was waiting for it happen. */
+  /** Lets time pass, and all that was pending for it happen. */
   async advance(ms: number): Promise<void> {
     this.clock.advance(ms);
     await drainMicrotasks();
@@ -56,7 +56,7 @@ async function drainMicrotasks(): Promise<void> {
   for (let n = 0; n < 10; n++) await Promise.resolve();
 }
 
-testPure("KeptMessages takes back and reports what nobody has fetched in time", async () => {
+testPure("StoredMessages takes back and reports what nobody has fetched in time", async () => {
   const store = new FakeStore();
   store.add("a");
   await store.advance(TTL_MS - 1);
@@ -66,79 +66,82 @@ testPure("KeptMessages takes back and reports what nobody has fetched in time", 
   assert.deepEqual([store.asked, store.reported], [["a"], ["a"]]);
   await store.advance(TTL_MS);
   assert.deepEqual([store.asked, store.reported], [["a", "b"], ["a", "b"]]);
-  assert.equal(store.kept.size, 0);
+  assert.equal(store.stored.size, 0);
   assert.equal(store.clock.pending, 0);
 });
 
-testPure("KeptMessages reports nothing that was fetched", async () => {
+testPure("StoredMessages reports nothing that was fetched", async () => {
   const store = new FakeStore();
   store.add("a");
-  assert.ok(store.kept.delete("a"));
-  assert.ok(!store.kept.delete("a"));
-  await store.advance(TTL_MS + UNSURE_MS);
+  assert.ok(store.stored.delete("a"));
+  assert.ok(!store.stored.delete("a"));
+  await store.advance(TTL_MS + UNCONFIRMED_MS);
   assert.deepEqual([store.asked, store.reported], [[], []]);
 });
 
-testPure("KeptMessages reports nothing of which it hears that it was fetched at last", async () => {
-  const store = new FakeStore();
-  store.onAsked = (id) => store.kept.delete(id);
-  store.add("a");
-  await store.advance(TTL_MS + UNSURE_MS);
-  assert.deepEqual([store.asked, store.reported], [["a"], []]);
-});
+testPure(
+  "StoredMessages reports nothing of which it hears that it was fetched at last",
+  async () => {
+    const store = new FakeStore();
+    store.onAsked = (id) => store.stored.delete(id);
+    store.add("a");
+    await store.advance(TTL_MS + UNCONFIRMED_MS);
+    assert.deepEqual([store.asked, store.reported], [["a"], []]);
+  },
+);
 
-testPure("KeptMessages waits until nobody can fetch what it could not take back", async () => {
+testPure("StoredMessages waits until nobody can fetch what it could not take back", async () => {
   const store = new FakeStore();
   store.isReachable = false;
   store.add("a");
   store.add("b");
   await store.advance(TTL_MS);
-  await store.advance(UNSURE_MS - 1);
+  await store.advance(UNCONFIRMED_MS - 1);
   assert.deepEqual(store.reported, []);
-  store.kept.delete("b"); // fetched, and heard of late
+  store.stored.delete("b"); // fetched, and heard of late
   await store.advance(1);
   assert.deepEqual(store.reported, ["a"]);
-  assert.equal(store.kept.size, 0);
+  assert.equal(store.stored.size, 0);
   assert.equal(store.clock.pending, 0);
 });
 
-testPure("KeptMessages.giveUp() takes everything back at once", async () => {
+testPure("StoredMessages.expireAll() takes everything back at once", async () => {
   const store = new FakeStore();
-  store.onAsked = (id) => id === "b" && store.kept.delete(id);
+  store.onAsked = (id) => id === "b" && store.stored.delete(id);
   store.add("a");
   store.add("b");
-  await store.kept.giveUp();
+  await store.stored.expireAll();
   assert.deepEqual([store.asked, store.reported], [["a", "b"], ["a"]]);
   assert.equal(store.clock.pending, 0);
 });
 
-testPure("KeptMessages.giveUp() reports what it cannot take back", async () => {
+testPure("StoredMessages.expireAll() reports what it cannot take back", async () => {
   const store = new FakeStore();
   store.isReachable = false;
   store.add("a");
-  await store.kept.giveUp();
+  await store.stored.expireAll();
   assert.deepEqual(store.reported, ["a"]);
   assert.equal(store.clock.pending, 0);
 });
 
-testPure("KeptMessages has capacity for 64 messages of one sender for one target", () => {
+testPure("StoredMessages has capacity for 64 messages of one sender for one target", () => {
   const store = new FakeStore();
   const one = costOf(store.sender, "bob", 10);
   for (let n = 0; n < 64; n++) {
-    assert.ok(store.kept.hasCapacityFor(one));
+    assert.ok(store.stored.hasCapacityFor(one));
     store.add(`${n}`);
   }
-  assert.ok(!store.kept.hasCapacityFor(one));
-  assert.ok(store.kept.hasCapacityFor(costOf(store.sender, "carol", 10)));
-  store.kept.delete("0");
-  assert.ok(store.kept.hasCapacityFor(one));
+  assert.ok(!store.stored.hasCapacityFor(one));
+  assert.ok(store.stored.hasCapacityFor(costOf(store.sender, "carol", 10)));
+  store.stored.delete("0");
+  assert.ok(store.stored.hasCapacityFor(one));
 });
 
-testPure("KeptMessages knows of none where nothing is kept", async () => {
+testPure("StoredMessages knows of none where nothing is stored", async () => {
   const store = new FakeStore(0);
   store.add("a");
-  assert.equal(store.kept.size, 0);
-  await store.advance(UNSURE_MS);
+  assert.equal(store.stored.size, 0);
+  await store.advance(UNCONFIRMED_MS);
   assert.deepEqual([store.asked, store.reported], [[], []]);
 });
 
@@ -153,27 +156,27 @@ testPure("what expires together is taken back in one step, and reported once", a
   assert.deepEqual([store.asked, store.reported], [["a+b"], ["a"]]);
   await store.advance(1000);
   assert.deepEqual([store.asked, store.reported], [["a+b", "c", "d"], ["a", "c", "d"]]);
-  assert.equal(store.kept.size, 0);
+  assert.equal(store.stored.size, 0);
   assert.equal(store.clock.pending, 0);
 });
 
 testPure("what expires together is reported unless all of it was fetched", async () => {
   const store = new FakeStore();
   const fetched = new Set(["a", "c", "d"]);
-  store.onAsked = (id) => fetched.has(id) && store.kept.delete(id);
+  store.onAsked = (id) => fetched.has(id) && store.stored.delete(id);
   for (const id of ["a", "b"]) store.add(id, { expiresTogether: true });
   for (const id of ["c", "d"]) store.add(id, { expiresTogether: true, targetId: "carol" });
-  await store.advance(TTL_MS + UNSURE_MS);
-  assert.deepEqual([store.reported, store.kept.size], [["b"], 0]);
+  await store.advance(TTL_MS + UNCONFIRMED_MS);
+  assert.deepEqual([store.reported, store.stored.size], [["b"], 0]);
 });
 
 testPure(
-  "KeptMessages.dropTogether() takes back what a message that was not kept belongs to",
+  "StoredMessages.dropTogether() takes back what a message that was not stored belongs to",
   () => {
     const store = new FakeStore();
     for (const id of ["a", "b"]) store.add(id, { expiresTogether: true });
     store.add("c");
-    const last: KeptMessage = {
+    const last: StoredMessage = {
       id: "d",
       room: "",
       targetId: "bob",
@@ -183,7 +186,7 @@ testPure(
       expiresTogether: true,
       report: () => store.reported.push("d"),
     };
-    store.kept.dropTogether(last);
-    assert.deepEqual([store.asked, store.reported, store.kept.size], [["a+b"], [], 1]);
+    store.stored.dropTogether(last);
+    assert.deepEqual([store.asked, store.reported, store.stored.size], [["a+b"], [], 1]);
   },
 );

@@ -1,55 +1,59 @@
-/** Messages that Redis keeps for somebody on behalf of this node: until one hears of their end, either way. */
+/** Keeps account of the messages of this node's clients that Redis stores, until they are fetched or expire. */
 
 import { type Clock, Deadlines, VariedDeadlines } from "../clock.ts";
 import { type Cost, MailboxBudget } from "../relay/mailbox.ts";
 
-/** A message that was sent into the cluster and may be kept there. */
-export interface KeptMessage {
+/** A message that Redis stores, or may store in a moment. */
+export interface StoredMessage {
   readonly id: string;
   readonly room: string;
   readonly targetId: string;
   readonly bytes: number;
   readonly cost: Cost;
-  /** How long it is kept, in milliseconds. */
+  /** The time for which it is stored, in milliseconds. */
   readonly ttlMs: number;
-  /** Whether all messages of the same sender and target end with it. */
+  /** True if all messages of the same sender and target expire with it. */
   readonly expiresTogether: boolean;
-  /** Tells its sender that nobody came for it. */
+  /** Notifies its sender that it expired. */
   report(): void;
 }
 
-/** How much longer a message may be kept that could not be taken back: it may have reached Redis late. */
-export const UNSURE_MS = 6000;
+/** The time after which an expired message that could not be taken back counts as lost, in milliseconds. */
+export const UNCONFIRMED_MS = 6000;
 
-export class KeptMessages {
-  readonly #messages = new Map<string, KeptMessage>();
-  /** Those that expire together with others, by their target. */
-  readonly #byTarget = new Map<string, Set<KeptMessage>>();
-  readonly #waiting: VariedDeadlines<KeptMessage>;
-  readonly #unsure: Deadlines<KeptMessage>;
-  readonly #takeBack: (messages: readonly KeptMessage[]) => Promise<unknown>;
+export class StoredMessages {
+  readonly #messages = new Map<string, StoredMessage>();
+  /** The messages that expire together with others, by their target. */
+  readonly #byTarget = new Map<string, Set<StoredMessage>>();
+  readonly #timed: VariedDeadlines<StoredMessage>;
+  readonly #unconfirmed: Deadlines<StoredMessage>;
+  readonly #takeBack: (messages: readonly StoredMessage[]) => Promise<unknown>;
   readonly #budget = new MailboxBudget();
 
   /**
-   * @param takeBack is to take messages for one target back in one step; rejects where Redis cannot be reached. If
-   * one was fetched, that is to be heard, by {@link delete}, before it resolves.
+   * @param takeBack takes messages for one target back in one step; rejects if Redis cannot be reached. It calls
+   * {@link delete} for a message that was fetched before it resolves.
    */
-  constructor(clock: Clock, takeBack: (messages: readonly KeptMessage[]) => Promise<unknown>) {
+  constructor(clock: Clock, takeBack: (messages: readonly StoredMessage[]) => Promise<unknown>) {
     this.#takeBack = takeBack;
-    this.#unsure = new Deadlines(clock, UNSURE_MS, (message) => this.#lose(this.#group(message)));
-    this.#waiting = new VariedDeadlines(clock, (message) => this.#end(message));
+    this.#unconfirmed = new Deadlines(
+      clock,
+      UNCONFIRMED_MS,
+      (message) => this.#fail(this.#group(message)),
+    );
+    this.#timed = new VariedDeadlines(clock, (message) => this.#end(message));
   }
 
   get size(): number {
     return this.#messages.size;
   }
 
-  /** Whether this node may have one more kept. */
+  /** Returns whether one more message may be stored. */
   hasCapacityFor(cost: Cost): boolean {
     return this.#budget.hasCapacityFor(cost);
   }
 
-  add(message: KeptMessage): void {
+  add(message: StoredMessage): void {
     if (message.ttlMs === 0) return;
     this.#messages.set(message.id, message);
     if (message.expiresTogether) {
@@ -57,10 +61,10 @@ export class KeptMessages {
       this.#byTarget.set(targetKey, (this.#byTarget.get(targetKey) ?? new Set()).add(message));
     }
     this.#budget.count(message.cost, 1);
-    this.#waiting.add(message, message.ttlMs);
+    this.#timed.add(message, message.ttlMs);
   }
 
-  /** It was not kept, or somebody has fetched it. False where it was not known. */
+  /** Takes note that a message was not stored, or was fetched. False if it is unknown. */
   delete(id: string): boolean {
     const message = this.#messages.get(id);
     if (message === undefined) return false;
@@ -69,45 +73,45 @@ export class KeptMessages {
     const together = this.#byTarget.get(targetKey);
     if (together?.delete(message) && together.size === 0) this.#byTarget.delete(targetKey);
     this.#budget.count(message.cost, -1);
-    this.#waiting.delete(message);
-    this.#unsure.delete(message);
+    this.#timed.delete(message);
+    this.#unconfirmed.delete(message);
     return true;
   }
 
   /** Returns what expires with a message, itself among it. */
-  #group(message: KeptMessage): readonly KeptMessage[] {
+  #group(message: StoredMessage): readonly StoredMessage[] {
     if (!message.expiresTogether) return [message];
     const { sender, targetKey } = message.cost;
     return [...this.#byTarget.get(targetKey) ?? []].filter(({ cost }) => cost.sender === sender);
   }
 
-  async #end(message: KeptMessage): Promise<void> {
+  async #end(message: StoredMessage): Promise<void> {
     const group = this.#group(message);
     try {
       await this.#takeBack(group);
-      this.#lose(group);
+      this.#fail(group);
     } catch {
-      if (this.#messages.has(message.id)) this.#unsure.add(message);
+      if (this.#messages.has(message.id)) this.#unconfirmed.add(message);
     }
   }
 
   /** Reports once for all of a group that was not fetched. */
-  #lose(group: readonly KeptMessage[]): void {
+  #fail(group: readonly StoredMessage[]): void {
     const lost = group.filter(({ id }) => this.delete(id));
     lost[0]?.report();
   }
 
   /** Drops what expires together with a message, without a report. */
-  dropTogether(message: KeptMessage): void {
+  dropTogether(message: StoredMessage): void {
     const group = message.expiresTogether ? this.#group(message) : [];
     if (group.length === 0) return;
     for (const { id } of group) this.delete(id);
     this.#takeBack(group).catch(() => {}); // Redis drops it by itself a little later
   }
 
-  /** Takes all messages back at once, and reports those for which nobody has come. */
-  async giveUp(): Promise<void> {
+  /** Takes all messages back, and reports those that were not fetched. */
+  async expireAll(): Promise<void> {
     await Promise.all([...this.#messages.values()].map((message) => this.#end(message)));
-    this.#unsure.runAll();
+    this.#unconfirmed.runAll();
   }
 }
