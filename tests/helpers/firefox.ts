@@ -19,7 +19,7 @@ user_pref("browser.safebrowsing.malware.enabled", false);
 user_pref("browser.safebrowsing.phishing.enabled", false);
 `;
 
-/** Whether tests with Firefox have to be left out. */
+/** Returns whether tests with Firefox have to be left out. */
 export function isFirefoxMissing(): boolean {
   return isMissing(isFile(PATH), "firefox-esr (Debian: firefox-esr)");
 }
