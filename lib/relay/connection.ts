@@ -187,8 +187,8 @@ export class Connection implements SessionConnection {
     if (!(error instanceof ProtocolError)) return this.#failInternally(error);
     if (this.#session === null && !this.isOpen) return; // the client has left meanwhile
     const { code, message } = error;
-    // A registration by URL is decided without the messages that come meanwhile.
-    const isRegistering = this.#session === null && this.#dialect?.decodeUrl === undefined;
+    // Clients of other servers register by their URL or first message, whatever comes after it.
+    const isRegistering = this.#session === null && this.dialect === null;
     if (isRegistering || code === "message_too_large") this.#rejectFor(error);
     else this.#fail(code, message);
   }

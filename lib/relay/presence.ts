@@ -16,8 +16,13 @@ export type Change = "joined" | "left";
 const NOTICES_PER_TURN = 500;
 /** The time between two notices to a watcher that asked for batches, in milliseconds. */
 const BATCH_INTERVAL_MS = 100;
-/** Upper bound of the changes that a room's log holds; past it, every watcher is notified at once. */
+/**
+ * The changes in a room's log past which watchers get all of theirs together, one watcher after the other: the log has to
+ * shrink faster than it grows.
+ */
 const MAX_LOGGED_CHANGES = 10_000;
+/** The changes whose net effect takes as long to find as one notice takes to send. */
+const CHANGES_PER_NOTICE = 20;
 
 /** How a watcher is notified: of each change by itself, or of several together. */
 type Kind = "single" | "batched";
@@ -104,6 +109,10 @@ class WatchedRoom {
     this.#start = first;
   }
 
+  hasNet(from: number, to: number): boolean {
+    return to === this.#netsEnd && this.#nets.has(from);
+  }
+
   net(from: number, to: number): Net {
     if (to !== this.#netsEnd) this.#nets.clear();
     this.#netsEnd = to;
@@ -175,11 +184,8 @@ export class Presence {
     for (const kind of ["single", "batched"] as const) {
       if (room.watchers[kind].size > 0) this.#pending[kind].add(room);
     }
-    if (!this.#isNotifying) { // otherwise a client was dropped while it was notified
-      const isOverfull = room.size > MAX_LOGGED_CHANGES;
-      this.#flushRoom(room, "single", isOverfull ? Infinity : this.#budget);
-      if (isOverfull) this.#flushRoom(room, "batched", Infinity);
-    }
+    // Otherwise a client was dropped while it was notified.
+    if (!this.#isNotifying) this.#flushRoom(room, "single", this.#budget);
     this.#schedule();
   }
 
@@ -239,17 +245,24 @@ export class Presence {
     });
   }
 
-  /** Notifies the watchers of a kind, with `limit` notices at the most. */
+  /** Notifies the watchers of a kind, with about `limit` notices, the one first that has waited for longest. */
   #flushRoom(room: WatchedRoom, kind: Kind, limit: number): void {
     const pending = this.#pending[kind];
     if (limit <= 0 || !pending.has(room)) return;
+    const watchers = room.watchers[kind];
+    const isOverfull = room.size > MAX_LOGGED_CHANGES;
     const { end } = room;
+    const done: Watcher[] = [];
     let left = limit;
     let isDone = true;
-    for (const watcher of room.watchers[kind].values()) {
-      if (left > 0) left -= this.#flush(room, watcher, end, left);
+    for (const watcher of watchers.values()) {
+      if (left > 0) left -= this.#flush(room, watcher, end, isOverfull ? Infinity : left);
       isDone = watcher.position >= end;
       if (!isDone) break;
+      done.push(watcher);
+    }
+    for (const watcher of isDone ? [] : done) {
+      if (watchers.delete(watcher.session)) watchers.set(watcher.session, watcher);
     }
     room.trim();
     pending.delete(room);
@@ -257,13 +270,17 @@ export class Presence {
     if (!isDone || room.end !== end) pending.add(room);
   }
 
-  /** Notifies a watcher of its changes before `end`, `limit` at the most. Returns the number of notices. */
+  /** Notifies a watcher of its changes before `end`, `limit` at the most. Returns what that cost, in notices. */
   #flush(room: WatchedRoom, watcher: Watcher, end: number, limit = Infinity): number {
     const { position } = watcher;
     const to = Math.min(end, position + limit);
     if (position >= to) return 0;
     watcher.position = to;
-    return this.#notify(watcher, room.net(position, to));
+    const searchCost = room.hasNet(position, to)
+      ? 0
+      : Math.floor((to - position) / CHANGES_PER_NOTICE);
+    this.#budget -= searchCost;
+    return searchCost + this.#notify(watcher, room.net(position, to));
   }
 
   /** Notifies a watcher, until it is dropped over that. Returns the number of notices. */

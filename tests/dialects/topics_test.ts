@@ -188,3 +188,13 @@ testPure(
     assert.deepEqual([none.texts(), none.closed], [['{"type":"pong"}'], null]);
   },
 );
+
+testPure("a broken binary message is ignored, also while the token is checked", async () => {
+  const grant = Promise.withResolvers<{ clientId: null; rooms: null }>();
+  const board = new Switchboard({}, { check: () => grant.promise }, [trystero, yWebrtc]);
+  const peer = board.connect("http://host/?token=t");
+  peer.send(subscribe("a"), Uint8Array.of(0xff).buffer, '{"type":"ping"}');
+  grant.resolve({ clientId: null, rooms: null });
+  await drainMicrotasks();
+  assert.deepEqual([peer.texts(), peer.closed], [['{"type":"pong"}'], null]);
+});
