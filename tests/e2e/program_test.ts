@@ -84,15 +84,23 @@ Deno.test("healthcheck asks a server, and ends with 0 or 1", async () => {
   assert.match(gone.stderr, /^signalbox: http:.*\/healthz is not healthy: .*\n$/);
 });
 
-Deno.test("healthcheck asks a server with TLS, whatever certificates the environment adds", async () => {
-  if (isMissingOpenssl()) return;
-  using certificate = await Certificate.make();
-  const { certPath, keyPath } = certificate;
-  await using program = await ServingProgram.start(["--tls-cert", certPath, "--tls-key", keyPath]);
-  const env = { ...ownEnvironment(), NODE_EXTRA_CA_CERTS: certPath };
-  const { status, stderr } = await runProgram(["healthcheck", program.url], { env });
-  assert.deepEqual([status, stderr], [0, ""]);
-});
+testOnRuntimes(
+  "healthcheck asks a server with TLS, whatever certificates the environment adds",
+  async (command) => {
+    if (isMissingOpenssl()) return;
+    using certificate = await Certificate.make();
+    const { certPath, keyPath } = certificate;
+    await using program = await ServingProgram.start([
+      "--tls-cert",
+      certPath,
+      "--tls-key",
+      keyPath,
+    ]);
+    const env = { ...ownEnvironment(), NODE_EXTRA_CA_CERTS: certPath };
+    const { status, stderr } = await runProgram(["healthcheck", program.url], { command, env });
+    assert.deepEqual([status, stderr], [0, ""]);
+  },
+);
 
 Deno.test("healthcheck takes a server that drains, and another that answers, for unhealthy", async () => {
   await using program = await ServingProgram.start(["--drain-delay", "1h"]);
