@@ -1,7 +1,7 @@
 /** Registers clients: checks the token, claims the ID, answers. */
 
 import { randomUUID } from "node:crypto";
-import { allows, type Authenticator, TokenError } from "../auth/tokens.ts";
+import { allows, type Authenticator, type Grant, TokenError } from "../auth/tokens.ts";
 import type { IceServer } from "../auth/turn.ts";
 import type { Capacity } from "./capacity.ts";
 import type { Router } from "./router.ts";
@@ -121,12 +121,21 @@ async function authorize(
     throw error instanceof TokenError ? new ProtocolError("unauthorized", error.message) : error;
   });
   if (!allows(grant, clientId, room)) {
-    const isNamed = isClientId(room); // a dialect's namespace is not
-    const place = isNamed ? `in room ${describe(room)}` : "without a room";
-    const message = `The token does not allow the ID ${describe(clientId)} ${place}.`;
-    throw new ProtocolError("forbidden", message);
+    throw new ProtocolError("forbidden", explainForbidden(grant, clientId, room));
   }
   return grant.clientId === clientId;
+}
+
+/** Names what the token does not allow: the ID, or else the room. */
+function explainForbidden(grant: Grant, clientId: string, room: string): string {
+  if (grant.clientId !== null && grant.clientId !== clientId) {
+    return `The token does not allow the ID ${describe(clientId)}, only ${
+      describe(grant.clientId)
+    }.`;
+  }
+  const isNamed = isClientId(room); // a dialect's namespace is not
+  const place = isNamed ? `in room ${describe(room)}` : "without a room";
+  return `The token does not allow registering ${place}.`;
 }
 
 /** Returns the topics that a token allows: the rooms that it names, all without; none if it does not hold. */

@@ -2,6 +2,7 @@
 
 import assert from "node:assert/strict";
 import config from "../../deno.json" with { type: "json" };
+import { Certificate, isMissingOpenssl } from "../helpers/certificate.ts";
 import { TestClient } from "../helpers/client.ts";
 import { exchange, shutDown } from "../helpers/core_exchange.ts";
 import { fromSource, ownEnvironment, runProgram, ServingProgram } from "../helpers/program.ts";
@@ -81,6 +82,16 @@ Deno.test("healthcheck asks a server, and ends with 0 or 1", async () => {
   const gone = await runProgram(["healthcheck", program.url]);
   assert.deepEqual([gone.status, gone.stdout], [1, ""]);
   assert.match(gone.stderr, /^signalbox: http:.*\/healthz is not healthy: .*\n$/);
+});
+
+Deno.test("healthcheck asks a server with TLS, whatever certificates the environment adds", async () => {
+  if (isMissingOpenssl()) return;
+  using certificate = await Certificate.make();
+  const { certPath, keyPath } = certificate;
+  await using program = await ServingProgram.start(["--tls-cert", certPath, "--tls-key", keyPath]);
+  const env = { ...ownEnvironment(), NODE_EXTRA_CA_CERTS: certPath };
+  const { status, stderr } = await runProgram(["healthcheck", program.url], { env });
+  assert.deepEqual([status, stderr], [0, ""]);
 });
 
 Deno.test("healthcheck takes a server that drains, and another that answers, for unhealthy", async () => {
