@@ -24,7 +24,7 @@ if (import.meta.main) {
   const failed: string[] = [];
   for (const target of TARGETS) {
     console.log(`\n${target}`);
-    const env = { RUST_LIB_BACKTRACE: "0" }; // a failure is told in words, as by the task
+    const env = { RUST_LIB_BACKTRACE: "0" }; // a failure shows no stack of Rust, as with the task
     const child = new Deno.Command(Deno.execPath(), { args: argsFor(target), env }).spawn();
     if (!(await child.status).success) failed.push(target);
   }

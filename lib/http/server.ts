@@ -22,12 +22,10 @@ import {
 import { type IceConfig, iceServers } from "../auth/turn.ts";
 import { Listener } from "./listener.ts";
 import type { Options } from "../config/options.ts";
-import { Documents } from "./documents.ts";
-import { readPages } from "./pages.ts";
+import { type Health, Site } from "./site.ts";
 import { Registrar } from "../relay/registration.ts";
 import { Router } from "../relay/router.ts";
 import { BufferedTotal } from "../relay/send_buffer.ts";
-import type { StaticFiles } from "./static_files.ts";
 
 /** The options that a server reads itself, beside those that it passes on. */
 type OwnOptions = Pick<
@@ -86,8 +84,7 @@ const MEMORY_PER_BUFFERED_BYTE = 2.8;
 export class Server {
   readonly #options: ServerOptions;
   readonly #parts: Parts;
-  readonly #pages: StaticFiles;
-  readonly #documents = new Documents();
+  readonly #site: Site;
   readonly #router: Router;
   readonly #cluster: Cluster | null;
   readonly #capacity: Capacity;
@@ -112,7 +109,6 @@ export class Server {
     const { clock, emit, authenticator } = parts;
     this.#options = options;
     this.#parts = parts;
-    this.#pages = readPages(!options.noPage);
     this.#capacity = new Capacity(options);
     let cluster: Cluster | null = null;
     this.#router = new Router(options, this.#capacity, clock, emit, (router) => {
@@ -135,6 +131,13 @@ export class Server {
       emit,
       onRegistered: (connection) => this.#unregistered.delete(connection),
     };
+    this.#site = new Site({
+      hasPage: !options.noPage,
+      allowOrigins: options.allowOrigins,
+      dialects: this.#deps.dialects,
+      listIds: (room) => this.#router.directory.listIds(room),
+      health: () => this.#health,
+    });
     this.#startedAtMs = clock.now();
     this.#unregistered = new Deadlines(
       clock,
@@ -192,61 +195,25 @@ export class Server {
   }
 
   #answer(request: Request, peer: string): Response | Promise<Response> {
-    if (wantsWebSocket(request.headers)) return this.#upgrade(request, peer);
-    if (request.method === "OPTIONS") return new Response(null, { status: 204 });
-    const isRead = request.method === "GET" || request.method === "HEAD";
-    const { pathname } = new URL(urlOf(request));
-    if (isRead && pathname === "/healthz") return this.#health();
-    const answer = isRead ? this.#answerForDialect(request, pathname) : null;
-    if (answer !== null) return answer;
-    const file = isRead
-      ? this.#documents.answer(pathname, request) ?? this.#pages.answer(pathname, request)
-      : null;
-    return file ?? new Response(NOT_FOUND, { status: 404 });
+    return wantsWebSocket(request.headers)
+      ? this.#upgrade(request, peer)
+      : this.#site.answer(request, new URL(urlOf(request)).pathname);
   }
 
-  /** Answers what clients of other servers ask for by HTTP; null for any other path. */
-  #answerForDialect(request: Request, pathname: string): Promise<Response> | null {
-    const { dialects, router } = this.#deps;
-    const listIds = (room: string) => router.directory.listIds(room);
-    for (const { answerHttp } of dialects) {
-      const answering = answerHttp?.(pathname, listIds) ?? null;
-      if (answering === null) continue;
-      const { headers } = request;
-      const refusal = checkOrigin(headers, this.#options.allowOrigins);
-      if (refusal !== null) return Promise.resolve(refuse(refusal));
-      return answering.then(({ status, type, body }) =>
-        new Response(body, {
-          status,
-          headers: {
-            "content-type": type,
-            "cache-control": "no-store",
-            "access-control-allow-origin": headers.get("origin") ?? "*",
-          },
-        })
-      );
-    }
-    return null;
-  }
-
-  #health(): Response {
-    const report = {
+  get #health(): Health {
+    return {
       status: this.#status(),
       clients: this.clients,
       version: this.#parts.version,
       uptime_seconds: Math.floor((this.#parts.clock.now() - this.#startedAtMs) / 1000),
     };
-    return Response.json(report, {
-      status: this.#isDraining ? 503 : 200,
-      headers: { "access-control-allow-origin": "*", "cache-control": "no-store" },
-    });
   }
 
   get #isDraining(): boolean {
     return this.#closedFor === "shutting down";
   }
 
-  #status(): "draining" | "degraded" | "ok" {
+  #status(): Health["status"] {
     if (this.#isDraining) return "draining";
     return this.#cluster?.isDegraded ? "degraded" : "ok";
   }
@@ -401,8 +368,6 @@ export class Server {
     });
   }
 }
-
-const NOT_FOUND = "Nothing is here. Clients open a WebSocket, on any path of this port.\n";
 
 /** Returns the URL that was asked for, on a host of this server's making: clients may send any text as Host. */
 function urlOf({ url, headers }: Request): string {

@@ -143,6 +143,21 @@ async function node(cache: string): Promise<Contender> {
 
 const WS_VERSION = "8.23.0";
 
+/** PeerServer, which speaks PeerJS' protocol and no other. */
+export async function peerServer(): Promise<Contender> {
+  const cache = cacheDirectory();
+  const version = (await outputOf(["node", "--version"])).trim().slice(1);
+  await installPackage(cache, "peer", PEER_VERSION);
+  return {
+    name: "PeerServer",
+    version: `${PEER_VERSION} on Node ${version}`,
+    command: ["node", `${RELAYS}/peer_server.cjs`],
+    env: { NODE_PATH: `${cache}/node_modules` },
+  };
+}
+
+const PEER_VERSION = "1.0.2";
+
 async function bun(cache: string): Promise<Contender> {
   // The package `bun` picks one of these with a script when it is installed; this does without scripts.
   const name = `@oven/bun-linux-${Deno.build.arch === "x86_64" ? "x64" : "aarch64"}`;

@@ -1,6 +1,7 @@
 /** The load driver: many WebSocket clients in one thread, without promises, so that it is never what is measured. */
 
 import { clientFrame, OPCODE, readFrame, type ReceivedFrame } from "./frames.ts";
+import { type Protocol, SIGNALBOX } from "./protocol.ts";
 import { Sockets } from "./sockets.ts";
 
 const RECEIVE_BUFFER_BYTES = 256 * 1024;
@@ -23,7 +24,7 @@ export class Client {
   /** The beginning of a frame whose end has not come yet. */
   rest: Uint8Array | null = null;
 
-  constructor(readonly id: string, readonly fd: number, readonly registration: string) {}
+  constructor(readonly id: string, readonly fd: number, readonly registration: string | null) {}
 }
 
 export class Driver {
@@ -33,6 +34,8 @@ export class Driver {
   readonly #frame: ReceivedFrame = { opcode: 0, start: 0, end: 0 };
   readonly #onReady = (fd: number) => this.#serve(fd);
 
+  constructor(readonly protocol: Protocol = SIGNALBOX) {}
+
   /**
    * Begins to connect and register a client.
    *
@@ -40,7 +43,7 @@ export class Driver {
    */
   open(port: number, id: string, more: Readonly<Record<string, unknown>> = {}): Client {
     const fd = this.#sockets.connect(port);
-    const registration = JSON.stringify({ type: "register", client_id: id, ...more });
+    const registration = this.protocol.registration(id, more);
     return this.#clients[fd] = new Client(id, fd, registration);
   }
 
@@ -125,7 +128,8 @@ export class Driver {
   }
 
   #upgrade(client: Client): void {
-    this.#sockets.send(client.fd, UPGRADE_REQUEST);
+    const request = `GET ${this.protocol.target(client.id)} HTTP/1.1\r\n${UPGRADE_HEADERS}`;
+    this.#sockets.send(client.fd, new TextEncoder().encode(request));
     this.#sockets.watchInput(client.fd);
     client.state = "upgrading";
   }
@@ -144,19 +148,23 @@ export class Driver {
 
   #register(client: Client, length: number): void {
     const head = new TextDecoder().decode(this.#buffer.subarray(0, length));
-    if (!head.endsWith(END_OF_HEAD)) {
+    const end = head.indexOf(END_OF_HEAD); // a head is ASCII: as many bytes as characters
+    if (end === -1) {
       client.rest = this.#buffer.slice(0, length);
       return;
     }
     if (!head.startsWith(UPGRADED)) throw new Error(`the upgrade was refused: ${head}`);
     client.state = "registering";
-    const text = new TextEncoder().encode(client.registration);
-    this.#sockets.send(client.fd, clientFrame(OPCODE.TEXT, text));
+    if (client.registration !== null) {
+      const text = new TextEncoder().encode(client.registration);
+      this.#sockets.send(client.fd, clientFrame(OPCODE.TEXT, text));
+    }
+    this.#readFrames(client, length, end + END_OF_HEAD.length);
   }
 
-  #readFrames(client: Client, length: number): void {
+  #readFrames(client: Client, length: number, from = 0): void {
     const frame = this.#frame;
-    let at = 0;
+    let at = from;
     while (readFrame(this.#buffer, at, length, frame)) {
       const { end } = frame;
       this.#takeFrame(client, frame);
@@ -178,7 +186,7 @@ export class Driver {
 
   #checkRegistered(client: Client, start: number, end: number): void {
     const answer = JSON.parse(new TextDecoder().decode(this.#buffer.subarray(start, end)));
-    if (answer.type !== "registered" || answer.client_id !== client.id) {
+    if (!this.protocol.isRegistered(answer, client.id)) {
       throw new Error(`${client.id} could not register: ${JSON.stringify(answer)}`);
     }
     client.state = "ready";
@@ -197,15 +205,13 @@ export class Driver {
   }
 }
 
-const UPGRADE_HEAD = [
-  "GET / HTTP/1.1",
+const UPGRADE_HEADERS = [
   "Host: 127.0.0.1",
   "Upgrade: websocket",
   "Connection: Upgrade",
   "Sec-WebSocket-Version: 13",
   "Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==",
 ].join("\r\n") + END_OF_HEAD;
-const UPGRADE_REQUEST = new Uint8Array(new TextEncoder().encode(UPGRADE_HEAD));
 
 /** Code 1000. */
 const CLOSE_FRAME = clientFrame(OPCODE.CLOSE, new Uint8Array([0x03, 0xe8]));

@@ -39,16 +39,26 @@ export class NumberedFrame {
 export class Inspector {
   readonly #message: Message;
   readonly #senderIds: readonly string[];
+  readonly #received: (message: Message, senderId: string) => Message;
   readonly #samples: Uint8Array[] = [];
   #place: number | undefined;
 
   /**
    * @param message as it was sent, without a target
+   * @param received returns what arrives of a message, parsed
    * @param senderIds all of one length, so that the number stands at the same place for each sender
    */
-  constructor(message: Message, senderIds: readonly string[]) {
+  constructor(
+    message: Message,
+    senderIds: readonly string[],
+    received: (message: Message, senderId: string) => Message = (message, from) => ({
+      ...message,
+      from,
+    }),
+  ) {
     this.#message = message;
     this.#senderIds = senderIds;
+    this.#received = received;
   }
 
   /**
@@ -79,7 +89,8 @@ export class Inspector {
     const text = decode(sample);
     const place = this.#place!;
     const unnumbered = text.slice(0, place) + NUMBER + text.slice(place + NUMBER.length);
-    deepStrictEqual(JSON.parse(unnumbered), { ...this.#message, from: this.#senderIds[sender] });
+    const expected = this.#received(this.#message, this.#senderIds[sender]!);
+    deepStrictEqual(JSON.parse(unnumbered), expected);
     return sample;
   }
 }

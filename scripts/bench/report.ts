@@ -56,9 +56,13 @@ function cell(result: Result | undefined): string {
 }
 
 /** How to read the numbers, and where they come from. */
-export function legend(machine: Machine, contenders: readonly Contender[]): string {
+export function legend(
+  machine: Machine,
+  contenders: readonly Contender[],
+  baseline = BASELINE,
+): string {
   const versions = contenders.map(({ name, version }) => `${name}: ${version}`);
-  return `Medians; in brackets the ratio to ${BASELINE}, taken within a turn. CPU is the server's, kernel included.
+  return `Medians; in brackets the ratio to ${baseline}, taken within a turn. CPU is the server's, kernel included.
 Below 5 per cent, a difference is noise.
 ${machineLine(machine)}
 ${versions.join("; ")}

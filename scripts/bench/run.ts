@@ -4,6 +4,7 @@ import type { Contender } from "./contenders.ts";
 import { Driver } from "./driver.ts";
 import { type Cores, pickCores, pinSelf } from "./machine.ts";
 import type { Progress } from "./progress.ts";
+import type { Protocol } from "./protocol.ts";
 import { scenarioLines } from "./report.ts";
 import { type ScenarioRun, summarize } from "./results.ts";
 import { idle, measureIdle } from "./scenarios/idle.ts";
@@ -20,6 +21,10 @@ export interface Bench {
   /** Ends the run early. */
   readonly signal: AbortSignal;
   readonly progress: Progress;
+  /** What clients speak, if not signalbox's own protocol. */
+  readonly protocol?: Protocol;
+  /** The contender that all ratios are to, if not the usual one. */
+  readonly baseline?: string;
 }
 
 /** Prepares this process to be the driver, for as long as `use` takes. */
@@ -54,7 +59,7 @@ export async function runInTurns(
   scenarios: readonly Scenario[],
   plan: Plan,
 ): Promise<ScenarioRun[]> {
-  const driver = new Driver();
+  const driver = new Driver(bench.protocol);
   const servers = new Map<string, ServerProcess>();
   try {
     for (const contender of contenders) {
@@ -127,7 +132,7 @@ export async function withNewServer<Answer>(
   use: (driver: Driver, server: ServerProcess) => Answer,
 ): Promise<Answer> {
   bench.signal.throwIfAborted();
-  const driver = new Driver();
+  const driver = new Driver(bench.protocol);
   const server = await startServer(bench, contender);
   try {
     return use(driver, server);
@@ -151,8 +156,8 @@ export function startServer(
 }
 
 function report(
-  { progress }: Bench,
-  { name, what, metrics, baseline }: Described,
+  { progress, baseline: usual }: Bench,
+  { name, what, metrics, baseline = usual }: Described,
   samples: Samples,
 ): ScenarioRun {
   const results = metrics.map((metric) => summarize(name, metric, samples, baseline));

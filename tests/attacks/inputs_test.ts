@@ -7,6 +7,7 @@ import { hasProc, inMebibytes, memoryOf } from "../helpers/process.ts";
 import { ServingProgram } from "../helpers/program.ts";
 import { newSeed, Random } from "../helpers/random.ts";
 import { testOnRuntimes } from "../helpers/runtimes.ts";
+import { BAD_DIALECTS } from "./inputs/dialects.ts";
 import { BROKEN_FRAMES, USELESS_FRAMES } from "./inputs/frames.ts";
 import type { Kind } from "./inputs/kind.ts";
 import { BAD_MESSAGES } from "./inputs/messages.ts";
@@ -17,8 +18,10 @@ const KINDS: readonly Kind[] = [
   ...USELESS_FRAMES,
   ...BAD_MESSAGES,
   ...BAD_REQUESTS,
+  ...BAD_DIALECTS,
 ];
 
+const OPTIONS = ["--log-level", "warn", "--dialects", "all"];
 const INPUTS = 1000;
 const AT_ONCE = 8;
 /** How much more memory the server may take for them. */
@@ -43,7 +46,7 @@ async function attackAll(url: string, seed: number): Promise<void> {
 
 testOnRuntimes("a thousand hostile inputs disturb no other client", async (command) => {
   const seed = newSeed();
-  await using program = await ServingProgram.start(["--log-level", "warn"], { command });
+  await using program = await ServingProgram.start(OPTIONS, { command });
   const memory = () => hasProc ? memoryOf(program.pid) : { nowBytes: 0, peakBytes: 0 };
   const before = memory();
   const pair = await Pair.start(program.url);

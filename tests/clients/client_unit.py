@@ -234,7 +234,7 @@ class Receiving(TestCase):
         self.assertEqual(received, [0, 1, 2])
         self.assertEqual(self.world.socket.closed_with, 1000)
 
-    async def test_what_nobody_reads_is_bounded(self) -> None:
+    async def test_unread_messages_are_bounded(self) -> None:
         signaling = await self.enter()
         self.world.socket.push(*({"from": "bob", "n": n} for n in range(1025)))
         await settle()

@@ -269,7 +269,7 @@ class Sessions(TestCase):
         await settle()
         self.assertEqual(connection.connectionState, "connected")
 
-    async def test_calls_that_nobody_takes_are_bounded(self) -> None:
+    async def test_calls_that_ring_are_bounded(self) -> None:
         alice, _, _ = await self.call()
         for number in range(40):
             for _ in range(70):

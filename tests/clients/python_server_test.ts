@@ -35,7 +35,7 @@ function start(path: PythonPath, url: string, resume: "" | "memory" | string): P
 }
 
 Deno.test({
-  name: "client.py hears of a crowd in few notices, and of who leaves",
+  name: "client.py gets few notices of a crowd, and one of a leave",
   ignore,
   async fn() {
     await using server = await ServingProgram.start(["--log-level", "warn"]);

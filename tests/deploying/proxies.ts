@@ -22,7 +22,7 @@ export interface Setup {
 
 export interface ProxyKind {
   readonly name: string;
-  /** Where Debian's package of the same name puts it: `/usr/sbin` is not on every path. */
+  /** The path in Debian's package of the same name: `/usr/sbin` is not on every path. */
   readonly program: string;
   /** The printed files, and the prefix that each strips. */
   readonly files: Readonly<Record<string, string>>;
@@ -120,7 +120,7 @@ ${site}`;
   args: (config) => ["-db", "-f", config],
 };
 
-/** Modules that Debian's apache2 has switched on, or that `a2enmod` switches on beside those that it is told. */
+/** Modules that Debian's apache2 has switched on, or that `a2enmod` switches on beside those that it gets. */
 const APACHE_MODULES = ["mpm_event", "authz_core", "setenvif", "socache_shmcb"];
 
 const APACHE: ProxyKind = {
@@ -228,7 +228,7 @@ export async function untilSecure(port: number, caPath: string): Promise<void> {
   }
 }
 
-/** Where Caddy keeps the certificate of its own authority (`tls internal`). */
+/** The file with the certificate of its own authority (`tls internal`). */
 export function caddyCaPath(folder: string): string {
   return `${folder}/caddy/pki/authorities/local/root.crt`;
 }

@@ -14,7 +14,7 @@ const IDLE_TIMEOUT = "2s";
 const PINGS = 4;
 const FORGED = { "x-forwarded-for": "203.0.113.99" };
 
-/** Where clients come from: they connect over IPv6, the proxy reaches the server over IPv4. */
+/** The address of clients: they connect over IPv6, the proxy reaches the server over IPv4. */
 const CLIENT_ADDRESS = "::1";
 
 for (const kind of PROXIES) {

@@ -13,7 +13,7 @@ const ADDRESS = "203.0.113.10";
 const SECRET = "shared with the TURN server";
 const TLS_PORT = 5349;
 
-/** Where the provider translates addresses, the machine itself has this one. */
+/** The address of the machine itself, behind a provider that translates addresses. */
 const PRIVATE_ADDRESS = "10.0.0.5";
 
 const DENIED_PEERS = ["127.0.0.1", "10.0.0.1", "169.254.169.254", "192.168.1.1", "172.31.0.1"];
@@ -85,7 +85,7 @@ async function makeLineage(folder: string): Promise<string> {
   return lineage;
 }
 
-/** Resolves once this certificate is served. coturn's own client cannot tell: over TLS it hangs at random. */
+/** Resolves once this certificate is served. coturn's own client is no help: over TLS it hangs at random. */
 async function untilServed(lineage: string): Promise<void> {
   const caCert = await Deno.readTextFile(`${lineage}/fullchain.pem`);
   while (true) {

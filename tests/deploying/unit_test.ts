@@ -53,7 +53,7 @@ Deno.test("systemd takes the unit", async () => {
   assert.deepEqual(await verify({ "signalbox.service": unit }), FLAWLESS);
 });
 
-Deno.test("systemd takes the printed drop-ins, and sees a mistake in one", async () => {
+Deno.test("systemd takes the printed drop-ins, and sees an error in one", async () => {
   if (lacksSystemd()) return;
   const verifyWith = (dropIn: string) =>
     verify({ "signalbox.service": unit, "signalbox.service.d/more.conf": dropIn });

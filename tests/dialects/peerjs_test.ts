@@ -212,3 +212,12 @@ testPure("HTTP requests get a fresh ID, and the list of all IDs if that is allow
   const off = peerjs({ peerjsKey: "peerjs", peerjsDiscovery: undefined });
   assert.equal((await answer("/peerjs/peers", off))?.status, 401);
 });
+
+testPure("the five hundredth message over the rate limit in a row is the last", () => {
+  const { join } = setUp({ rateLimitPerSecond: 1, rateBurst: 1 });
+  const alice = join("alice");
+  for (let n = 0; n < 500; n++) alice.send('{"type":"HEARTBEAT"}');
+  assert.deepEqual([alice.texts(), alice.closed], [[], null]);
+  alice.send('{"type":"HEARTBEAT"}');
+  assert.deepEqual([alice.texts(), alice.closed], [[], "1008 rate_limited"]);
+});

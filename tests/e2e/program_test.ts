@@ -331,16 +331,19 @@ testOnRuntimes("after the start it gives up what only that needs", async (comman
   assert.match(await (await fetch(program.httpUrl)).text(), /<title>/);
 });
 
-testOnRuntimes("it finds its way back to Redis without what it has given up", async (command) => {
-  if (isRedisMissing()) return;
-  await using redis = await TestRedis.start();
-  await using program = await ServingProgram.start(["--redis", redis.url], { command });
-  await program.logged("INFO - Joined the cluster");
-  await redis.kill();
-  await program.logged("WARN - Serving alone, trying again: ");
-  await redis.restart();
-  await program.logged("INFO - Joined the cluster", 2);
-});
+testOnRuntimes(
+  "it finds its way back to Redis without the permissions that it gave away",
+  async (command) => {
+    if (isRedisMissing()) return;
+    await using redis = await TestRedis.start();
+    await using program = await ServingProgram.start(["--redis", redis.url], { command });
+    await program.logged("INFO - Joined the cluster");
+    await redis.kill();
+    await program.logged("WARN - Serving alone, trying again: ");
+    await redis.restart();
+    await program.logged("INFO - Joined the cluster", 2);
+  },
+);
 
 // The end.
 

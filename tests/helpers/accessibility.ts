@@ -1,10 +1,10 @@
-/** Barriers for people who do not see a page as others do, or do not point at it. */
+/** Accessibility of pages, as axe checks it. */
 
 import axe from "axe-core";
 import assert from "node:assert/strict";
 import type { Page } from "playwright-core";
 
-/** Fails where axe finds a barrier in the page as it is. */
+/** Fails if axe finds a barrier in the current state of the page. */
 export async function assertAccessible(page: Page): Promise<void> {
   await page.evaluate(axe.source);
   const { violations, passes } = await page.evaluate(() =>

@@ -19,7 +19,7 @@ user_pref("browser.safebrowsing.malware.enabled", false);
 user_pref("browser.safebrowsing.phishing.enabled", false);
 `;
 
-/** Whether tests with Firefox have to be left out. */
+/** Returns whether tests with Firefox have to be left out. */
 export function isFirefoxMissing(): boolean {
   return isMissing(isFile(PATH), "firefox-esr (Debian: firefox-esr)");
 }
@@ -30,10 +30,18 @@ export class TestFirefox implements AsyncDisposable {
   readonly #process: Deno.ChildProcess;
   readonly #profile: string;
   readonly #socket: WebSocket;
+  /** Resolves once all that Firefox has written is read. */
+  readonly #drained: Promise<void>;
   readonly #pending = new Map<number, PromiseWithResolvers<Values>>();
   #lastId = 0;
 
-  private constructor(process: Deno.ChildProcess, profile: string, socket: WebSocket) {
+  private constructor(
+    process: Deno.ChildProcess,
+    profile: string,
+    socket: WebSocket,
+    drained: Promise<void>,
+  ) {
+    this.#drained = drained;
     this.#process = process;
     this.#profile = profile;
     this.#socket = socket;
@@ -49,13 +57,15 @@ export class TestFirefox implements AsyncDisposable {
       stdout: "null",
       stderr: "piped",
     }).spawn();
-    const url = await listeningUrl(process.stderr);
+    const [head, rest] = process.stderr.tee();
+    const drained = rest.pipeTo(new WritableStream()).catch(() => {});
+    const url = await listeningUrl(head);
     const socket = new WebSocket(`${url}/session`);
     await new Promise((resolve, reject) => {
       socket.onopen = resolve;
       socket.onerror = reject;
     });
-    const firefox = new TestFirefox(process, profile, socket);
+    const firefox = new TestFirefox(process, profile, socket, drained);
     await firefox.#send("session.new", { capabilities: {} });
     return firefox;
   }
@@ -86,7 +96,7 @@ export class TestFirefox implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     const closed = new Promise((resolve) => this.#socket.onclose = resolve);
     this.#process.kill("SIGKILL");
-    await Promise.all([this.#process.status, closed]);
+    await Promise.all([this.#process.status, closed, this.#drained]);
     await Deno.remove(this.#profile, { recursive: true });
   }
 }
@@ -126,10 +136,8 @@ export class FirefoxPage {
   }
 }
 
-/** Reads until Firefox says at which address it listens; the rest is read and dropped. */
-async function listeningUrl(stderr: ReadableStream<Uint8Array<ArrayBuffer>>): Promise<string> {
-  const [head, rest] = stderr.tee();
-  rest.pipeTo(new WritableStream()).catch(() => {});
+/** Reads until Firefox says at which address it listens. */
+async function listeningUrl(head: ReadableStream<Uint8Array<ArrayBuffer>>): Promise<string> {
   let printed = "";
   for await (const text of head.pipeThrough(new TextDecoderStream())) {
     printed += text;

@@ -327,7 +327,7 @@ Deno.test(
 );
 
 Deno.test(
-  "Signaling begins with the first delay again only after a connection that held",
+  "the delay starts again only after a connection that lasted",
   pure,
   async () => {
     const bench = new Bench();
@@ -346,7 +346,7 @@ Deno.test(
 );
 
 Deno.test(
-  "Signaling ends for good after a final close, and tells the error before",
+  "Signaling ends after a final close, and emits the error before it",
   pure,
   async () => {
     const bench = new Bench();
@@ -363,7 +363,7 @@ Deno.test(
 );
 
 Deno.test(
-  "Signaling ends after a final error, also where the close code got lost",
+  "Signaling ends after a final error, also if the close code is lost",
   pure,
   async () => {
     const bench = new Bench();
@@ -376,12 +376,12 @@ Deno.test(
   },
 );
 
-Deno.test("Signaling gives an attempt up that is not answered", pure, async () => {
+Deno.test("Signaling drops an attempt without an answer", pure, async () => {
   const bench = new Bench();
   (await bench.socket(1)).open();
   bench.clock.advance(15_000);
   assert.deepEqual(bench.events, ["waiting 375"]);
-  bench.sockets[0]!.accept(); // too late: nobody listens
+  bench.sockets[0]!.accept(); // too late: no listener is left
   assert.equal(bench.signaling.state, "waiting");
 });
 
@@ -394,7 +394,7 @@ Deno.test("Signaling tries at once when the network is back", pure, async () => 
   assert.equal(bench.clock.pending, 0);
 });
 
-Deno.test("Signaling tells a token that cannot be had, and tries again", pure, async () => {
+Deno.test("Signaling reports a token function that fails, and tries again", pure, async () => {
   let isBroken = true;
   const token = () => isBroken ? Promise.reject(new Error("no session")) : "t";
   const bench = new Bench({ token });
@@ -407,7 +407,7 @@ Deno.test("Signaling tells a token that cannot be had, and tries again", pure, a
 });
 
 Deno.test(
-  "Signaling keeps what is sent while it is away, in order and within bounds",
+  "Signaling queues messages without a connection, in order and within bounds",
   pure,
   async () => {
     const bench = new Bench();
@@ -423,60 +423,68 @@ Deno.test(
   },
 );
 
-Deno.test("Signaling refuses to send more than the connection takes", pure, async () => {
+Deno.test("send() throws if too much waits in the connection", pure, async () => {
   const bench = new Bench();
   (await bench.socket(1)).accept();
   bench.sockets[0]!.bufferedAmount = 1024 * 1024 + 1;
   assert.throws(() => bench.signaling.send({ n: 1 }), { code: "queue_full" });
 });
 
-Deno.test("Signaling tells who came and left, also while it was away", pure, async () => {
-  const bench = new Bench({ presence: true });
-  (await bench.socket(1)).accept({ peers: ["bob", "carol"] });
-  bench.sockets[0]!.receive({ type: "peers_changed", left: ["carol"], joined: ["dave"] });
-  bench.sockets[0]!.receive({ type: "peers_changed", left: ["bob"], joined: ["bob"] });
-  bench.sockets[0]!.lose(1001);
-  bench.clock.advance(375);
-  (await bench.socket(2)).accept({ peers: ["dave", "erin"] });
-  assert.deepEqual(bench.events.filter((event) => / [a-z]/.test(event)), [
-    "joined bob",
-    "joined carol",
-    "left carol",
-    "joined dave",
-    "left bob",
-    "joined bob",
-    "left bob",
-    "joined erin",
-  ]);
-  assert.deepEqual([...bench.signaling.peers], ["dave", "erin"]);
-});
-
-Deno.test("Signaling tells the messages of clients from those of the server", pure, async () => {
-  const bench = new Bench();
-  const messages: unknown[] = [];
-  bench.signaling.on("message", (message) => void messages.push(message));
-  (await bench.socket(1)).accept();
-  const forged = { type: "error", code: "replaced", message: "go away", from: "mallory" };
-  bench.sockets[0]!.receive(forged);
-  bench.sockets[0]!.receive({
-    type: "error",
-    code: "target_not_found",
-    message: "",
-    target_id: "x",
-  });
-  bench.sockets[0]!.receive("[]");
-  bench.sockets[0]!.receive("{");
-  assert.deepEqual(messages, [forged]);
-  assert.deepEqual(bench.errors.map(({ code }) => code), [
-    "target_not_found",
-    "bad_frame",
-    "bad_frame",
-  ]);
-  assert.equal(bench.errors[0]!.targetId, "x");
-});
+Deno.test(
+  "Signaling emits who joined and left, also for the time without a connection",
+  pure,
+  async () => {
+    const bench = new Bench({ presence: true });
+    (await bench.socket(1)).accept({ peers: ["bob", "carol"] });
+    bench.sockets[0]!.receive({ type: "peers_changed", left: ["carol"], joined: ["dave"] });
+    bench.sockets[0]!.receive({ type: "peers_changed", left: ["bob"], joined: ["bob"] });
+    bench.sockets[0]!.lose(1001);
+    bench.clock.advance(375);
+    (await bench.socket(2)).accept({ peers: ["dave", "erin"] });
+    assert.deepEqual(bench.events.filter((event) => / [a-z]/.test(event)), [
+      "joined bob",
+      "joined carol",
+      "left carol",
+      "joined dave",
+      "left bob",
+      "joined bob",
+      "left bob",
+      "joined erin",
+    ]);
+    assert.deepEqual([...bench.signaling.peers], ["dave", "erin"]);
+  },
+);
 
 Deno.test(
-  "Signaling.close() gives the ID up: code 1000, no secret, no way back",
+  "Signaling distinguishes messages of clients from notices of the server",
+  pure,
+  async () => {
+    const bench = new Bench();
+    const messages: unknown[] = [];
+    bench.signaling.on("message", (message) => void messages.push(message));
+    (await bench.socket(1)).accept();
+    const forged = { type: "error", code: "replaced", message: "go away", from: "mallory" };
+    bench.sockets[0]!.receive(forged);
+    bench.sockets[0]!.receive({
+      type: "error",
+      code: "target_not_found",
+      message: "",
+      target_id: "x",
+    });
+    bench.sockets[0]!.receive("[]");
+    bench.sockets[0]!.receive("{");
+    assert.deepEqual(messages, [forged]);
+    assert.deepEqual(bench.errors.map(({ code }) => code), [
+      "target_not_found",
+      "bad_frame",
+      "bad_frame",
+    ]);
+    assert.equal(bench.errors[0]!.targetId, "x");
+  },
+);
+
+Deno.test(
+  "Signaling.close() gives the ID up: code 1000, no secret, no reconnect",
   pure,
   async () => {
     let kept: string | null = "old";
@@ -494,26 +502,30 @@ Deno.test(
   },
 );
 
-Deno.test("Signaling rings when a stranger offers, and only then", pure, async () => {
-  const bench = new Bench();
-  const calls: string[] = [];
-  bench.signaling.on("call", ({ peerId, refuse }) => {
-    calls.push(peerId);
-    refuse();
-  });
-  const socket = await bench.socket(1);
-  socket.accept();
-  socket.receive({ type: "candidate", candidate: "candidate:1", from: "bob" });
-  socket.receive({ type: "answer", sdp: "v=0", from: "bob" });
-  socket.receive({ type: "offer", sdp: { not: "text" }, from: "bob" });
-  assert.deepEqual(calls, []);
-  socket.receive({ type: "offer", sdp: "v=0", session: "b1", from: "bob" });
-  assert.deepEqual(calls, ["bob"]);
-  assert.deepEqual(socket.sent.at(-1), { type: "bye", peer_session: "b1", target_id: "bob" });
-});
+Deno.test(
+  "Signaling emits a call for the offer of a new peer, and for nothing else",
+  pure,
+  async () => {
+    const bench = new Bench();
+    const calls: string[] = [];
+    bench.signaling.on("call", ({ peerId, refuse }) => {
+      calls.push(peerId);
+      refuse();
+    });
+    const socket = await bench.socket(1);
+    socket.accept();
+    socket.receive({ type: "candidate", candidate: "candidate:1", from: "bob" });
+    socket.receive({ type: "answer", sdp: "v=0", from: "bob" });
+    socket.receive({ type: "offer", sdp: { not: "text" }, from: "bob" });
+    assert.deepEqual(calls, []);
+    socket.receive({ type: "offer", sdp: "v=0", session: "b1", from: "bob" });
+    assert.deepEqual(calls, ["bob"]);
+    assert.deepEqual(socket.sent.at(-1), { type: "bye", peer_session: "b1", target_id: "bob" });
+  },
+);
 
 Deno.test(
-  "Signaling rings once for an offer that is repeated, and again for another connection",
+  "Signaling emits one call for a repeated offer, and another one for another connection",
   pure,
   async () => {
     const bench = new Bench();
@@ -531,7 +543,7 @@ Deno.test(
 );
 
 Deno.test(
-  "Signaling says bye to an offer for a connection that it has forgotten",
+  "Signaling answers bye to an offer for a connection that it does not have",
   pure,
   async () => {
     const bench = new Bench();
@@ -553,7 +565,7 @@ Deno.test("preventDefault() on a message keeps it from the peer connections", pu
   assert.equal(bench.sockets[0]!.sent.length, 1);
 });
 
-Deno.test("resumeIn() keeps a secret in a storage, and takes it out again", pure, () => {
+Deno.test("resumeIn() stores a secret, and removes it again", pure, () => {
   const items = new Map<string, string>();
   const storage = {
     getItem: (key: string) => items.get(key) ?? null,

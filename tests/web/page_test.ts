@@ -167,7 +167,7 @@ testInBrowser("the page tells programs for other servers what to connect to", as
   ]);
 });
 
-testInBrowser("video goes from peer to peer, drawn where there is no camera", async (browser) => {
+testInBrowser("video goes from peer to peer, drawn if there is no camera", async (browser) => {
   await using server = startServer(forgetful);
   const page = await browser.open(server.httpUrl);
   const [alice, bob] = [panel(page, "first"), panel(page, "second")];

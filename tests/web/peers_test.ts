@@ -8,6 +8,10 @@ import type { Signaling } from "../../lib/web/clients/client.js";
 import { type TestBrowser, testInBrowser } from "../helpers/chromium.ts";
 import { RecordedEvents } from "../helpers/events.ts";
 import { startServer } from "../helpers/server.ts";
+import { UdpRelay } from "../helpers/udp_relay.ts";
+
+/** Options of servers that store nothing, so that a test may end before its clients are forgotten. */
+const forgetful = { resumeTtlMs: "0", mailboxTtlMs: "0" };
 
 /** What a page of these tests has at hand; what it hears is written down, and awaited by that. */
 interface Lab {
@@ -269,6 +273,84 @@ testInBrowser("an ICE failure leads to a restart, with the call kept", async (br
   assert.deepEqual(restarted, { isNew: true, state: "connected" });
   await assertNoErrors(page);
 });
+
+testInBrowser(
+  "the called side finds a new path after a cut, also without the caller's help",
+  async (browser) => {
+    await using server = startServer(forgetful);
+    await using relay = new UdpRelay();
+    const page = await openLab(browser, server.httpUrl);
+    await page.routeWebSocket(/./, (socket) => {
+      const upstream = socket.connectToServer();
+      let last = Promise.resolve();
+      upstream.onMessage((text) => {
+        last = last.then(() => relay.rewrite(String(text))).then((rewritten) => {
+          if (rewritten !== null) socket.send(rewritten);
+        });
+      });
+    });
+    await page.reload();
+    await installLab(page);
+    await page.evaluate(() => {
+      lab.connect("bob");
+      lab.connection = lab.greet(lab.connect("alice"), "bob");
+      lab.connection.restartIce = () => {};
+    });
+    await heard(page, "data welcome alice");
+    relay.isCut = true;
+    const timeout = 60_000; // Chromium takes half a minute to call a path failed
+    await page.waitForFunction(() => lab.taken!.connectionState === "failed", null, { timeout });
+    relay.isCut = false;
+    await page.waitForFunction(
+      () => [lab.connection!, lab.taken!].every((end) => end.connectionState === "connected"),
+      null,
+      { timeout },
+    );
+    await page.evaluate(() => {
+      lab.heard.length = 0;
+      const channel = lab.taken!.createDataChannel("after");
+      channel.onopen = () => channel.send("hello again");
+    });
+    await heard(page, "data hello again");
+    await assertNoErrors(page);
+  },
+);
+
+testInBrowser("Signaling works in a worker, without peer connections", async (browser) => {
+  await using server = startServer(forgetful);
+  const page = await openLab(browser, server.httpUrl);
+  const echo = await page.evaluate(async () => {
+    const source = `
+      import { connect } from "${location.origin}/client.js";
+      const signaling = connect("${location.origin}", { clientId: "worker" });
+      signaling.on("message", ({ text }) => postMessage(text));
+      signaling.send({ text: "hello" }, "worker");`;
+    const blob = new Blob([source], { type: "text/javascript" });
+    const worker = new Worker(URL.createObjectURL(blob), { type: "module" });
+    return await new Promise((resolve) => worker.onmessage = ({ data }) => resolve(data));
+  });
+  assert.equal(echo, "hello");
+});
+
+testInBrowser(
+  "a page that ends hangs up and gives its ID up, unless a reload can resume it",
+  async (browser) => {
+    const events = new RecordedEvents();
+    await using server = startServer({}, { emit: events.emit });
+    const alice = await openLab(browser, server.httpUrl);
+    const bob = await openLab(browser, server.httpUrl);
+    await alice.evaluate(() => void lab.connect("alice"));
+    await heard(alice, "alice registered");
+    await bob.evaluate(() => void lab.greet(lab.connect("bob", { resume: true }), "alice"));
+    await heard(bob, "data welcome bob");
+    await bob.reload();
+    await heard(alice, "ended bob");
+    await events.happened("unregistered bob");
+    assert.equal(events.lines.includes("detached bob"), false);
+    await alice.evaluate(() => lab.leave());
+    await events.happened("unregistered alice");
+  },
+);
 
 testInBrowser(
   "Signaling.hangUp() ends the call at both ends, and the next call is a new one",

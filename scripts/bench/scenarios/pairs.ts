@@ -1,8 +1,9 @@
 /** Pairs of clients, of which one sends to the other. */
 
 import type { Client, Driver } from "../driver.ts";
-import { addressed, type Message } from "../messages.ts";
+import type { Message } from "../messages.ts";
 import { Inspector, NumberedFrame } from "../numbered.ts";
+import type { Protocol } from "../protocol.ts";
 import type { ServerProcess } from "../server_process.ts";
 import type { Measured, Sample, Scenario, Session } from "./scenario.ts";
 
@@ -77,11 +78,13 @@ export class Pair {
   #sent = 0;
   #received = 0;
 
-  constructor(sender: Client, receiver: Client, message: Message) {
+  constructor(sender: Client, receiver: Client, message: Message, protocol: Protocol) {
     this.sender = sender;
     this.receiver = receiver;
-    this.#frame = new NumberedFrame(addressed(message, receiver.id));
-    const inspector = new Inspector(message, [sender.id]);
+    this.#frame = new NumberedFrame(protocol.addressed(message, receiver.id));
+    const received = (message: Message, from: string) =>
+      protocol.received(message, from, receiver.id);
+    const inspector = new Inspector(message, [sender.id], received);
     receiver.onMessage = (bytes, start, end) => {
       const number = inspector.inspect(bytes, start, end);
       if (number !== ++this.#received) {
@@ -115,5 +118,7 @@ export function connectPairs(
   const ids = (role: string) => numbers.map((number) => `${role}_${number}`);
   const senders = driver.openAll(server.port, ids("sender"), more);
   const receivers = driver.openAll((place?.receivers ?? server).port, ids("getter"), more);
-  return senders.map((sender, index) => new Pair(sender, receivers[index]!, message));
+  return senders.map((sender, index) =>
+    new Pair(sender, receivers[index]!, message, driver.protocol)
+  );
 }
