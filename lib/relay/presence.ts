@@ -1,6 +1,6 @@
 /**
- * Notifies the watchers of a room of who joins and who leaves. A room has one log of changes, and each watcher a position
- * in it; what lies behind the position is delivered as its net effect.
+ * Notifies the watchers of a room of joins and leaves. A room has one log of changes, and each watcher a position in it.
+ * A watcher gets the net effect of the changes from its position on.
  */
 
 import type { Clock } from "../clock.ts";
@@ -10,8 +10,8 @@ import type { Notice } from "./vocabulary.ts";
 export type Change = "joined" | "left";
 
 /**
- * Upper bound of the notices sent in one turn of the event loop. Each of n clients that join at once is announced to
- * the others, with n² notices, and no other client may have to wait for them.
+ * Upper bound of the notices sent in one turn of the event loop. When n clients join at once, they get n² notices, for
+ * which no other client may have to wait.
  */
 const NOTICES_PER_TURN = 500;
 /** The time between two notices to a watcher that asked for batches, in milliseconds. */
@@ -24,7 +24,7 @@ const MAX_LOGGED_CHANGES = 10_000;
 /** The changes whose net effect takes as long to find as one notice takes to send. */
 const CHANGES_PER_NOTICE = 20;
 
-/** How a watcher is notified: of each change by itself, or of several together. */
+/** The way a watcher is notified: of each change by itself, or of several together. */
 type Kind = "single" | "batched";
 
 interface Watcher {
@@ -88,7 +88,7 @@ class WatchedRoom {
     return this.#changes.filter((change) => change?.id === id) as LoggedChange[];
   }
 
-  /** Takes changes out of the log that every watcher has been notified of, ahead of their turn. */
+  /** Takes out changes that every watcher has been notified of ahead of their turn. */
   take(changes: readonly LoggedChange[]): void {
     this.#nets.clear();
     for (const { number, id } of changes) {
@@ -176,7 +176,7 @@ export class Presence {
     this.#pending.batched.delete(room);
   }
 
-  /** Logs a change, and notifies the watchers of single changes as far as this turn allows. */
+  /** Logs a change, and notifies the watchers of single changes within the budget of this turn. */
   announce(roomName: string, change: Change, id: string): void {
     const room = this.#rooms.get(roomName);
     if (room === undefined) return;
@@ -202,8 +202,8 @@ export class Presence {
   }
 
   /**
-   * Announces one ID to all watchers. Those of single changes are not notified of the others before it: that may be
-   * as many notices as there are pairs in the room.
+   * Announces one ID to all watchers. Watchers of single changes are not notified of earlier changes, which may be as
+   * many as there are pairs in the room.
    */
   #announceToAll(room: WatchedRoom, id: string, join: number): void {
     const { end } = room;
@@ -226,7 +226,7 @@ export class Presence {
     this.#cancelBatch?.();
   }
 
-  /** Continues in the next turn of the event loop, and with the batches in a moment. */
+  /** Schedules the rest for the next turn of the event loop, and the batches for the end of their interval. */
   #schedule(): void {
     const { single, batched } = this.#pending;
     if (single.size > 0 || this.#budget < NOTICES_PER_TURN) {
@@ -266,7 +266,7 @@ export class Presence {
     }
     room.trim();
     pending.delete(room);
-    // A client that is dropped over a notice logs a change. The next turn begins with another room.
+    // A notice that drops its client logs another change. The next turn begins with another room.
     if (!isDone || room.end !== end) pending.add(room);
   }
 
@@ -283,7 +283,7 @@ export class Presence {
     return searchCost + this.#notify(watcher, room.net(position, to));
   }
 
-  /** Notifies a watcher, until it is dropped over that. Returns the number of notices. */
+  /** Notifies a watcher, until a notice drops it. Returns the number of notices. */
   #notify({ session, kind }: Watcher, net: Net): number {
     const wasNotifying = this.#isNotifying;
     this.#isNotifying = true;

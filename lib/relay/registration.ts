@@ -1,4 +1,4 @@
-/** Registers clients: checks the token, claims the ID, answers. */
+/** Registers clients: checks the token, claims the ID, and answers. */
 
 import { randomUUID } from "node:crypto";
 import { allows, type Authenticator, type Grant, TokenError } from "../auth/tokens.ts";
@@ -25,9 +25,9 @@ export class Registrar {
   }
 
   /**
-   * Registers a connection, answers it, and delivers what is stored for it. Returns a promise if others have to be asked.
+   * Registers a connection, answers it, and delivers its stored messages. Returns a promise if that takes other machines.
    *
-   * @param requestToken the token of the upgrade request; a `token` member goes before it
+   * @param requestToken the token of the upgrade request; a `token` member has precedence
    * @throws {ProtocolError} `unauthorized`, `forbidden`, `id_taken`, `id_held` or `server_full`
    */
   register(
@@ -39,13 +39,13 @@ export class Registrar {
     if (authenticator === null) return this.#claim(registration, connection, false);
     return authorize(authenticator, registration, requestToken).then((ownsId) => {
       if (!connection.isOpen) return;
-      // A token may serve many clients: only its `sub` proves whose an ID is.
+      // Several clients may share a token: only its `sub` proves who owns an ID.
       const own = registration.ownSecret === undefined ? {} : { ownSecret: newSecret() };
       return this.#claim({ ...registration, ...own }, connection, ownsId);
     });
   }
 
-  /** Registers a client under an ID of the server's making. Without a good token, it may use no topic. */
+  /** Registers a client under a random ID. Without a valid token, it may use no topic. */
   async registerAnonymously(
     room: string,
     requestToken: string | null,
@@ -78,7 +78,7 @@ export class Registrar {
   }
 
   /**
-   * Registers a client once more as the same: it may change its presence, and is answered.
+   * Repeats the registration of a client, which may change its presence, and answers it.
    *
    * @throws {ProtocolError} `already_registered` for another ID or room
    */
