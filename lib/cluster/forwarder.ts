@@ -123,12 +123,13 @@ export class Forwarder {
     const ttlMs = this.#ttlMsFor(storage);
     const expiresTogether = storage?.expiresTogether ?? false;
     const stored = { id, room, targetId, bytes, cost, ttlMs, expiresTogether, report };
-    this.#stored.add(stored); // before the reply: its target may have fetched it by then
+    this.#stored.reserve(stored); // before the reply: its target may have fetched it by then
     const sender = { node: this.#node.id, id: from.id };
     const rule = storage && { storage };
     const message = { kind: "message", room, targetId, text, sender, ...rule } as const;
     const delivery = await this.#run(message, id, bytes, { maxMessages });
-    if (delivery !== "stored") this.#stored.delete(id);
+    if (delivery === "stored") this.#stored.start(id);
+    else this.#stored.delete(id);
     if (delivery === "full") this.#stored.dropTogether(stored);
     return delivery;
   }

@@ -53,7 +53,14 @@ export class StoredMessages {
     return this.#budget.hasCapacityFor(cost);
   }
 
+  /** Keeps account of a message that Redis has stored. */
   add(message: StoredMessage): void {
+    this.reserve(message);
+    this.start(message.id);
+  }
+
+  /** Counts a message on its way to Redis. Its time starts with the reply, as it may come later than the time takes. */
+  reserve(message: StoredMessage): void {
     if (message.ttlMs === 0) return;
     this.#messages.set(message.id, message);
     if (message.expiresTogether) {
@@ -61,7 +68,12 @@ export class StoredMessages {
       this.#byTarget.set(targetKey, (this.#byTarget.get(targetKey) ?? new Set()).add(message));
     }
     this.#budget.count(message.cost, 1);
-    this.#timed.add(message, message.ttlMs);
+  }
+
+  /** Starts the time of a message that Redis has stored, unless it has been fetched already. */
+  start(id: string): void {
+    const message = this.#messages.get(id);
+    if (message !== undefined) this.#timed.add(message, message.ttlMs);
   }
 
   /** Forgets a message that was not stored, or was fetched; false if it is unknown. */

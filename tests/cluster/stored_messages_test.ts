@@ -31,7 +31,12 @@ class FakeStore {
     });
   }
 
-  add(id: string, { bytes = 10, targetId = "bob", expiresTogether = false } = {}): void {
+  add(id: string, options: { bytes?: number; targetId?: string; expiresTogether?: boolean } = {}) {
+    this.reserve(id, options);
+    this.stored.start(id);
+  }
+
+  reserve(id: string, { bytes = 10, targetId = "bob", expiresTogether = false } = {}): void {
     const message: StoredMessage = {
       id,
       room: "",
@@ -42,7 +47,7 @@ class FakeStore {
       expiresTogether,
       report: () => this.reported.push(id),
     };
-    this.stored.add(message);
+    this.stored.reserve(message);
   }
 
   /** Advances the clock, and runs what was pending. */
@@ -199,3 +204,17 @@ testPure(
     assert.deepEqual([store.asked, store.reported, store.stored.size], [["a+b"], [], 1]);
   },
 );
+
+testPure("a message on its way to Redis does not expire before the reply", async () => {
+  const store = new FakeStore();
+  store.reserve("a");
+  store.reserve("b");
+  await store.advance(10 * TTL_MS);
+  assert.deepEqual([store.asked, store.reported], [[], []]);
+  store.stored.start("a");
+  store.stored.delete("b"); // it was not stored
+  await store.advance(TTL_MS);
+  assert.deepEqual([store.asked, store.reported], [["a"], ["a"]]);
+  store.stored.start("b");
+  assert.equal(store.clock.pending, 0);
+});
