@@ -117,9 +117,9 @@ Deno.test({
     for (const page of [alice, bob]) {
       await page.waitForFunction(() => document.title === "registered");
     }
-    const heard = bob.waitForEvent("console", (message) => message.text() === "Hello!");
+    const seen = bob.waitForEvent("console", (message) => message.text() === "Hello!");
     await alice.evaluate(`call("bob")`);
-    await heard;
+    await seen;
     for (const page of [alice, bob]) await page.close();
   },
 });
