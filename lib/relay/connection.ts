@@ -213,7 +213,10 @@ export class Connection implements SessionConnection {
   /** Rejects a client that has not registered in time. */
   giveUp(): void {
     if (this.#deferredError !== null) this.#rejectFor(this.#deferredError);
-    else this.reject("register_timeout", "No valid register message came in time.");
+    else {this.reject(
+        "register_timeout",
+        "No valid register message came in time (--register-timeout).",
+      );}
   }
 
   /** True if {@link opened} will register the client by its URL. */

@@ -86,7 +86,9 @@ export class Registrar {
     const { id, room: { name } } = session;
     if (registration.clientId !== id || registration.room !== name) {
       const place = name === "" ? "" : ` in room ${describe(name)}`;
-      const message = `This connection is registered as ${describe(id)}${place}.`;
+      const message = `This connection is registered as ${
+        describe(id)
+      }${place}: open another one for another ID or room.`;
       throw new ProtocolError("already_registered", message);
     }
     this.#deps.router.setPresence(session, registration.presence);
