@@ -236,7 +236,13 @@ function startAdmin(options: Options, rest: AdminRest, log: Log): Admin | null {
     const parts = { version: config.version, clock: systemClock, password, ...rest };
     return new Admin(address, parts);
   } catch (error) {
-    const cannot = `cannot listen on --admin ${writeAddress(address)}: ${messageOf(error)}`;
+    const reason = explainListening(
+      error,
+      address.port,
+      (port) => isPortFree(address.hostname, port),
+      (port) => `--admin ${writeAddress({ ...address, port })}`,
+    );
+    const cannot = `cannot listen on --admin ${writeAddress(address)}: ${reason}`;
     if (asked !== undefined) throw new Error(cannot);
     log.write("warn", `No admin page: ${cannot}`);
     return null;

@@ -2,8 +2,11 @@
 
 import { Command, InvalidArgumentError, Option } from "commander";
 import { inMebibytes } from "../tests/helpers/process.ts";
+import type { PairTimes } from "../tests/helpers/pair.ts";
 import { newSeed } from "../tests/helpers/random.ts";
 import { type FailureName, FAILURES } from "./soak/failures.ts";
+import { MeasuredPair } from "./soak/measured_pair.ts";
+import { pause } from "./soak/pause.ts";
 import { type RoundReport, soak } from "./soak/soak.ts";
 import { oneNode, ownCluster, running, type Subject } from "./soak/subject.ts";
 
@@ -20,21 +23,27 @@ interface Arguments {
 }
 
 const NODES_THAT_FAIL = 3;
+/** How long the pair is measured before there are others. */
+const QUIET_MS = 5000;
 
 async function main(): Promise<void> {
   const given = readArguments(Deno.args);
   await using subject = await choose(given);
   const { seed = newSeed(), clients, seconds } = given;
   console.log(`seed ${seed}`);
+  if (subject.hurt === undefined) console.log(`undisturbed: ${await measureQuiet(subject)}`);
   const rounds = await soak({
     ...subject,
     participants: clients,
     seconds,
     seed,
-    onRound: (round) => console.log(describeRound(round)),
+    onRound: (round) => console.log(describeRound(round, subject.maxMemoryBytes)),
   });
-  const isGood = rounds.every(({ violations, leftBehind }) => !violations.length && !leftBehind);
-  console.log(isGood ? "Nothing was lost without a word." : "Something was lost: see above.");
+  const { maxMemoryBytes } = subject;
+  const isGood = rounds.every(({ violations, leftBehind, memoryBytes }) =>
+    !violations.length && !leftBehind && (memoryBytes ?? 0) <= (maxMemoryBytes ?? Infinity)
+  );
+  console.log(isGood ? "Nothing was lost without an error." : "This went wrong: see above.");
   if (!isGood) Deno.exitCode = 1;
 }
 
@@ -95,13 +104,25 @@ async function choose(given: Arguments): Promise<Subject> {
   return await ownCluster(nodes, options, names === undefined ? null : { names, durationMs });
 }
 
+async function measureQuiet({ urls: [url] }: Subject): Promise<string> {
+  const pair = new MeasuredPair(url!);
+  await pause(QUIET_MS);
+  return describePair(await pair.finish());
+}
+
+function describePair({ messages, p99Ms }: PairTimes): string {
+  return `${messages} messages of a pair there and back, 99 % within ${p99Ms.toFixed(1)} ms`;
+}
+
 /** One line, and one for each violation. */
-function describeRound(round: RoundReport): string {
+function describeRound(round: RoundReport, maxMemoryBytes: number | null): string {
   const { seed, sent, delivered, reported, excused, leftBehind, memoryBytes, violations } = round;
+  const pair = round.pair === null ? "" : `; attacked: ${describePair(round.pair)}`;
   const errors = [...reported].map(([code, count]) => `${count} ${code}`).join(", ");
-  const memory = memoryBytes === null ? "" : `; memory ${inMebibytes(memoryBytes)}`;
+  const bound = maxMemoryBytes === null ? "" : ` (may be ${inMebibytes(maxMemoryBytes)})`;
+  const memory = memoryBytes === null ? "" : `; memory ${inMebibytes(memoryBytes)}${bound}`;
   const line = `round ${seed}: ${sent} sent, ${delivered} delivered, errors ${errors || "none"}, ` +
-    `${excused} lost with a connection or a node, ${leftBehind} clients left behind${memory}`;
+    `${excused} lost with a connection or a node, ${leftBehind} clients left behind${memory}${pair}`;
   return [line, ...violations.map((violation) => `  ${violation}`)].join("\n");
 }
 

@@ -18,7 +18,7 @@ import { Rooms } from "./rooms.ts";
 import { ClusterTopics } from "./topics.ts";
 import { within } from "./within.ts";
 
-/** The time that a shutdown gives Redis to say which messages were not fetched, in milliseconds. */
+/** Time limit for taking back stored messages at a shutdown, in milliseconds. */
 const EXPIRE_TIMEOUT_MS = 1000;
 
 export class Cluster implements Directory {
@@ -34,9 +34,9 @@ export class Cluster implements Directory {
   readonly #registry: Registry;
   readonly #forwarder: Forwarder;
   readonly #topics: ClusterTopics;
-  /** Resolves after the first attempt to connect; null once that is over. */
+  /** Resolves after the first attempt to connect; null afterwards. */
   #starting: PromiseWithResolvers<void> | null = Promise.withResolvers();
-  /** The last reason why it serves alone: each is logged once. */
+  /** The last reason for serving alone that was logged: a repeated one is not. */
   #trouble = "";
 
   constructor(
@@ -79,7 +79,7 @@ export class Cluster implements Directory {
     this.#forwarder = new Forwarder(options, emit, router, this.#node, this.#registry, clock);
   }
 
-  /** Connects. Resolves after the first attempt. If that failed, the node serves alone, and goes on trying. */
+  /** Connects. Resolves after the first attempt: if it fails, the node serves alone and keeps trying. */
   async start(): Promise<void> {
     await this.#node.start();
     this.#starting?.resolve();
@@ -111,7 +111,7 @@ export class Cluster implements Directory {
     return this.#forwarder.stored;
   }
 
-  /** See {@link Registry.claim}. A client that registers before this node has tried to connect waits for that. */
+  /** See {@link Registry.claim}. Waits for the first attempt to connect if that is pending. */
   claim(registration: Registration, ownsId: boolean, enter: Enter): Promise<void> {
     const claim = () => this.#registry.claim(registration, ownsId, enter);
     return this.#starting === null ? claim() : this.#starting.promise.then(claim);
@@ -194,14 +194,14 @@ export class Cluster implements Directory {
     this.#onceLeaseValid(() => this.#forwarder.deliver(message));
   }
 
-  /** Lets messages wait, in order, while the IDs of this node's clients may be lost. */
+  /** Runs an action now or, in order, once the lease is valid: until then another node may have the ID. */
   #onceLeaseValid(action: () => void): void {
     const renewal = this.#node.whenLeaseValid(this.#clock.now());
     if (renewal === null) action();
     else renewal.then(() => this.#guard(action));
   }
 
-  /** Catches errors, over which the client library would lose its connection. */
+  /** Runs a listener and emits its errors, over which the Redis client would close its connection. */
   #guard(action: () => void): void {
     try {
       action();
@@ -210,7 +210,7 @@ export class Cluster implements Directory {
     }
   }
 
-  /** Claims this node's clients anew, releases those that left meanwhile, and reads the members of their rooms. */
+  /** Claims this node's clients again, releases those that left meanwhile, and reads the members of their rooms. */
   async #sync(session: RedisSession): Promise<void> {
     await session.subscribe(
       nodeChannel(this.#node.id),
@@ -225,7 +225,7 @@ export class Cluster implements Directory {
   #onReady(session: RedisSession): void {
     this.#trouble = "";
     this.#emit({ kind: "cluster_joined" });
-    this.#registry.catchUp(session).catch(() => {}); // with those that registered at the last moment
+    this.#registry.catchUp(session).catch(() => {}); // clients may have registered during the sync
   }
 
   #onLost(error: unknown): void {
@@ -237,7 +237,7 @@ export class Cluster implements Directory {
     this.#requests.rejectAll();
   }
 
-  /** Removes the clients of dead nodes, except for IDs that may be resumed. All nodes share the work. */
+  /** Removes the clients of dead nodes, except for IDs that may be resumed. All nodes share this work. */
   async #reap(session: RedisSession, nodes: readonly string[]): Promise<void> {
     for (const node of nodes) {
       while (await session.run("reap", node, this.#options.resumeTtlMs) !== 0);

@@ -1,4 +1,4 @@
-/** Sends messages to other nodes, delivers those that come from them, and returns what cannot be delivered. */
+/** Sends messages to other nodes, delivers theirs, and returns those that cannot be delivered. */
 
 import { Buffer } from "node:buffer";
 import type { Clock } from "../clock.ts";
@@ -20,10 +20,10 @@ import { type DirectMessage, type ReturnedMessage, writeMessage } from "./messag
 import type { Node } from "./node.ts";
 import type { Registry } from "./registry.ts";
 
-/** Upper bound of what is on its way to Redis; more would only wait in this node's memory. In bytes. */
+/** Upper bound of the messages on their way to Redis, in bytes; more would wait in this node's memory. */
 const MAX_BYTES_UNDER_WAY = MAILBOX_LIMITS.bytesInAll;
 
-/** What became of a message. */
+/** The result of sending a message; `off` if it was neither sent nor stored. */
 type Outcome = "sent" | "stored" | "full" | "off" | "unavailable";
 
 export class Forwarder {
@@ -59,12 +59,12 @@ export class Forwarder {
     });
   }
 
-  /** The number of messages that Redis stores for this node's clients, or may store in a moment. */
+  /** The number of this node's messages that Redis stores, or is about to store. */
   get stored(): number {
     return this.#stored.size;
   }
 
-  /** Sends a client's message to one that is not connected here. */
+  /** Sends a client's message to a client that is not connected here. */
   async send(from: Session, targetId: string, message: Message): Promise<void> {
     const outcome = await this.#send(from, targetId, message)
       .catch((error): Outcome => {
@@ -87,7 +87,7 @@ export class Forwarder {
   }
 
   async #send(from: Session, targetId: string, message: Message): Promise<Outcome> {
-    if (!isClientId(targetId)) return "off"; // no client can ever come for it
+    if (!isClientId(targetId)) return "off"; // no client can have this ID
     const { text } = message;
     return await this.#underWay(Buffer.byteLength(text), () => {
       const sendAgain = () =>
@@ -97,7 +97,7 @@ export class Forwarder {
     });
   }
 
-  /** Sends this number of bytes, unless too many are under way. */
+  /** Runs an action that sends this number of bytes, unless too many are under way. */
   async #underWay(bytes: number, action: () => Promise<Outcome>): Promise<Outcome> {
     if (this.#bytesUnderWay + bytes > MAX_BYTES_UNDER_WAY) return "unavailable";
     this.#bytesUnderWay += bytes;
@@ -123,12 +123,13 @@ export class Forwarder {
     const ttlMs = this.#ttlMsFor(storage);
     const expiresTogether = storage?.expiresTogether ?? false;
     const stored = { id, room, targetId, bytes, cost, ttlMs, expiresTogether, report };
-    this.#stored.add(stored); // before the reply: its target may have fetched it by then
+    this.#stored.reserve(stored); // before the reply: its target may have fetched it by then
     const sender = { node: this.#node.id, id: from.id };
     const rule = storage && { storage };
     const message = { kind: "message", room, targetId, text, sender, ...rule } as const;
     const delivery = await this.#run(message, id, bytes, { maxMessages });
-    if (delivery !== "stored") this.#stored.delete(id);
+    if (delivery === "stored") this.#stored.start(id);
+    else this.#stored.delete(id);
     if (delivery === "full") this.#stored.dropTogether(stored);
     return delivery;
   }
@@ -157,7 +158,7 @@ export class Forwarder {
     },
   ): Promise<Outcome> {
     const { room, targetId, sender, storage } = message;
-    // A notice waits for as long as its client may come back, and is small.
+    // A notice is small, and is stored as long as its client may resume.
     const isNotice = sender === null;
     // Returned messages and notices do not wait until all of this node's clients are confirmed.
     const reply = await this.#node.runEarly(
@@ -210,12 +211,12 @@ export class Forwarder {
     this.#run(message, this.#newMessageId(), Buffer.byteLength(text), { returnedEpoch });
   }
 
-  /** Takes note that the target of a stored message has fetched it. */
+  /** Forgets a stored message that its target has fetched. */
   fetched(messageId: string): void {
     this.#stored.delete(messageId);
   }
 
-  /** Takes note that a message was returned by its target's node, and is stored. */
+  /** Takes over a message that its target's node has returned, and that Redis stores. */
   returned(message: ReturnedMessage): void {
     const { messageId: id, room, targetId, senderId, bytes, ttlMs, expiresTogether } = message;
     const report = () => {
@@ -249,10 +250,10 @@ export class Forwarder {
     }
   }
 
-  /** Stores a message whose target left while it was under way, as if it had not been sent yet. */
+  /** Stores a message whose target disconnected while it was under way. */
   async #returnToSender(message: DirectMessage, returnedEpoch: number): Promise<void> {
     const { room, targetId, sender, text, storage } = message;
-    if (storage?.maxTtlMs === 0) return; // it is never stored, and its sender not notified
+    if (storage?.maxTtlMs === 0) return; // it is dropped without a notice
     if (sender === null) return this.#notifyById(room, targetId, text, returnedEpoch);
     const bytes = Buffer.byteLength(text);
     const delivery = await this.#run(message, this.#newMessageId(), bytes, { returnedEpoch });
@@ -262,7 +263,7 @@ export class Forwarder {
     else if (delivery === "off") fail("target_not_found");
   }
 
-  /** Lets all stored messages expire, as this node leaves and could not notify their senders later. */
+  /** Expires all stored messages: a node that has left cannot notify their senders. */
   async expireStored(): Promise<void> {
     this.#mailboxTtlMs = 0;
     await this.#stored.expireAll();

@@ -1,8 +1,8 @@
 /** The names of keys and channels in Redis. */
 
 /**
- * The IDs of a room: hash of client ID to record. The text between the braces keeps the keys of a room together where
- * keys are distributed by hash tags. It is never empty, as `{}` is no tag.
+ * The IDs of a room: hash of client ID to record. The text between the braces is a hash tag, which keeps the keys of a
+ * room on one shard. It is never empty, because `{}` is no tag.
  */
 export const IDS_PREFIX = "signalbox:ids:{#";
 const MAIL_PREFIX = "signalbox:mail:{#";
@@ -15,7 +15,7 @@ export const NODE_CHANNEL_PREFIX = "signalbox:node:";
 export const CLIENTS_PREFIX = "signalbox:clients:";
 /** Sorted set of node to the time of its last heartbeat. */
 export const NODES_KEY = "signalbox:nodes";
-/** IDs that Redis holds for a resume, as their nodes have left: sorted set of entry to the time at which that ends. */
+/** IDs that Redis holds for a resume after their nodes left: sorted set of entry to the time at which each expires. */
 export const HELD_KEY = "signalbox:held";
 /** Counter of epochs, stored messages and broadcasts. */
 export const COUNT_KEY = "signalbox:count";
@@ -24,7 +24,7 @@ export function idsKey(room: string): string {
   return `${IDS_PREFIX}${room}}`;
 }
 
-/** Returns three keys: the IDs of a room, what is stored for one of them (hash of message ID to message), its size in bytes. */
+/** Returns three keys: a room's IDs, the mailbox of one of them (hash of message ID to message), and its size in bytes. */
 export function mailKeys(room: string, id: string): [ids: string, mail: string, size: string] {
   const end = `${room}}\0${id}`; // neither contains U+0000, so no two are the same
   return [idsKey(room), MAIL_PREFIX + end, MAIL_SIZE_PREFIX + end];
@@ -43,7 +43,7 @@ export function roomOf(channel: string): string {
   return channel.slice(ROOM_CHANNEL_PREFIX.length, -1);
 }
 
-/** Reads a room and an ID as scripts write them together. */
+/** Splits an entry of a script into its room and its ID. */
 export function readEntry(entry: string): [room: string, id: string] {
   const end = entry.indexOf("\0");
   return [entry.slice(0, end), entry.slice(end + 1)];

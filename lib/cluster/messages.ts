@@ -1,11 +1,11 @@
-/** Reads and writes what comes over Redis's channels: a header of JSON, a line feed, and a client's message. */
+/** Reads and writes the messages between nodes: a header of JSON, a line feed, and a client's message. */
 
 import { isClientId, type Storage } from "../relay/vocabulary.ts";
 
-/** The version between nodes. Messages of another one are ignored. */
+/** Version of the format. Messages of other versions are ignored. */
 export const VERSION = 3;
 
-/** Stored messages and broadcasts have a number, and nothing else: it shows which was sent first. */
+/** The number of a stored message or a broadcast, which shows which one was sent first. No other message has one. */
 interface Numbered {
   /** The place in the order; 0 comes before all others. */
   readonly number?: number;
@@ -23,7 +23,7 @@ export interface DirectMessage extends Numbered {
   readonly room: string;
   readonly targetId: string;
   readonly text: string;
-  /** The sender, for the report if it does not arrive; null for a notice of the server. */
+  /** The client to notify if the message cannot be delivered; null for a notice. */
   readonly sender: Sender | null;
   readonly storage?: Storage;
 }
@@ -36,7 +36,7 @@ export interface BroadcastMessage extends Numbered {
   readonly text: string;
 }
 
-/** A newer connection, on another node, has an ID. */
+/** A newer connection on another node has an ID. */
 export interface ReplacedMessage {
   readonly kind: "replaced";
   readonly room: string;
@@ -45,8 +45,8 @@ export interface ReplacedMessage {
 }
 
 /**
- * A message of the receiving node's client is stored, as if it had not been sent yet: the other node has just lost the
- * target.
+ * Another node has returned a message of the receiving node's client, as the target has just disconnected. Redis stores
+ * it.
  */
 export interface ReturnedMessage {
   readonly kind: "returned";
@@ -77,7 +77,7 @@ export interface AnswerMessage {
   readonly claimedAtMs: number;
   /** The members of the room, if the request asked for them. */
   readonly ids: readonly string[];
-  /** The messages that were stored for the ID, in order and unread. */
+  /** The messages that were stored for the ID, in order, as {@link readMessage} takes them. */
   readonly mail: readonly string[];
 }
 
@@ -187,7 +187,7 @@ function readAnswer(header: Record<string, unknown>): AnswerMessage | null {
   return { kind: "answer", requestId, status, epoch, claimedAtMs, ids, mail };
 }
 
-/** Accepts the namespace of a dialect, too, which begins with a control character. */
+/** Accepts a dialect's namespace too, which begins with a control character. */
 function isRoom(value: unknown): value is string {
   return isString(value) &&
     (value === "" || isClientId(value.startsWith("\u0001") ? value.slice(1) : value));

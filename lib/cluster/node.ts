@@ -8,29 +8,29 @@ import { NODE_LIFETIME_MS, readScripts, type ScriptName } from "./scripts.ts";
 import { within } from "./within.ts";
 
 const HEARTBEAT_MS = 2000;
-/** A heartbeat that takes longer ends the session, and rejects all pending requests. */
+/** Time limit of a heartbeat. Past it, the node ends the session and rejects all pending requests. */
 const HEARTBEAT_TIMEOUT_MS = 3000;
 const RECONNECT_MS = 250;
-/** The time after which Redis must not carry out a command any more: its sender has stopped waiting. */
+/** Time after which Redis must ignore a command, because its sender has stopped waiting. */
 const COMMAND_LIFETIME_MS = 5000;
-/** The time that a node without a lease waits for Redis before it serves alone. */
+/** Time that a node without a lease waits for Redis before it serves alone. */
 const LEASE_RENEWAL_MS = 5000;
-/** A node that cannot say that it leaves is declared dead later. */
+/** Time limit of leaving. Past it, the other nodes miss the heartbeats. */
 const LEAVE_TIMEOUT_MS = 1000;
-/** The time after the begin of a session in which other nodes may come back, too. */
+/** Time from the start of a session in which other nodes may still reconnect. */
 const SETTLING_MS = NODE_LIFETIME_MS;
 
-/** Called at the changes in a node's life. */
+/** Functions that a node calls when its state changes. */
 export interface NodeHooks {
-  /** Claims this node's clients anew, and reads what has changed meanwhile: Redis may have lost them. */
+  /** Claims this node's clients again, as Redis may have lost them, and reads what has changed meanwhile. */
   sync(session: RedisSession): Promise<void>;
   /** Called once {@link sync} is done. */
   onReady(session: RedisSession): void;
-  /** Called once a client that has not come back counts as disconnected. */
+  /** Called once the clients that have not reconnected count as disconnected. */
   onSettled(session: RedisSession): void;
-  /** Called with nodes that have sent no heartbeat for too long. */
+  /** Called with nodes whose heartbeats have stopped. */
   onDead(session: RedisSession, nodes: readonly string[]): void;
-  /** Called when Redis cannot be reached. The node tries again until it can. */
+  /** Called when Redis cannot be reached. The node keeps trying. */
   onLost(error: unknown): void;
 }
 
@@ -45,7 +45,7 @@ export class Node {
   #isSettled = false;
   #hasEnded = false;
   #readyAtMs = 0;
-  /** The end of the time in which no other node declares this one dead, or in which it serves alone. */
+  /** The end of the lease, or of the time in which this node serves alone. */
   #leaseUntilMs = Infinity;
   readonly #redisClock: RemoteClock;
   #cancelTimer = () => {};
@@ -58,7 +58,7 @@ export class Node {
     this.#redisClock = new RemoteClock(clock);
   }
 
-  /** Connects, and goes on trying until {@link end}. Resolves after the first attempt, however it ended. */
+  /** Connects, and keeps trying until {@link end}. Resolves after the first attempt, even if it failed. */
   async start(): Promise<void> {
     this.#serveAlone();
     let session: RedisSession | null = null;
@@ -94,31 +94,31 @@ export class Node {
     return this.#session;
   }
 
-  /** The time by Redis's clock, as far as this node knows. In milliseconds since 1970. */
+  /** The time by Redis' clock, as this node estimates it, in milliseconds since 1970. */
   get redisTimeMs(): number {
     return this.#redisClock.now();
   }
 
-  /** The deadline, by Redis's clock, of a command that is sent now. */
+  /** The deadline, by Redis' clock, of a command that is sent now. */
   get deadlineMs(): number {
     return this.redisTimeMs + COMMAND_LIFETIME_MS;
   }
 
-  /** Runs a script. Rejects if Redis cannot be reached, or is lost before it has replied. */
+  /** Runs a script. Rejects if Redis cannot be reached, or the session ends before the reply. */
   run(name: ScriptName, ...args: (string | number)[]): Promise<Reply> {
     return this.#isReady
       ? this.runEarly(name, ...args)
       : Promise.reject(new Error("not connected"));
   }
 
-  /** Like {@link run}, but also while Redis does not know all of this node's clients yet. */
+  /** Runs a script even if Redis does not know all of this node's clients yet. */
   runEarly(name: ScriptName, ...args: (string | number)[]): Promise<Reply> {
     return this.#session?.run(name, ...args) ?? Promise.reject(new Error("not connected"));
   }
 
   /**
-   * Null while the lease is valid. After a pause of the process, in which this node may have lost its clients' IDs,
-   * resolves once the lease is renewed.
+   * Returns null while the lease is valid, else a promise that resolves once it is renewed. After a pause of the process,
+   * another node may have this node's IDs.
    */
   whenLeaseValid(nowMs: number): Promise<void> | null {
     if (this.#leaseRenewal === null && nowMs > this.#leaseUntilMs) this.#suspend();
@@ -135,7 +135,7 @@ export class Node {
     });
   }
 
-  /** Lets a node without Redis decide for itself, unless its lease ended while the process stood still. */
+  /** Serves without Redis, unless the lease ended while the process was paused. */
   #serveAlone(): void {
     const nowMs = this.#clock.now();
     if (this.#leaseRenewal === null && nowMs > this.#leaseUntilMs) this.#suspend();
@@ -153,7 +153,7 @@ export class Node {
     if (session !== this.#session) return;
     if (!isKnown) throw new Error("it does not know this node any more");
     const hasLease = this.#clock.now() <= this.#leaseUntilMs;
-    this.#schedule(session, hasLease ? HEARTBEAT_MS : 0); // a reply from before a pause says nothing
+    this.#schedule(session, hasLease ? HEARTBEAT_MS : 0); // a reply from before a pause proves nothing
     if (!this.#isReady) return;
     if (hasLease) this.#leaseRenewal?.resolve();
     if (this.#clock.now() - this.#readyAtMs < SETTLING_MS) return;
@@ -191,7 +191,7 @@ export class Node {
     this.#cancelTimer = this.#clock.after(RECONNECT_MS, () => this.start());
   }
 
-  /** Leaves the cluster: the other nodes need not wait for its heartbeats. */
+  /** Leaves the cluster, which the other nodes notice at once. */
   async end(): Promise<void> {
     this.#hasEnded = true;
     this.#cancelTimer();
@@ -205,7 +205,7 @@ export class Node {
   }
 
   async #leave(session: RedisSession): Promise<void> {
-    await session.run("leave", this.id); // from here on no node sends anything to this one
-    await session.run("leave", this.id); // and what was on its way has been returned
+    await session.run("leave", this.id); // from now on no node sends to this one
+    await session.run("leave", this.id); // by now, messages under way have been returned
   }
 }

@@ -1,8 +1,8 @@
-/** Requests to Redis that are answered on the node's own channel, in line with all else that is decided there. */
+/** Requests to Redis whose answers come on the node's own channel, in order with all other messages there. */
 
 import type { AnswerMessage } from "./messages.ts";
 
-/** Handles the answer; null if there will be none. */
+/** Handles an answer; null if none will come. */
 type Listener = (answer: AnswerMessage | null) => void;
 
 export class PendingRequests {
@@ -13,7 +13,7 @@ export class PendingRequests {
    * Sends a request. Resolves once the answer has been handled, and rejects with what the listener throws.
    *
    * @param send sends the request with this ID; `late` or a rejection means that no answer will come
-   * @param listen is called as soon as the answer comes, before anything that comes after it
+   * @param listen receives the answer before the next message on the channel is handled
    */
   request(send: (requestId: number) => Promise<unknown>, listen: Listener): Promise<void> {
     const requestId = ++this.#count;
@@ -38,7 +38,7 @@ export class PendingRequests {
     this.#listeners.get(message.requestId)?.(message);
   }
 
-  /** Ends all requests: no answers will come. */
+  /** Ends all requests without an answer. */
   rejectAll(): void {
     for (const listener of [...this.#listeners.values()]) listener(null);
   }

@@ -1,4 +1,4 @@
-/** One session with Redis, from the connection to the first error. The node begins a new one then. */
+/** One session with Redis, which ends at the first error. The node then begins a new one. */
 
 import type { RedisClientType } from "redis";
 import type { Clock } from "../clock.ts";
@@ -6,7 +6,7 @@ import type { ScriptName, Scripts } from "./scripts.ts";
 import { within } from "./within.ts";
 
 const CONNECT_TIMEOUT_MS = 3000;
-/** The time for connecting and loading the scripts, in milliseconds. */
+/** Time limit for connecting and loading the scripts, in milliseconds. */
 const BEGIN_TIMEOUT_MS = 5000;
 
 /** A reply of Redis, as the client library gives it. */
@@ -30,11 +30,11 @@ export class RedisSession {
    * @throws what the client library throws, or that Redis does not answer
    */
   static async begin(url: string, scripts: Scripts, clock: Clock): Promise<RedisSession> {
-    const { createClient } = await import("redis"); // only here: it takes a tenth of a second to load
+    const { createClient } = await import("redis"); // not at the top: loading it takes a tenth of a second
     const session = new RedisSession(
       createClient({
         url,
-        RESP: 3, // so that published messages come over the same connection
+        RESP: 3, // published messages then come over the same connection
         disableOfflineQueue: true,
         maintNotifications: "disabled",
         socket: { reconnectStrategy: false, connectTimeout: CONNECT_TIMEOUT_MS },
@@ -59,7 +59,7 @@ export class RedisSession {
     this.#digests = Object.fromEntries(await Promise.all(entries));
   }
 
-  /** Resolves, with the error, once the session has ended by itself, or is of no use any more. */
+  /** Resolves with the error that ended the session. */
   get ended(): Promise<unknown> {
     return this.#end.promise;
   }
@@ -72,7 +72,7 @@ export class RedisSession {
         ["EVALSHA", this.#digests[name]!, String(keys), ...args.map(String)],
       );
     } catch (error) {
-      // The scripts were removed. Loading them here would let messages overtake each other.
+      // Redis has lost the scripts. Loading them here would let messages overtake each other.
       if (error instanceof Error && error.message.startsWith("NOSCRIPT")) this.#end.resolve(error);
       throw error;
     }
@@ -86,7 +86,7 @@ export class RedisSession {
     await this.#client.subscribe(channels, onMessage);
   }
 
-  /** @param onMessage the listener that was subscribed: the library needs it to tell a new subscription apart */
+  /** @param onMessage the listener that was subscribed, by which the Redis client knows the subscription */
   async unsubscribe(
     channel: string,
     onMessage: (message: string, channel: string) => void,

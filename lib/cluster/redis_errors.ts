@@ -1,6 +1,6 @@
 /** Explains errors of Redis to the operator. */
 
-/** The begin of an error, or its code, and its meaning. `{address}` stands for the address of Redis. */
+/** The start of an error's message, or its code, and its meaning. `{address}` stands for the address of Redis. */
 const MEANINGS: readonly (readonly [sign: string, meaning: string])[] = [
   ["ECONNREFUSED", "nothing listens at {address}"],
   ["ENOTFOUND", "the host of {address} is not known"],
@@ -15,15 +15,15 @@ const MEANINGS: readonly (readonly [sign: string, meaning: string])[] = [
   ["NOAUTH", "Redis at {address} wants a password: --redis redis://:password@{address}"],
   ["NOPERM", "Redis at {address} does not allow its user all that is needed: {message}"],
   ["NOPROTO", "Redis at {address} is too old: it has to be 6.2 or later, or Valkey"],
-  ["NOSCRIPT", "somebody has removed the scripts from Redis at {address}"],
+  ["NOSCRIPT", "the scripts were removed from Redis at {address}"],
   ["READONLY", "Redis at {address} is a replica: --redis has to name the primary"],
   ["OOM", "Redis at {address} is full: raise its maxmemory"],
 ];
 
 /**
- * Says what an error of the client library means. No secret of the URL is in it.
+ * Explains an error of the Redis client, without the secrets of the URL.
  *
- * @param url what `--redis` says
+ * @param url the value of `--redis`
  */
 export function explain(error: unknown, url: string): string {
   const message = error instanceof Error ? error.message : String(error);

@@ -1,4 +1,4 @@
-/** Claims, holds and releases the IDs of this node's clients in Redis, and claims them anew when Redis has lost them. */
+/** Claims, holds and releases the IDs of this node's clients in Redis, and claims them again if Redis has lost them. */
 
 import { createHash } from "node:crypto";
 import {
@@ -24,44 +24,44 @@ import type { PendingRequests } from "./pending_requests.ts";
 import type { RedisSession } from "./redis.ts";
 import type { Rooms } from "./rooms.ts";
 
-/** What Redis knows of a client of this node. */
+/** The registration of a client of this node, as Redis stores it. */
 interface Record {
-  /** The epoch of the registration; 0 until Redis has given it one. */
+  /** The epoch of the registration; 0 before Redis has assigned one. */
   epoch: number;
-  /** By Redis's clock, in milliseconds since 1970. */
+  /** The time of the claim by Redis' clock, in milliseconds since 1970. */
   readonly claimedAtMs: number;
   /** The hash of the secret; `""` if there is none. */
   readonly secretHash: string;
-  /** True if Redis knows it, as far as this node can say. */
+  /** True if Redis is known to have it. */
   isConfirmed: boolean;
   /** Messages that wait until it is confirmed. */
   pending: Pending[];
 }
 
-/** A message that waits for older ones, which are stored for its target. */
+/** A message that waits for older messages, which are stored for its target. */
 interface Pending {
   readonly number: number | undefined;
   handle(): void;
 }
 
-/** The secret that a connection gives, and the one that it gets if it does not resume. */
+/** The secret that a client gives, and the one that it gets if it does not resume. */
 interface Secrets {
   readonly given: string | null;
   readonly fresh: string | null;
-  /** True if the client chose it: then its ID is never held. */
+  /** True if the client chose the secret: then its ID is never held. */
   readonly isOwn: boolean;
 }
 
-/** Claims of one ID that are under way. */
+/** The pending claims of one ID. */
 interface Claims {
   count: number;
   /** Actions that wait until the owner of the ID is known. */
   pending: (() => void)[];
 }
 
-/** The registrations that are claimed anew at a time. */
+/** The number of registrations that are claimed again at a time. */
 const RECLAIMS_AT_ONCE = 1000;
-/** Upper bound of the messages that wait for older ones. Past it, they are delivered out of order. */
+/** Upper bound of the messages that wait for older ones. Past it, the node delivers them out of order. */
 const MAX_PENDING = 1000;
 
 export class Registry {
@@ -94,8 +94,8 @@ export class Registry {
   /**
    * Claims an ID for a connection of this node.
    *
-   * @param enter is called as soon as Redis has decided, before anything that was decided later arrives. If Redis cannot
-   * be reached, this node decides alone.
+   * @param enter is called when Redis has decided, before the result of any later decision arrives. If Redis cannot be
+   * reached, this node decides alone.
    * @throws {ProtocolError} `id_taken`, `id_held`, and what `enter` throws
    */
   async claim(registration: Registration, ownsId: boolean, enter: Enter): Promise<void> {
@@ -155,7 +155,7 @@ export class Registry {
     this.#deliver(answer.mail, record);
   }
 
-  /** Decides without Redis, which learns of it later. */
+  /** Decides without Redis. The ID is claimed there later. */
   #claimAlone(registration: Registration, ownsId: boolean, enter: Enter): void {
     const { clientId: id, room } = registration;
     const existing = this.#router.find(room, id);
@@ -192,7 +192,7 @@ export class Registry {
     return { given, fresh: isOn ? newSecret() : null, isOwn: false };
   }
 
-  /** Releases the ID if the connection has ended meanwhile; an older one, which Redis no longer knows, loses it too. */
+  /** Releases the ID if its connection ended during the claim, and evicts an older session, which Redis no longer knows. */
   #checkEntered(room: string, id: string, record: Record, resumed: boolean): void {
     const client = this.#router.find(room, id);
     if (client !== undefined && this.#records.get(client) === record) return;
@@ -207,7 +207,7 @@ export class Registry {
     this.#claims.set(key, claims);
   }
 
-  /** Runs what has waited before anything newer: from here on the new owner can be sent to. */
+  /** Runs the actions that waited for the claim, before any newer one. */
   #endClaim(room: string, id: string): void {
     const key = clientKey(room, id);
     const claims = this.#claims.get(key)!;
@@ -218,8 +218,8 @@ export class Registry {
   }
 
   /**
-   * Runs an action once the pending claims of an ID are decided; null if there are none, and nothing has to wait.
-   * Messages for the ID would get out of order if some went through Redis and some did not.
+   * Runs an action once the pending claims of an ID are decided; returns null if there are none. Messages for the ID
+   * would get out of order if some went through Redis and some did not.
    */
   afterClaim<Result>(
     room: string,
@@ -234,7 +234,7 @@ export class Registry {
   /**
    * Handles a message for a client after those that were sent earlier and are stored for it.
    *
-   * @param number the message's number; undefined if all that is stored was sent earlier
+   * @param number the message's number; undefined if every stored message was sent earlier
    */
   afterStored(client: Session, number: number | undefined, handle: () => void): void {
     const record = this.#records.get(client);
@@ -243,7 +243,7 @@ export class Registry {
     if (record.pending.length > MAX_PENDING) flushPending(record);
   }
 
-  /** Delivers what was stored for a client, and what has waited for that, in the order in which it was sent. */
+  /** Delivers the stored messages of a client, and those that waited for them, in the order in which they were sent. */
   #deliver(mail: readonly string[], { pending }: Record): void {
     const stored = mail.map(readMessage).filter((message) => message?.kind === "message");
     for (const { number, handle } of pending.splice(0)) {
@@ -282,7 +282,7 @@ export class Registry {
       .catch(forget);
   }
 
-  /** Takes note that a newer connection of another node has an ID. */
+  /** Evicts a client whose ID a newer connection on another node has. */
   replaced({ room, id, epoch }: ReplacedMessage): void {
     const client = this.#router.find(room, id);
     if (client !== undefined && this.#records.get(client)?.epoch === epoch) this.#evict(client);
@@ -295,7 +295,7 @@ export class Registry {
     flushPending(record);
   }
 
-  /** Returns the epoch of a client's registration; 0 until Redis has given it one. */
+  /** Returns the epoch of a client's registration; 0 before Redis has assigned one. */
   epochOf(client: Session): number {
     return this.#records.get(client)?.epoch ?? 0;
   }
@@ -305,17 +305,17 @@ export class Registry {
     return this.#router.find(client.room.name, client.id) === client || client.hasMoved;
   }
 
-  /** Takes note that Redis cannot be reached, and may have lost this node's clients. */
+  /** Marks all clients as unconfirmed, because Redis cannot be reached and may have lost them. */
   unconfirmAll(): void {
     for (const record of this.#records.values()) record.isConfirmed = false;
   }
 
-  /** Claims this node's clients anew, and reads the members of their rooms. */
+  /** Claims this node's unconfirmed clients again, and reads the members of their rooms. */
   async catchUp(session: RedisSession): Promise<void> {
     do {
       await this.#reclaimUnconfirmed(session);
       await this.#rooms.refreshStale(session);
-    } while (this.#unconfirmed().length > 0); // some may have registered meanwhile
+    } while (this.#unconfirmed().length > 0); // clients may have registered meanwhile
   }
 
   async #reclaimUnconfirmed(session: RedisSession): Promise<void> {
@@ -364,7 +364,7 @@ export class Registry {
     if (this.#records.get(client) === record) this.#evict(client);
   }
 
-  /** Releases clients that left while Redis could not be reached. */
+  /** Releases the IDs of clients that left while Redis could not be reached. */
   async forgetLeft(session: RedisSession): Promise<void> {
     const known = await session.run("owned", this.#node.id) as string[];
     await Promise.all(known.map(async (entry) => {
@@ -390,7 +390,7 @@ function flushPending(record: Record | undefined): void {
   for (const { handle } of record?.pending.splice(0) ?? []) handle();
 }
 
-/** Returns what Redis knows of a secret; `""` for none. The `=` marks an ID that is never held, see scripts.ts. */
+/** Returns the hash of a secret that Redis stores; `""` for none. The `=` marks an ID that is never held, see scripts.ts. */
 function hash(secret: string | null, isOwn: boolean): string {
   if (secret === null) return "";
   return (isOwn ? "=" : "") + createHash("sha256").update(secret).digest("base64");

@@ -2,23 +2,23 @@
 
 import type { Clock } from "../clock.ts";
 
-/** Upper bound of how fast two clocks drift apart. */
+/** Upper bound of the drift between two clocks from one answer to the next, in milliseconds. */
 const DRIFT_MS = 1;
 
 export class RemoteClock {
   readonly #clock: Clock;
   /** The other clock, in milliseconds since 1970, minus ours. */
   #offsetMs: number;
-  /** Upper bound of the error of that. */
+  /** Upper bound of the error of the offset. */
   #errorMs = 0;
 
-  /** Assumes that the machines agree on the time until an answer shows otherwise. */
+  /** Assumes that both machines have the same time, until an answer proves otherwise. */
   constructor(clock: Clock) {
     this.#clock = clock;
     this.#offsetMs = Date.now() - clock.now();
   }
 
-  /** Notes an answer to a request sent at `askedAtMs` of our clock. The faster it came, the more exact it is. */
+  /** Uses an answer to a request sent at `askedAtMs` of our clock. The faster the answer, the smaller its error. */
   note(theirTimeMs: number, askedAtMs: number): void {
     const nowMs = this.#clock.now();
     const errorMs = (nowMs - askedAtMs) / 2;

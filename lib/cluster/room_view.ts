@@ -1,4 +1,4 @@
-/** The members of a room, on all nodes, as far as this node has received the changes. */
+/** The members of a room on all nodes, kept up to date by the changes that this node receives. */
 
 import type { Change } from "../relay/presence.ts";
 import type { MembershipMessage } from "./messages.ts";
@@ -10,7 +10,7 @@ export class RoomView {
   /** The number of this node's pending claims for IDs of the room. */
   claims = 0;
 
-  /** @param onChange receives each join and leave, but no change of the connection alone */
+  /** @param onChange receives each join and leave, but not the move of an ID to another connection */
   constructor(onChange: (change: Change, id: string) => void) {
     this.#onChange = onChange;
   }
@@ -23,7 +23,7 @@ export class RoomView {
     return this.#members;
   }
 
-  /** True if it has to be {@link reset}: changes may have been missed. */
+  /** True if changes may have been missed, so it needs a {@link reset}. */
   get isStale(): boolean {
     return this.#isStale;
   }
@@ -33,9 +33,9 @@ export class RoomView {
   }
 
   /**
-   * Sets the members as they are now. Changes from here on come on top.
+   * Sets the members. Later changes apply to these.
    *
-   * @param areAll false if Redis may not know all of them yet: then no member is removed
+   * @param areAll false if Redis may not know all members yet: then none is removed
    */
   reset(ids: readonly string[], areAll: boolean): void {
     this.#isStale = false;
@@ -46,7 +46,7 @@ export class RoomView {
     for (const id of ids) this.add(id);
   }
 
-  /** Applies a change. The first reset includes those that came before it. */
+  /** Applies a change, unless a reset is pending, which will include it. */
   apply({ kind, id }: MembershipMessage): void {
     if (this.#isStale) return;
     if (kind === "join") this.add(id);

@@ -1,4 +1,4 @@
-/** Keeps the members, on all nodes, of the rooms in which this node has clients or claims. */
+/** Tracks the members, on all nodes, of the rooms in which this node has clients or claims. */
 
 import type { Router } from "../relay/router.ts";
 import { idsKey, roomChannel } from "./keys.ts";
@@ -15,7 +15,7 @@ export class Rooms {
   readonly #onMessage: (text: string, channel: string) => void;
   readonly #views = new Map<string, RoomView>();
 
-  /** @param onMessage receives what comes on the channel of a room */
+  /** @param onMessage receives the messages on the channels of rooms */
   constructor(
     node: Node,
     requests: PendingRequests,
@@ -65,7 +65,7 @@ export class Rooms {
     if (channels.length > 0) await session.subscribe(channels, this.#onMessage);
   }
 
-  /** Reads the members of rooms of which this node may have missed changes. No member counts as disconnected yet. */
+  /** Reads the members of rooms whose changes this node may have missed. No member counts as disconnected yet. */
   async refreshStale(session: RedisSession): Promise<void> {
     const stale = [...this.#views].filter(([, { isStale }]) => isStale);
     await Promise.all(stale.map(([room]) => this.#refresh(session, room, false)));
@@ -76,7 +76,7 @@ export class Rooms {
     await Promise.all([...this.#views.keys()].map((room) => this.#refresh(session, room, true)));
   }
 
-  /** Lists the IDs of a room, also of one that this node does not watch. Without Redis, those that this node knows. */
+  /** Lists the IDs of a room, even if this node does not watch it. Without Redis, lists those that this node knows. */
   async list(room: string): Promise<readonly string[]> {
     const view = this.#views.get(room);
     let ids: readonly string[] = [...view?.ids ?? []];

@@ -1,20 +1,19 @@
 /**
- * What Redis does in one step each: the Lua scripts beside this file. Everything that two nodes could do at the same time
- * is decided by a script, as nothing can come between. What a node must learn in the order in which it was decided is
- * published on the node's own channel, where the messages for its clients come, too.
+ * The Lua scripts in `scripts/`. Redis runs each in one step, so a script decides whatever two nodes could do at the same
+ * time. It publishes decisions whose order matters on a node's own channel, in order with the messages for its clients.
  *
- * A record is what is known of a client ID, as JSON: `n` its node, or "" if Redis itself holds it for a resume; `c` the
- * epoch of the registration; `t` when it was claimed (ms); `s` the hash of its secret, or ""; `h` 1 while it is held. A `=`
- * before the hash marks a secret that takes the ID over, but does not hold it.
+ * A record describes a registered ID, as JSON: `n` its node, or "" if Redis itself holds it for a resume; `c` the epoch;
+ * `t` the time of the claim (ms); `s` the hash of its secret, or ""; `h` 1 while it is held. A `=` before the hash marks a
+ * secret that takes the ID over, but does not hold it.
  */
 
 import * as KEYS from "./keys.ts";
 import { VERSION } from "./messages.ts";
 
-/** A node without a heartbeat for so long is dead, and its clients are disconnected. In milliseconds. */
+/** Time without a heartbeat after which a node is dead and its clients count as disconnected, in milliseconds. */
 export const NODE_LIFETIME_MS = 9000;
 
-/** What scripts call by these names. */
+/** Constants that scripts use by these names. */
 const CONSTANTS = {
   IDS_PREFIX: KEYS.IDS_PREFIX,
   ROOM_CHANNEL_PREFIX: KEYS.ROOM_CHANNEL_PREFIX,
@@ -25,9 +24,9 @@ const CONSTANTS = {
   COUNT_KEY: KEYS.COUNT_KEY,
   VERSION,
   NODE_LIFETIME_MS,
-  /** Stored messages outlive their time a little, so that their sender's node ends them. */
+  /** Time that stored messages outlive their TTL, in which their sender's node takes them back, in milliseconds. */
   MAIL_GRACE_MS: 10_000,
-  /** The clients of a dead node that one script clears away: it holds up everybody else meanwhile. */
+  /** The number of a dead node's clients that one script removes: meanwhile, all other commands wait. */
   REAPED_AT_ONCE: 200,
 } as const;
 
@@ -51,7 +50,7 @@ const KEY_COUNTS = {
 export type ScriptName = keyof typeof KEY_COUNTS;
 
 export interface Script {
-  /** The number of its arguments that are keys. */
+  /** The number of arguments that are keys. */
   readonly keys: number;
   readonly text: string;
 }
@@ -72,7 +71,7 @@ function readLua(name: string): string {
   return Deno.readTextFileSync(new URL(`./scripts/${name}.lua`, import.meta.url));
 }
 
-/** Puts before a script the functions and constants that it uses, and no others: each costs time whenever it runs. */
+/** Adds the functions and constants that a script uses, and no others: each costs time whenever the script runs. */
 function withDefinitions(script: string, functions: readonly string[]): string {
   let text = script;
   const uses = (name: string) => new RegExp(`\\b${name}\\b`).test(text);

@@ -1,9 +1,9 @@
-/** Keeps account of the messages of this node's clients that Redis stores, until they are fetched or expire. */
+/** Tracks the messages of this node's clients that Redis stores, until they are fetched or expire. */
 
 import { type Clock, Deadlines, VariedDeadlines } from "../clock.ts";
 import { type Cost, MailboxBudget } from "../relay/mailbox.ts";
 
-/** A message that Redis stores, or may store in a moment. */
+/** A message that Redis stores, or is about to store. */
 export interface StoredMessage {
   readonly id: string;
   readonly room: string;
@@ -18,12 +18,12 @@ export interface StoredMessage {
   report(): void;
 }
 
-/** The time after which an expired message that could not be taken back counts as lost, in milliseconds. */
+/** Time after which an expired message that could not be taken back counts as lost, in milliseconds. */
 export const UNCONFIRMED_MS = 6000;
 
 export class StoredMessages {
   readonly #messages = new Map<string, StoredMessage>();
-  /** The messages that expire together with others, by their target. */
+  /** The messages that expire together with others, by target. */
   readonly #byTarget = new Map<string, Set<StoredMessage>>();
   readonly #timed: VariedDeadlines<StoredMessage>;
   readonly #unconfirmed: Deadlines<StoredMessage>;
@@ -31,8 +31,8 @@ export class StoredMessages {
   readonly #budget = new MailboxBudget();
 
   /**
-   * @param takeBack takes messages for one target back in one step; rejects if Redis cannot be reached. It calls
-   * {@link delete} for a message that was fetched before it resolves.
+   * @param takeBack takes messages for one target back in one step; rejects if Redis cannot be reached. Before it resolves,
+   * {@link delete} is called for each message that was fetched.
    */
   constructor(clock: Clock, takeBack: (messages: readonly StoredMessage[]) => Promise<unknown>) {
     this.#takeBack = takeBack;
@@ -53,7 +53,14 @@ export class StoredMessages {
     return this.#budget.hasCapacityFor(cost);
   }
 
+  /** Keeps account of a message that Redis has stored. */
   add(message: StoredMessage): void {
+    this.reserve(message);
+    this.start(message.id);
+  }
+
+  /** Counts a message on its way to Redis. Its time starts with the reply, as it may come later than the time takes. */
+  reserve(message: StoredMessage): void {
     if (message.ttlMs === 0) return;
     this.#messages.set(message.id, message);
     if (message.expiresTogether) {
@@ -61,10 +68,15 @@ export class StoredMessages {
       this.#byTarget.set(targetKey, (this.#byTarget.get(targetKey) ?? new Set()).add(message));
     }
     this.#budget.count(message.cost, 1);
-    this.#timed.add(message, message.ttlMs);
   }
 
-  /** Takes note that a message was not stored, or was fetched. False if it is unknown. */
+  /** Starts the time of a message that Redis has stored, unless it has been fetched already. */
+  start(id: string): void {
+    const message = this.#messages.get(id);
+    if (message !== undefined) this.#timed.add(message, message.ttlMs);
+  }
+
+  /** Forgets a message that was not stored, or was fetched; false if it is unknown. */
   delete(id: string): boolean {
     const message = this.#messages.get(id);
     if (message === undefined) return false;
@@ -78,7 +90,7 @@ export class StoredMessages {
     return true;
   }
 
-  /** Returns what expires with a message, itself among it. */
+  /** Returns the messages that expire with this one, which is among them. */
   #group(message: StoredMessage): readonly StoredMessage[] {
     if (!message.expiresTogether) return [message];
     const { sender, targetKey } = message.cost;
@@ -95,21 +107,21 @@ export class StoredMessages {
     }
   }
 
-  /** Reports once for all of a group that was not fetched. */
+  /** Notifies the sender once of all messages of a group that were not fetched. */
   #fail(group: readonly StoredMessage[]): void {
     const lost = group.filter(({ id }) => this.delete(id));
     lost[0]?.report();
   }
 
-  /** Drops what expires together with a message, without a report. */
+  /** Drops the messages that expire with this one, without a notice. */
   dropTogether(message: StoredMessage): void {
     const group = message.expiresTogether ? this.#group(message) : [];
     if (group.length === 0) return;
     for (const { id } of group) this.delete(id);
-    this.#takeBack(group).catch(() => {}); // Redis drops it by itself a little later
+    this.#takeBack(group).catch(() => {}); // Redis drops them itself a little later
   }
 
-  /** Takes all messages back, and reports those that were not fetched. */
+  /** Takes all messages back, and notifies the senders of those that were not fetched. */
   async expireAll(): Promise<void> {
     await Promise.all([...this.#messages.values()].map((message) => this.#end(message)));
     this.#unconfirmed.runAll();

@@ -1,4 +1,4 @@
-/** Topics that this node's clients have subscribed to, over Redis' channels. */
+/** The topics of this node's subscribers, on channels of Redis. */
 
 import { Buffer } from "node:buffer";
 import type { Node } from "./node.ts";
@@ -28,10 +28,10 @@ export class ClusterTopics {
     const change = isWatched
       ? session?.subscribe(channel, this.#onMessage)
       : session?.unsubscribe(channel, this.#onMessage);
-    change?.catch(() => {}); // the next session subscribes to all
+    change?.catch(() => {}); // the next session subscribes to all topics
   }
 
-  /** Publishes to the other nodes, unless Redis is away or too slow: these protocols promise no delivery. */
+  /** Publishes to the other nodes, unless Redis is unreachable or too slow: these protocols promise no delivery. */
   publish(key: string, text: string): void {
     const bytes = Buffer.byteLength(text);
     if (!this.#node.isReady || this.#bytesUnderWay + bytes > MAX_BYTES_UNDER_WAY) return;

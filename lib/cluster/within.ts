@@ -2,7 +2,7 @@
 
 import type { Clock } from "../clock.ts";
 
-/** @throws {Error} with this message if the time is over, and what `what` rejects with */
+/** @throws {Error} with this message at the timeout, and what `what` rejects with */
 export async function within<Value>(
   ms: number,
   clock: Clock,

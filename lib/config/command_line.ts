@@ -17,7 +17,7 @@ import {
 } from "./options.ts";
 import { writeAddress } from "./admin_address.ts";
 import { isClientId } from "../relay/vocabulary.ts";
-import { readHttpUrl, readMoreThanZeroMs } from "./parse.ts";
+import { readMoreThanZeroMs } from "./parse.ts";
 
 /** What the command line asks for. */
 export type Task =
@@ -173,10 +173,16 @@ function readClientId(text: string): string {
   throw new RangeError("1 to 128 characters without control characters");
 }
 
+function readServer(text: string): URL {
+  const url = URL.parse(text.replace(/^ws/, "http"));
+  if (url?.protocol === "http:" || url?.protocol === "https:") return url;
+  throw new RangeError("the URL of a server such as http://127.0.0.1:8765");
+}
+
 /** The server to ask: the one that was named, or this machine's, as the environment describes it. */
 function readServerUrl(given: string | undefined, env: Environment, system: System): URL {
   if (given !== undefined) {
-    return readValue("the URL", readHttpUrl, given.replace(/^ws/, "http"));
+    return readValue("healthcheck", readServer, given);
   }
   const read = (setting: Setting) => readOption(setting, undefined, env, system);
   const host = read(SETTINGS.host) as string;

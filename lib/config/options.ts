@@ -415,9 +415,25 @@ function readVariable(setting: Setting, env: Environment, system: System): Writt
     throw new UsageError(`${variable} and ${fileVariable} exclude each other: give one of them`);
   }
   if (value) return [variable, [value]];
-  if (!path) return null;
+  if (!path) {
+    checkNotEmptied(variable, env);
+    return null;
+  }
   const text = readSecretFile(fileVariable, path, system);
   return [fileVariable, setting.repeatable ? text.split(/\r?\n/) : [text]];
+}
+
+/**
+ * Checks that no variable meant to guard the server is empty. Any other empty variable counts as none, but this one would
+ * open the server to any client.
+ */
+function checkNotEmptied(variable: string, env: Environment): void {
+  if (!variable.startsWith(`${PREFIX}AUTH_`)) return;
+  const emptied = [variable, `${variable}_FILE`].find((name) => env[name] === "");
+  if (emptied === undefined) return;
+  throw new UsageError(
+    `${emptied} is empty: give a value, or remove it for a server without tokens`,
+  );
 }
 
 /** @throws if the file cannot be read; which is an error of the machine, not in the options */

@@ -148,7 +148,9 @@ function family(address: string): "ipv4" | "ipv6" {
 
 /** A STUN or TURN URL (RFC 7064, RFC 7065). */
 export function readIceUrl(text: string): string {
-  if (/^(stuns?:[^\s?]+|turns?:[^\s?]+(\?transport=(udp|tcp))?)$/.test(text)) return text;
+  const [, port] = /:(\d+)(?:\?|$)/.exec(text) ?? []; // browsers throw on one that is out of range
+  const isUrl = /^(stuns?:[^\s?]+|turns?:[^\s?]+(\?transport=(udp|tcp))?)$/.test(text);
+  if (isUrl && (port === undefined || Number(port) <= 65535)) return text;
   throw new RangeError(
     "a STUN or TURN URL such as stun:stun.example.org:3478 or turn:turn.example.org?transport=udp",
   );

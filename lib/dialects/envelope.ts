@@ -1,4 +1,4 @@
-/** Reads where a message goes, and readdresses it without a change to any other of its members. */
+/** Reads the target of a message, and replaces it by the sender without changing any other member. */
 
 import { type Content, describe, ProtocolError } from "../relay/vocabulary.ts";
 import {
@@ -10,27 +10,26 @@ import {
   type Value,
 } from "./members.ts";
 
-/** A message of a client. Its text is for its receivers: without `target_id`, and with `from` as the server sets it. */
+/** A message of a client. Its text is for the receivers: without `target_id`, and with the server's `from`. */
 export interface Envelope extends Content {
-  /** The ID of the client it is for; `""` for all others. */
+  /** The ID of the target; `""` for all others. */
   readonly targetId: string;
 }
 
 const NAMES = compileNames("type", "target_id", "from");
 const TARGET = compileNames("target_id");
 
-/** Returns the member that {@link readEnvelope} puts in: `"from":"<ID>"`. Called once for each client. */
+/** Returns the member that {@link readEnvelope} inserts: `"from":"<ID>"`. Called once for each client. */
 export function fromMember(clientId: string): string {
   return `"from":${JSON.stringify(clientId)}`;
 }
 
 /**
- * Reads a message, and readdresses it: cuts out every top-level `target_id` and `from`, and puts `from` in, at the place of
- * the first of them or else in front. All other members stay as they are.
+ * Reads a message and readdresses it: cuts out every top-level `target_id` and `from`, and inserts `from` at the place of
+ * the first of them, or else in front. All other members stay as they are.
  *
  * @param from what {@link fromMember} returned for the sender
- * @throws {ProtocolError} `invalid_message` if it is not JSON, not an object, or has a `target_id` that is neither a string
- * nor null
+ * @throws {ProtocolError} `invalid_message` if it is not a JSON object, or its `target_id` is neither a string nor null
  */
 export function readEnvelope(text: string, from: string): Envelope {
   const { bytes, members } = scanMembers(text, NAMES);
@@ -81,7 +80,7 @@ export function readTarget(value: Value | undefined): string {
   throw new ProtocolError("invalid_message", message);
 }
 
-/** Returns the target of a message that is refused, at little cost; undefined if it has none. Never throws. */
+/** Returns the target of a refused message, at little cost; undefined if it has none. Never throws. */
 export function targetOf(text: string): string | undefined {
   try {
     return readTarget(readLast(text, scanMembers(text, TARGET), "target_id")) || undefined;

@@ -1,4 +1,4 @@
-/** What clients of libdatachannel's example signaling server speak: the URL's path is their ID. */
+/** The protocol of libdatachannel's example signaling server: the URL's path is the client's ID. */
 
 import { type Command, type Dialect, isClientId, type Storage } from "../relay/vocabulary.ts";
 import { compileNames, readLast, scanMembers } from "./members.ts";
@@ -6,14 +6,14 @@ import { trystero, yWebrtc } from "./topics.ts";
 
 const ROOM = "\u0001libdatachannel";
 const MEMBERS = compileNames("id", "type");
-/** The protocol has no words for a message that expired. */
+/** Messages expire without a notice, because the protocol has none. */
 const STORAGE: Storage = { maxTtlMs: Infinity, expiresTogether: false };
 
 export const libdatachannel: Dialect = {
   name: "libdatachannel",
   acceptsUrl: (url) => idIn(new URL(url)) !== null,
   decodeUrl,
-  /** A callee says nothing until it is called, so only a first message decides. */
+  /** Only the first message decides, because a callee is silent until it is called. */
   yieldsTo(firstMessage) {
     try {
       const scan = scanMembers(firstMessage, MEMBERS);
@@ -31,7 +31,7 @@ export const libdatachannel: Dialect = {
   targetOf: () => undefined,
 };
 
-/** Returns the ID that a URL's path is; null if it is none. */
+/** Returns the ID in a URL's path; null if it has none. */
 function idIn({ pathname }: URL): string | null {
   const [, segment] = /^\/([^/]+)$/.exec(pathname) ?? [];
   const clientId = segment === undefined ? null : decodeSegment(segment);

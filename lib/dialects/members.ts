@@ -1,20 +1,20 @@
 /**
- * Reads what a client sends: checks a text as JSON (RFC 8259) and finds the members that matter, at a cost that depends on the
- * text's size alone. WebAssembly looks at every character. JSON.parse never gets a whole message, because objects with ever new
- * names take it thirty times as long.
+ * Reads messages of clients: validates a text as JSON (RFC 8259) and finds given members, at a cost that depends on its
+ * size alone. WebAssembly scans the text. JSON.parse never gets a whole message, because objects with many different names
+ * take it thirty times as long.
  */
 
 import { describe, ProtocolError, Unread } from "../relay/vocabulary.ts";
 import { failedAt, findMembers, memory, namesAt, textAt } from "./wasm/members.wasm";
 
-/** The names of the members to look for, as {@link compileNames} returns them. */
+/** The names of members to find, made by {@link compileNames}. */
 export interface Names<Name extends string> {
   readonly list: readonly Name[];
-  /** The same for WebAssembly: for each a byte with its length, then its characters; a zero at the end. */
+  /** The names for WebAssembly: for each a byte with its length, then its characters; a zero at the end. */
   readonly table: Uint8Array;
 }
 
-/** A member of the top level. Positions are in UTF-16 code units. */
+/** A top-level member. Positions are in UTF-16 code units. */
 export interface Member<Name extends string> {
   readonly name: Name;
   /** The position of the comma before it; that of the opening brace for the first member. */
@@ -32,21 +32,21 @@ export interface Scan<Name extends string> {
   readonly members: readonly Member<Name>[];
 }
 
-/** A value as {@link readValue} returns it. */
+/** A value that {@link readValue} returns. */
 export type Value = string | number | boolean | null | Unread;
 
-/** Upper bound of what JSON.parse gets, in UTF-16 code units. An ID that is all escapes has at most 1538. */
+/** Upper bound of a text for JSON.parse, in UTF-16 code units. An ID made of escapes has at most 1538. */
 export const MAX_PARSED_CHARS = 4096;
 
 const ENCODER = new TextEncoder();
 const PAGE_BYTES = 64 * 1024;
-/** What WebAssembly needs for each UTF-16 code unit of a text, and in addition. */
+/** Memory that WebAssembly needs for each UTF-16 code unit of a text, and in addition. */
 const BYTES_PER_UNIT = 6;
 const MARGIN_BYTES = 320;
 /** The number of a name, and four positions. */
 const NUMBERS_PER_NOTE = 5;
 
-/** Made once for each size of the memory: to make them costs as much as to scan a short message. */
+/** Views of the memory, made once for each size: making them costs as much as scanning a short message. */
 let views = viewMemory();
 
 function viewMemory() {
@@ -72,10 +72,9 @@ export function compileNames<const Name extends string>(...list: Name[]): Names<
 }
 
 /**
- * Checks that a text is a JSON object, and finds the members of the top level that have one of the names, however those are
- * escaped.
+ * Checks that a text is a JSON object, and finds the top-level members with one of the names, escaped or not.
  *
- * @throws {ProtocolError} `invalid_message` if it is not, with the position and the character that are wrong
+ * @throws {ProtocolError} `invalid_message` if it is not, with the position and the character of the error
  */
 export function scanMembers<Name extends string>(text: string, names: Names<Name>): Scan<Name> {
   ensureMemory(text);
@@ -118,7 +117,7 @@ function find(text: string, bytes: number): number {
   throw new ProtocolError("invalid_message", `A message must be a JSON object, not ${kind}.`);
 }
 
-/** Names of characters that other programs send in error. */
+/** Names of invisible characters that some programs send by accident. */
 const CHARACTER_NAMES: Readonly<Record<number, string>> = {
   0: " (NUL)",
   0xfeff: " (byte order mark)",
@@ -136,7 +135,7 @@ function explain(text: string, position: number): string {
   return `unexpected ${shown} at position ${position}`;
 }
 
-/** Returns the value of the last member with this name, which is the one that counts in JSON.parse; undefined if there is none. */
+/** Returns the value of the last member with this name, as JSON.parse would; undefined if there is none. */
 export function readLast<Name extends string>(
   text: string,
   { members }: Scan<Name>,

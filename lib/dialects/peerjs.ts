@@ -1,4 +1,4 @@
-/** PeerJS' protocol: what clients of PeerServer speak. */
+/** The protocol of PeerJS, for clients of PeerServer. */
 
 import { randomUUID } from "node:crypto";
 import {
@@ -24,21 +24,21 @@ const MEMBERS = compileNames("type", "dst", "payload");
 const URL_PATTERN = /^[^?#]*\/peerjs\?(?:[^#]*&)?(?:key|id)(?:[=&#]|$)/;
 
 export interface PeerJsOptions {
-  /** The key that clients have to give in their URL. */
+  /** The key that clients must give in their URL. */
   readonly peerjsKey: string;
   /** True if clients may list all IDs. */
   readonly peerjsDiscovery: boolean | undefined;
-  /** A token cannot be given where the IDs are asked for, so they are not listed if clients need one. */
+  /** True if clients need a token. IDs are not listed then, because PeerJS requests the list without a token. */
   readonly authSecrets?: unknown;
   readonly authJwks?: unknown;
 }
 
-/** Makes the dialect. */
+/** Creates the dialect. */
 export function peerjs(options: PeerJsOptions): Dialect {
   const { peerjsKey: key } = options;
   return {
     name: "peerjs",
-    accepts: () => false, // a client is known by its URL
+    accepts: () => false, // only a URL decides
     acceptsUrl: (url) => URL_PATTERN.test(url),
     decodeUrl: (url) => decodeUrl(url, key),
     answerHttp: (pathname, listIds) => answerHttp(pathname, listIds, options),
@@ -67,7 +67,7 @@ function decodeUrl({ searchParams }: URL, key: string): Command {
   return { kind: "register", registration: { clientId, token, ownSecret: token, ...options } };
 }
 
-/** Answers what PeerJS asks for by HTTP: a fresh ID, and the list of all; null for any other path. */
+/** Answers PeerJS' HTTP requests for a fresh ID and for the list of all IDs; null for any other path. */
 function answerHttp(
   pathname: string,
   listIds: (room: string) => Promise<readonly string[]>,
@@ -103,7 +103,7 @@ function decode(text: string, sender: string): Command {
   };
 }
 
-/** PeerJS ends a Peer on ERROR, so it is sent before a close alone. */
+/** Writes ERROR only before a close, because it ends a PeerJS client. */
 function encode(notice: Notice, clientId: string): string | null {
   if (notice.kind === "registered") return '{"type":"OPEN"}';
   if (notice.kind !== "error") return null;

@@ -10,10 +10,10 @@ import {
 import { readTarget } from "./envelope.ts";
 import { compileNames, readLast, scanMembers, type Value } from "./members.ts";
 
-/** Upper bound of a client's first message, in bytes of UTF-8: the client may be anyone, and no rate limit has counted it. */
+/** Upper bound of a client's first message, in bytes of UTF-8. No token or rate limit protects the server yet. */
 export const MAX_REGISTER_BYTES = 16 * 1024;
 
-/** Names that clients use for `client_id` in error. */
+/** Names that clients use for `client_id` by accident. */
 const WRONG_NAMES = ["clientId", "id"] as const;
 
 const NAMES = compileNames(
@@ -33,8 +33,8 @@ type Read = (name: (typeof NAMES.list)[number]) => Value | undefined;
 /**
  * Reads a `register` message.
  *
- * @param isFirst whether the connection has not registered yet
- * @throws {ProtocolError} if it is malformed; with `already_registered` if it is a later one that is valid JSON
+ * @param isFirst true if the connection has not registered yet
+ * @throws {ProtocolError} if it is malformed; `already_registered` if it is a later one that is valid JSON
  */
 export function readRegistration(text: string, isFirst: boolean): Registration {
   const scan = scanMembers(text, NAMES);
@@ -92,7 +92,7 @@ function readId(name: string, value: Value): string {
   throw new ProtocolError("invalid_client_id", message);
 }
 
-/** Copies an ID: V8 keeps a whole message in memory as long as a part of its text is in use. */
+/** Copies an ID, because V8 keeps a whole message in memory as long as a part of it is in use. */
 function copy(id: string): string {
   return JSON.parse(JSON.stringify(id));
 }

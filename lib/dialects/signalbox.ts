@@ -1,4 +1,4 @@
-/** The core protocol: what signalbox's own clients speak. */
+/** The core protocol, for signalbox's own clients. */
 
 import type { Dialect, Notice } from "../relay/vocabulary.ts";
 import { fromMember, readEnvelope, targetOf } from "./envelope.ts";
@@ -27,7 +27,7 @@ export const signalbox: Dialect = {
   targetOf,
 };
 
-/** Members that are undefined are left out of the JSON. */
+/** Writes a notice as an object. JSON.stringify leaves out undefined members. */
 function membersOf(notice: Notice): Readonly<Record<string, unknown>> {
   switch (notice.kind) {
     case "registered": {

@@ -8,10 +8,10 @@ const MAX_READ_TOPICS = 512;
 const MEMBERS = compileNames("type", "topic", "topics", "payload", "clients");
 type Name = (typeof MEMBERS)["list"][number];
 
-/** Cut out of a message: where it stands, and the comma that goes with it. */
+/** The position of a member to be cut out of a message, with its comma. */
 type Place = Member<Name>;
 
-/** What clients of y-webrtc's signaling server speak. */
+/** The protocol of y-webrtc's signaling server. */
 export const yWebrtc: Dialect = {
   name: "y-webrtc",
   anonymousRoom: "\u0001y-webrtc",
@@ -38,7 +38,7 @@ export const yWebrtc: Dialect = {
   targetOf: () => undefined,
 };
 
-/** What clients of Trystero's WebSocket relay speak. */
+/** The protocol of Trystero's WebSocket relay. */
 export const trystero: Dialect = {
   name: "trystero",
   anonymousRoom: "\u0001trystero",
@@ -88,7 +88,7 @@ function isFirst(text: string, isOwn: (message: FirstMessage) => boolean): boole
       hasPayload: has("payload"),
     });
   } catch {
-    return false; // it is no JSON object, and so of no dialect
+    return false; // not a JSON object
   }
 }
 
@@ -100,8 +100,7 @@ function topicsOf(text: string, { members }: Scan<Name>): string[] {
 }
 
 /**
- * Returns the first strings of an array of valid JSON, without what is nested in it. JSON.parse would take too long for a hostile
- * one.
+ * Returns the first strings of a valid JSON array, without nested ones. JSON.parse would take too long for a hostile array.
  */
 function stringsIn(text: string, start: number, end: number): string[] {
   const strings: string[] = [];
@@ -118,7 +117,7 @@ function stringsIn(text: string, start: number, end: number): string[] {
   return strings;
 }
 
-/** Puts the number of subscribers in place of what the client wrote for it, or at the end. */
+/** Replaces the client's `clients` by the number of subscribers, or adds it at the end. */
 function withClients(text: string, places: readonly Place[], subscribers: number): string {
   let result = "";
   let copied = 0;

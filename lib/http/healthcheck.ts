@@ -1,9 +1,11 @@
 /** Asks a running server whether it serves. */
 
-import { request as requestHttp } from "node:http";
-import { request as requestHttps } from "node:https";
+import { connect as connectTcp, isIP } from "node:net";
+import { connect as connectTls } from "node:tls";
 
 const TIMEOUT_MS = 5000;
+/** Size of an answer that is read, in characters. */
+const MAX_ANSWER = 65_536;
 
 /**
  * Asks `/healthz` of a server, and returns what it says.
@@ -15,30 +17,47 @@ const TIMEOUT_MS = 5000;
 export async function checkHealth(server: URL): Promise<string> {
   const url = new URL(server);
   url.pathname = url.pathname.replace(/\/?(healthz)?$/, "/healthz");
-  const { promise, resolve, reject } = Promise.withResolvers<readonly [number, string]>();
-  const options = { timeout: TIMEOUT_MS, rejectUnauthorized: false };
-  const request = url.protocol === "https:"
-    ? requestHttps(url, options)
-    : requestHttp(url, { timeout: TIMEOUT_MS });
-  request.on("response", (response) => {
-    let text = "";
-    response.setEncoding("utf8");
-    response.on("data", (part: string) => text += part);
-    response.on("end", () => resolve([response.statusCode ?? 0, text]));
-    response.on("error", reject);
-  });
-  request.on(
-    "timeout",
-    () => request.destroy(new Error(`no answer within ${TIMEOUT_MS / 1000} s`)),
-  );
-  request.on("error", reject);
-  request.end();
   try {
-    const [status, text] = await promise;
-    if (status === 200) return text.trim();
-    throw new Error(`status ${status}: ${text.trim()}`);
+    const [head = "", body = ""] = (await ask(url)).split(/\r\n\r\n(.*)/s);
+    const [, status] = /^HTTP\/1\.[01] (\d{3})/.exec(head) ?? [];
+    if (status === undefined) throw new Error("the answer is not HTTP");
+    if (status === "200") return body.trim();
+    throw new Error(`status ${status}: ${body.trim()}`);
   } catch (error) {
     const reason = error instanceof Error ? error.message : String(error);
     throw new Error(`${url.href} is not healthy: ${reason}`);
   }
+}
+
+/**
+ * Sends a GET in HTTP/1.0, whose answer ends with the connection, and resolves with the answer. The runtime's own
+ * clients do not serve here: that of Deno 2.4 checks every certificate, and that of 2.9 needs a permission to read those
+ * of NODE_EXTRA_CA_CERTS.
+ */
+function ask(url: URL): Promise<string> {
+  const { promise, resolve, reject } = Promise.withResolvers<string>();
+  const isTls = url.protocol === "https:";
+  const host = url.hostname.replace(/^\[|\]$/g, "");
+  const address = { host, port: Number(url.port) || (isTls ? 443 : 80) };
+  const names = isIP(host) === 0 ? { servername: host } : {};
+  const request = `GET ${url.pathname}${url.search} HTTP/1.0\r\nHost: ${url.host}\r\n\r\n`;
+  const send = () => socket.write(request);
+  const socket = isTls
+    ? connectTls({ ...address, ...names, rejectUnauthorized: false }, send)
+    : connectTcp(address, send);
+  const noAnswer = new Error(`no answer within ${TIMEOUT_MS / 1000} s`);
+  const timer = setTimeout(() => socket.destroy(noAnswer), TIMEOUT_MS);
+  let answer = "";
+  socket.setEncoding("utf8");
+  socket.on("data", (part) => {
+    answer += part;
+    if (answer.length > MAX_ANSWER) socket.destroy(new Error("the answer is too long"));
+  });
+  socket.on("error", reject);
+  socket.on("end", () => socket.end());
+  socket.on("close", () => {
+    clearTimeout(timer);
+    resolve(answer);
+  });
+  return promise;
 }

@@ -6,18 +6,20 @@ const MAX_TRIED = 20;
 /**
  * Explains an error of listening.
  *
+ * @param option writes the option that would take another port
  * @param isFree returns whether another port could be listened on
  */
 export function explainListening(
   error: unknown,
   port: number,
   isFree: (port: number) => boolean,
+  option = (port: number) => `--port ${port}`,
 ): string {
   const reason = error instanceof Error ? error.message : String(error);
   if (error instanceof Deno.errors.AddrInUse) {
     const candidates = Array.from({ length: MAX_TRIED }, (_, n) => port + 10 + n);
     const free = candidates.find((candidate) => candidate < 65536 && isFree(candidate));
-    const advice = free === undefined ? "give another one" : `try --port ${free}`;
+    const advice = free === undefined ? "give another one" : `try ${option(free)}`;
     return `the port is in use by another program: stop that, or ${advice}`;
   }
   if (error instanceof Deno.errors.PermissionDenied && port > 0 && port < 1024) {

@@ -55,7 +55,7 @@ export class Capacity {
     return maxConnections > 0 ? Math.max(1, Math.floor(maxConnections / 2)) : Infinity;
   }
 
-  /** Returns whether one more connection may open. Held IDs do not count: their owner has to come in to resume. */
+  /** Returns whether one more connection may open. Held IDs do not count, because their owners need a connection to resume. */
   get hasCapacityForConnection(): boolean {
     const { maxConnections } = this.#options;
     return maxConnections === 0 || this.#connections.size < maxConnections;
@@ -68,7 +68,7 @@ export class Capacity {
   }
 
   /**
-   * Checks whether a client fits that resumes nothing. Its connection has been counted.
+   * Checks whether a client that does not resume may register. Its connection has been counted.
    *
    * @param heldAddress the address of the held ID that it takes over; null if it takes none
    * @throws {ProtocolError} `server_full`
@@ -96,7 +96,7 @@ function serverFull(reason: string): ProtocolError {
   return new ProtocolError("server_full", `The server is full: ${reason}. Come back later.`);
 }
 
-/** Shares out memory among the networks that clients come from, so that one of them cannot have all. */
+/** Limits the memory that clients take, in all and for each network. */
 export class MemoryBudget {
   readonly #bytesByNetwork = new Map<string, number>();
   readonly #maxBytes: number;
@@ -113,7 +113,7 @@ export class MemoryBudget {
       (this.#bytesByNetwork.get(network) ?? 0) + bytes <= this.#maxBytesPerNetwork;
   }
 
-  /** Takes bytes, or gives them back if negative. */
+  /** Adds bytes, which may be negative. */
   count(network: string, bytes: number): void {
     this.#bytes += bytes;
     const sum = (this.#bytesByNetwork.get(network) ?? 0) + bytes;
@@ -122,14 +122,14 @@ export class MemoryBudget {
   }
 }
 
-/** Returns the memory that a string takes: one byte a character, but two if one of them is beyond Latin-1; here ASCII. */
+/** Returns an upper bound of a string's memory: V8 takes one byte a character, or two if any is beyond Latin-1. */
 export function memoryOf(text: string, utf8Bytes = Buffer.byteLength(text)): number {
   return utf8Bytes === text.length ? text.length : 2 * text.length;
 }
 
 /**
- * Returns who an address belongs to, as far as an address shows it: IPv4 as it is, of IPv6 the first 64 bits. A customer
- * gets that much at the least, and may use every address in it (RFC 6177).
+ * Returns the network that stands for one customer: an IPv4 address, or the first 64 bits of an IPv6 address. A customer
+ * gets at least a /64, and may use every address in it (RFC 6177).
  */
 export function networkOf(address: string): string {
   if (isIP(address) !== 6) return address;

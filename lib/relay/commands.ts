@@ -1,4 +1,4 @@
-/** Does what a registered client's message asks for. */
+/** Executes the commands of registered clients. */
 
 import type { Emit } from "../events.ts";
 import {
@@ -19,7 +19,7 @@ export interface CommandDeps {
 }
 
 /**
- * Returns what a command costs, in tokens. Some make more than one message out of one, or a long answer.
+ * Returns the cost of a command, in tokens. Commands that cause several messages, or a long answer, cost more.
  *
  * @param sizeCost the cost of the message by its size
  */
@@ -46,7 +46,7 @@ export function costOfCommand(
   }
 }
 
-/** @throws {ProtocolError} if the command cannot be carried out */
+/** @throws {ProtocolError} if the command cannot be executed */
 export function execute(
   command: Command,
   session: Session,

@@ -1,4 +1,4 @@
-/** One WebSocket's life: its client registers, sends messages, and the connection ends. */
+/** One WebSocket's life: registration, messages, and the end of the connection. */
 
 import { Buffer } from "node:buffer";
 import type { Clock } from "../clock.ts";
@@ -29,7 +29,7 @@ import {
   releasesId,
 } from "./vocabulary.ts";
 
-/** What a connection needs of a WebSocket. */
+/** The part of a WebSocket that a connection uses. */
 export interface Socket extends WritableSocket {
   send(text: string): void;
   close(code: number, reason: string): void;
@@ -45,21 +45,21 @@ export interface ConnectionOptions extends SendBufferOptions {
   readonly rateBurst: number;
 }
 
-/** What is known of a client from its upgrade request. */
+/** Facts about a client from its upgrade request. */
 export interface ConnectionRequest {
   /** The client's IP address. */
   readonly address: string;
   readonly url: string;
-  /** Null if it had none. */
+  /** Null if the request had none. */
   readonly token: string | null;
 }
 
-/** What the connections of a server share. */
+/** Dependencies that all connections of a server share. */
 export interface ConnectionDeps {
   readonly options: ConnectionOptions;
   readonly registrar: Registrar;
   readonly router: Router;
-  /** Asked in this order for a client's first message; the last one takes every client. */
+  /** Tried in this order for a client's first message; the last one accepts every client. */
   readonly dialects: readonly [...Dialect[], Dialect];
   readonly bufferedTotal: BufferedTotal;
   readonly clock: Clock;
@@ -68,26 +68,26 @@ export interface ConnectionDeps {
   onRegistered(connection: Connection): void;
 }
 
-/** The number of messages that are refused in a row until the connection is closed. */
+/** The number of refused messages in a row after which the connection is closed. */
 const MAX_REFUSALS_IN_A_ROW = 500;
-/** Upper bounds of what waits while a registration is pending. */
+/** Upper bounds of the messages that wait while a registration is pending. */
 const MAX_PENDING_MESSAGES = 64;
 const MAX_PENDING_CHARS = 256 * 1024;
 /**
- * The time between an error and the close frame, in milliseconds. A client that goes on sending would lose the error
- * otherwise: TCP throws it away if unread data is left when the connection closes.
+ * The time between an error and the close frame, in milliseconds. Without it, a client that keeps sending could lose the
+ * error: TCP discards it if the connection closes with unread data.
  */
 const LINGER_MS = 300;
-/** Upper bound of a message over the size limit that is still searched for its target. */
+/** Upper bound of an oversized message in which the server still looks for the target. */
 const MAX_EXPLAINED_CHARS = 1024 * 1024;
 
 const UTF8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 
 export class Connection implements SessionConnection {
   readonly address: string;
-  /** When the request to connect came, in milliseconds of the server's clock. */
+  /** Time of the upgrade request, in milliseconds of the server's clock. */
   readonly connectedAtMs: number;
-  /** Messages from the client since it registered, whatever became of them. */
+  /** Messages from the client since it registered, refused ones included. */
   messagesIn = 0;
   /** Messages and notices to the client. */
   messagesOut = 0;
@@ -97,7 +97,7 @@ export class Connection implements SessionConnection {
   readonly #bucket: TokenBucket;
   readonly #sendBuffer: SendBuffer;
   #dialect: Dialect | null = null;
-  /** What the dialect puts into each message of the client. */
+  /** The sender, as the dialect writes it into each message of the client. */
   #sender = "";
   #session: Session | null = null;
   /** True if the client has registered by its URL, and has sent nothing yet. */
@@ -105,7 +105,7 @@ export class Connection implements SessionConnection {
   #deferredError: ProtocolError | null = null;
   #closedFor: CloseReason | null = null;
   #refusalsInARow = 0;
-  /** Messages that wait until the registration is decided; null if none has to wait. */
+  /** Messages that wait for the pending registration; null if none is pending. */
   #pending: string[] | null = null;
   #pendingChars = 0;
   #cancelLinger = () => {};
@@ -138,7 +138,7 @@ export class Connection implements SessionConnection {
     return this.#dialect?.name ?? null;
   }
 
-  /** Why the server closes it, or has closed it; null if it did not. */
+  /** The reason for which the server closed the connection; null if it did not. */
   get closedFor(): CloseReason | null {
     return this.#closedFor;
   }
@@ -148,7 +148,7 @@ export class Connection implements SessionConnection {
     return this.#socket.bufferedAmount;
   }
 
-  /** True if the upgrade is still under way. */
+  /** True until the upgrade is done. */
   get isConnecting(): boolean {
     return this.#socket.readyState === WebSocket.CONNECTING;
   }
@@ -157,7 +157,7 @@ export class Connection implements SessionConnection {
     return this.#closedFor === null && this.#socket.readyState === WebSocket.OPEN;
   }
 
-  /** Takes a message, a string or an ArrayBuffer. Never throws. */
+  /** Handles a message, which is a string or an ArrayBuffer. Never throws. */
   receive(data: unknown): void {
     if (this.#closedFor !== null) return;
     try {
@@ -187,8 +187,8 @@ export class Connection implements SessionConnection {
     if (!(error instanceof ProtocolError)) return this.#failInternally(error);
     if (this.#session === null && !this.isOpen) return; // the client has left meanwhile
     const { code, message } = error;
-    // A registration by URL is decided without the messages that come meanwhile.
-    const isRegistering = this.#session === null && this.#dialect?.decodeUrl === undefined;
+    // Clients of other servers register by their URL or first message, whatever comes after it.
+    const isRegistering = this.#session === null && this.dialect === null;
     if (isRegistering || code === "message_too_large") this.#rejectFor(error);
     else this.#fail(code, message);
   }
@@ -213,15 +213,18 @@ export class Connection implements SessionConnection {
   /** Rejects a client that has not registered in time. */
   giveUp(): void {
     if (this.#deferredError !== null) this.#rejectFor(this.#deferredError);
-    else this.reject("register_timeout", "No valid register message came in time.");
+    else {this.reject(
+        "register_timeout",
+        "No valid register message came in time (--register-timeout).",
+      );}
   }
 
-  /** True if the client registers by its URL, once {@link opened} is called. */
+  /** True if {@link opened} will register the client by its URL. */
   get registersByUrl(): boolean {
     return this.#dialect !== null;
   }
 
-  /** Takes note that the upgrade is done. Never throws. */
+  /** Handles the end of the upgrade. Never throws. */
   opened(): void {
     try {
       const command = this.#dialect?.decodeUrl?.(new URL(this.#request.url));
@@ -231,7 +234,7 @@ export class Connection implements SessionConnection {
     }
   }
 
-  /** Decides by the first message whether a registration by URL was meant. */
+  /** Keeps or ends a registration by URL, depending on the first message. */
   #settle(text: string): void {
     this.#isTentative = false;
     if (this.#dialect?.yieldsTo?.(text)) {
@@ -258,7 +261,7 @@ export class Connection implements SessionConnection {
     if (deciding !== undefined) this.#await(deciding, []);
   }
 
-  /** Lets messages wait until a registration is decided. */
+  /** Queues messages until a registration is decided. */
   #await(deciding: Promise<void>, pending: string[]): void {
     this.#pending = pending;
     deciding.then(
@@ -273,7 +276,7 @@ export class Connection implements SessionConnection {
     this.#deps.onRegistered(this);
   }
 
-  /** Keeps a message until it can be handled. */
+  /** Queues a message until the registration is decided. */
   #postpone(pending: string[], text: string): void {
     const { bufferedTotal } = this.#deps;
     const chars = this.#pendingChars + text.length;
@@ -300,7 +303,7 @@ export class Connection implements SessionConnection {
     return pending;
   }
 
-  /** A node that may have lost its clients' IDs lets their messages wait until it knows. */
+  /** Waits while the node may have lost its clients' IDs. */
   #pauseUntil(resumed: Promise<void> | null): void {
     if (resumed === null || this.#pending !== null) return;
     this.#pending = [];
@@ -342,11 +345,11 @@ export class Connection implements SessionConnection {
     return (this.#dialect ?? this.#deps.dialects.at(-1)!).targetOf(text);
   }
 
-  /** Sends an error and closes in a moment. From here on the connection has no session. */
+  /** Sends an error, closes after {@link LINGER_MS}, and ends the session at once. */
   reject(code: FatalCode, message: string, targetId?: string, retryAfterMs?: number): void {
     if (this.#closedFor !== null) return;
     this.#fail(code, message, targetId, retryAfterMs);
-    if (this.#closedFor !== null) return; // the client was dropped over the error
+    if (this.#closedFor !== null) return; // sending the error has closed the connection
     if (this.#session === null) {
       this.#deps.emit({ kind: "client_refused", address: this.address, code, message });
     }
@@ -379,19 +382,19 @@ export class Connection implements SessionConnection {
     return text === null ? this.isOpen : this.send(text);
   }
 
-  /** Drops a client that has stopped to read. Called a good deal more often than the idle timeout. */
+  /** Drops a client that has stopped reading. Called several times in each idle timeout. */
   checkStalled(): void {
     if (this.#closedFor === null) this.#sendBuffer.checkStalled();
   }
 
-  /** Closes at once. From here on nothing is read or sent. */
+  /** Closes at once: from now on nothing is read or sent. */
   close(reason: CloseReason): void {
     if (this.#closedFor !== null) return;
     this.#end(reason);
     this.#closeSocket(reason);
   }
 
-  /** Gives the session up, whatever the socket does. */
+  /** Ends the session, even if the socket stays open. */
   #end(reason: CloseReason): void {
     this.#closedFor = reason;
     this.#sendBuffer.stop();
@@ -410,7 +413,7 @@ export class Connection implements SessionConnection {
     }
   }
 
-  /** Takes note that the socket has ended. `code` is that of the close frame, 0 if none came. */
+  /** Handles the end of the socket. `code` is the close frame's, 0 if there was none. */
   ended(code: number): void {
     this.#cancelLinger();
     this.#sendBuffer.release();
@@ -434,14 +437,14 @@ function decodeUtf8(data: unknown): string {
   }
 }
 
-/** Returns the size of a text in UTF-8 if that is over the limit, else null. */
+/** Returns the size of a text in UTF-8 if it is over the limit, else null. */
 function isLargerThan(maxBytes: number, text: string): number | null {
   if (MAX_UTF8_BYTES_PER_UNIT * text.length <= maxBytes) return null;
   const bytes = Buffer.byteLength(text);
   return bytes > maxBytes ? bytes : null;
 }
 
-/** Most messages cost one token, and need not be measured. */
+/** Returns the cost of a text by its size. Most messages cost one token, and need not be measured. */
 function costOf(text: string): number {
   const isShort = MAX_UTF8_BYTES_PER_UNIT * text.length <= BYTES_PER_TOKEN;
   return isShort ? 1 : messageCost(Buffer.byteLength(text));

@@ -1,4 +1,4 @@
-/** Decides who has an ID, and what becomes of a message whose target is not connected to this node. */
+/** Assigns IDs to connections, and handles messages whose target is not connected to this node. */
 
 import type { Clock } from "../clock.ts";
 import type { Emit } from "../events.ts";
@@ -16,9 +16,9 @@ import {
   type Registration,
 } from "./vocabulary.ts";
 
-/** What a registration has a right to. */
+/** The rights that a registration was granted. */
 export interface Claim {
-  /** True if it takes back an earlier session. */
+  /** True if it resumes an earlier session. */
   readonly resumed: boolean;
   /** The resume secret from now on; null without a resume. */
   readonly secret: string | null;
@@ -27,73 +27,73 @@ export interface Claim {
 /** A session that has been attached to its new connection. */
 export interface Entry {
   readonly session: Session;
-  /** Answers the client. */
+  /** Sends the client its `registered` notice. */
   confirm(): void;
 }
 
 /**
- * Attaches the connection for which an ID was claimed; null if it has ended meanwhile.
+ * Attaches the connection that claimed an ID; returns null if it has ended meanwhile.
  *
  * @throws {ProtocolError} `server_full`
  */
 export type Enter = (claim: Claim) => Entry | null;
 
-/** What a second registration of a connected ID does. */
+/** The effect of a second registration of a connected ID. */
 export type DuplicateRule = "replace" | "reject";
 
 export interface DirectoryOptions {
   readonly onDuplicate: DuplicateRule;
-  /** How long messages for clients that are not connected are stored, in milliseconds; 0: not at all. */
+  /** Time for which messages to clients that are not connected are stored, in milliseconds; 0 stores none. */
   readonly mailboxTtlMs: number;
-  /** How long the ID of a lost connection is held, in milliseconds; 0: not at all. */
+  /** Time for which the ID of a lost connection is held, in milliseconds; 0 holds none. */
   readonly resumeTtlMs: number;
 }
 
-/** Serves a node alone ({@link LocalDirectory}), or the nodes of a cluster. */
+/** The IDs of one node ({@link LocalDirectory}), or of a cluster. */
 export interface Directory {
   /** True if {@link Directory.claim} always decides before it returns. */
   readonly isImmediate: boolean;
   /**
-   * Gives an ID to a connection, which `enter` attaches, and delivers what is stored for the ID.
+   * Assigns an ID to a connection, which `enter` attaches, and delivers the messages that are stored for the ID.
    *
-   * @param ownsId whether a token proves that the ID is the client's own
+   * @param ownsId true if a token proves that the ID is the client's own
    * @throws {ProtocolError} `id_taken`, `id_held`, and what `enter` throws
    */
   claim(registration: Registration, ownsId: boolean, enter: Enter): void | Promise<void>;
-  /** Takes note that a session has lost its connection, and that its ID is held. */
+  /** Called when a session has lost its connection and its ID is held. */
   detached(session: Session): void;
-  /** Takes note that a session has ended. */
+  /** Called when a session has ended. */
   left(session: Session): void;
-  /** Lists the IDs of a room, on whatever node. */
+  /** Lists the IDs of a room on all nodes. */
   idsIn(room: string): Iterable<string>;
-  /** Lists the IDs of a room, even if this node has no session in it; those that it knows if it serves alone. */
+  /** Lists the IDs of a room, even if this node has no session in it. A node that serves alone lists those that it knows. */
   listIds(room: string): Promise<readonly string[]>;
   /** Returns the number of IDs in a room. */
   sizeOf(room: string): number;
-  /** Sends a message on to the target's node or stores it, and notifies the sender if neither can be done. */
+  /** Sends a message to the target's node or stores it, and notifies the sender if it can do neither. */
   store(from: Session, targetId: string, message: Message): void;
   /** Sends a message to the members of the sender's room on other nodes. */
   broadcast(from: Session, message: Message): void;
-  /** Receives what other nodes publish on a topic from now on, or no longer. */
+  /** Starts or stops receiving what other nodes publish on a topic. */
   watchTopic(key: string, isWatched: boolean): void;
   /** Sends a text to the subscribers of a topic on other nodes. */
   publish(key: string, text: string): void;
-  /** Keeps a notice for a session that is not connected here, if its client may come back. */
+  /** Stores a notice for a session that is not connected here, if its client may resume. */
   notify(session: Session, notice: Notice): void;
   /** The number of messages of this node's clients that are stored. */
   readonly stored: number;
-  /** Lets all stored messages expire, and notifies their senders while they are still connected. */
+  /** Expires all stored messages, and notifies their senders while they are still connected. */
   expireStored(): void | Promise<void>;
-  /** Null while messages need not wait; otherwise resolves once they need not. */
+  /** Returns null, or a promise that resolves once messages need not wait any more. */
   pauseAt(nowMs: number): Promise<void> | null;
   stop(): void | Promise<void>;
 }
 
 /**
- * Decides by what this node knows.
+ * Decides a claim by the sessions of this node.
  *
  * @param existing the session that has the ID
- * @param heldForMs for how long the ID of `existing` is still held, if it is
+ * @param heldForMs returns for how long the ID of a detached `existing` is still held
  * @throws {ProtocolError} `id_taken` or `id_held`
  */
 export function decideClaim(

@@ -5,7 +5,7 @@ import { type Clock, VariedDeadlines } from "../clock.ts";
 import { MemoryBudget, memoryOf, networkOf } from "./capacity.ts";
 import { clientKey, type Storage } from "./vocabulary.ts";
 
-/** Upper bounds of what is stored. */
+/** Upper bounds of the stored messages. */
 export const MAILBOX_LIMITS = {
   messagesPerPair: 64,
   messagesPerTarget: 512,
@@ -16,12 +16,12 @@ export const MAILBOX_LIMITS = {
 } as const;
 
 /**
- * Memory that a stored message takes beside its strings, in bytes. It counts, as empty messages to strangers would
- * fill the memory otherwise. Measured: 530 for the first message to a target, 360 more for a sender that has left.
+ * Memory that a stored message takes beside its strings, in bytes. Without it, empty messages to unknown IDs could fill
+ * the memory. Measured: 530 for the first message to a target, 360 more for a sender that has left.
  */
 export const OVERHEAD_BYTES = 900;
 
-/** What the mailbox knows of a sender. */
+/** The sender of a stored message. */
 export interface MailboxSender {
   readonly address: string;
 }
@@ -35,17 +35,17 @@ export interface StoredMessage<Sender> {
   readonly storage?: Storage | undefined;
 }
 
-/** What a stored message takes of its sender's budgets. */
+/** The share of its sender's budgets that a stored message takes. */
 export interface Cost {
   readonly sender: MailboxSender;
   /** The network of the sender's address. */
   readonly network: string;
-  /** The target as {@link clientKey} has it. */
+  /** The {@link clientKey} of the target. */
   readonly targetKey: string;
   readonly memoryBytes: number;
 }
 
-/** Returns the cost of a message whose strings take this memory, in bytes. */
+/** Returns the cost of a message whose strings take this number of bytes. */
 export function costOf(sender: MailboxSender, targetKey: string, stringBytes: number): Cost {
   const network = networkOf(sender.address);
   return { sender, network, targetKey, memoryBytes: OVERHEAD_BYTES + stringBytes };
@@ -93,8 +93,8 @@ export class Mailbox<Sender extends MailboxSender> {
   #budget = new MailboxBudget();
 
   /**
-   * @param ttlMs how long a message is stored, in milliseconds
-   * @param onExpired receives each message whose target did not come
+   * @param ttlMs the time for which a message is stored, in milliseconds
+   * @param onExpired receives each message that was not taken in time
    */
   constructor(clock: Clock, ttlMs: number, onExpired: (message: StoredMessage<Sender>) => void) {
     this.#ttlMs = ttlMs;
@@ -111,7 +111,7 @@ export class Mailbox<Sender extends MailboxSender> {
     return this.#deadlines.size;
   }
 
-  /** Stores a message for a client of a room; false if that would exceed a bound. */
+  /** Stores a message for a client of a room; returns false if that would exceed a bound. */
   store(room: string, message: StoredMessage<Sender>): boolean {
     const entry = this.#entryOf(room, message);
     const fits = this.#hasCapacityFor(entry);
@@ -144,7 +144,7 @@ export class Mailbox<Sender extends MailboxSender> {
     this.#deadlines.add(entry, Math.min(this.#ttlMs, entry.storage?.maxTtlMs ?? Infinity));
   }
 
-  /** Removes what expires together with a message. */
+  /** Removes the messages that expire together with this one. */
   #removeTogether({ box, sender, storage }: Entry<Sender>): void {
     if (storage?.expiresTogether !== true) return;
     for (const other of box.messages) {
@@ -157,14 +157,14 @@ export class Mailbox<Sender extends MailboxSender> {
     this.#remove(entry);
   }
 
-  /** Takes out, in order, what is stored for a client. */
+  /** Takes out the messages that are stored for a client, in order. */
   take(room: string, targetId: string): StoredMessage<Sender>[] {
     const messages = [...this.#boxes.get(clientKey(room, targetId))?.messages ?? []];
     for (const entry of messages) this.#takeOut(entry);
     return messages;
   }
 
-  /** Lets all messages expire: their targets will not come to this node. */
+  /** Expires all messages, because no target can take them any more. */
   expireAll(): void {
     this.#deadlines.runAll();
   }

@@ -1,6 +1,6 @@
 /**
- * Notifies the watchers of a room of who joins and who leaves. A room has one log of changes, and each watcher a position
- * in it; what lies behind the position is delivered as its net effect.
+ * Notifies the watchers of a room of joins and leaves. A room has one log of changes, and each watcher a position in it.
+ * A watcher gets the net effect of the changes from its position on.
  */
 
 import type { Clock } from "../clock.ts";
@@ -10,16 +10,21 @@ import type { Notice } from "./vocabulary.ts";
 export type Change = "joined" | "left";
 
 /**
- * Upper bound of the notices sent in one turn of the event loop. Each of n clients that join at once is announced to
- * the others, with n² notices, and no other client may have to wait for them.
+ * Upper bound of the notices sent in one turn of the event loop. When n clients join at once, they get n² notices, for
+ * which no other client may have to wait.
  */
 const NOTICES_PER_TURN = 500;
 /** The time between two notices to a watcher that asked for batches, in milliseconds. */
 const BATCH_INTERVAL_MS = 100;
-/** Upper bound of the changes that a room's log holds; past it, every watcher is notified at once. */
+/**
+ * The changes in a room's log past which watchers get all of theirs together, one watcher after the other: the log has to
+ * shrink faster than it grows.
+ */
 const MAX_LOGGED_CHANGES = 10_000;
+/** The changes whose net effect takes as long to find as one notice takes to send. */
+const CHANGES_PER_NOTICE = 20;
 
-/** How a watcher is notified: of each change by itself, or of several together. */
+/** The way a watcher is notified: of each change by itself, or of several together. */
 type Kind = "single" | "batched";
 
 interface Watcher {
@@ -83,7 +88,7 @@ class WatchedRoom {
     return this.#changes.filter((change) => change?.id === id) as LoggedChange[];
   }
 
-  /** Takes changes out of the log that every watcher has been notified of, ahead of their turn. */
+  /** Takes out changes that every watcher has been notified of ahead of their turn. */
   take(changes: readonly LoggedChange[]): void {
     this.#nets.clear();
     for (const { number, id } of changes) {
@@ -102,6 +107,10 @@ class WatchedRoom {
       if (change !== null && this.#joins.get(change.id)! < first) this.#joins.delete(change.id);
     }
     this.#start = first;
+  }
+
+  hasNet(from: number, to: number): boolean {
+    return to === this.#netsEnd && this.#nets.has(from);
   }
 
   net(from: number, to: number): Net {
@@ -167,7 +176,7 @@ export class Presence {
     this.#pending.batched.delete(room);
   }
 
-  /** Logs a change, and notifies the watchers of single changes as far as this turn allows. */
+  /** Logs a change, and notifies the watchers of single changes within the budget of this turn. */
   announce(roomName: string, change: Change, id: string): void {
     const room = this.#rooms.get(roomName);
     if (room === undefined) return;
@@ -175,11 +184,8 @@ export class Presence {
     for (const kind of ["single", "batched"] as const) {
       if (room.watchers[kind].size > 0) this.#pending[kind].add(room);
     }
-    if (!this.#isNotifying) { // otherwise a client was dropped while it was notified
-      const isOverfull = room.size > MAX_LOGGED_CHANGES;
-      this.#flushRoom(room, "single", isOverfull ? Infinity : this.#budget);
-      if (isOverfull) this.#flushRoom(room, "batched", Infinity);
-    }
+    // Otherwise a client was dropped while it was notified.
+    if (!this.#isNotifying) this.#flushRoom(room, "single", this.#budget);
     this.#schedule();
   }
 
@@ -196,8 +202,8 @@ export class Presence {
   }
 
   /**
-   * Announces one ID to all watchers. Those of single changes are not notified of the others before it: that may be
-   * as many notices as there are pairs in the room.
+   * Announces one ID to all watchers. Watchers of single changes are not notified of earlier changes, which may be as
+   * many as there are pairs in the room.
    */
   #announceToAll(room: WatchedRoom, id: string, join: number): void {
     const { end } = room;
@@ -220,7 +226,7 @@ export class Presence {
     this.#cancelBatch?.();
   }
 
-  /** Continues in the next turn of the event loop, and with the batches in a moment. */
+  /** Schedules the rest for the next turn of the event loop, and the batches for the end of their interval. */
   #schedule(): void {
     const { single, batched } = this.#pending;
     if (single.size > 0 || this.#budget < NOTICES_PER_TURN) {
@@ -239,34 +245,45 @@ export class Presence {
     });
   }
 
-  /** Notifies the watchers of a kind, with `limit` notices at the most. */
+  /** Notifies the watchers of a kind, with about `limit` notices, the one first that has waited for longest. */
   #flushRoom(room: WatchedRoom, kind: Kind, limit: number): void {
     const pending = this.#pending[kind];
     if (limit <= 0 || !pending.has(room)) return;
+    const watchers = room.watchers[kind];
+    const isOverfull = room.size > MAX_LOGGED_CHANGES;
     const { end } = room;
+    const done: Watcher[] = [];
     let left = limit;
     let isDone = true;
-    for (const watcher of room.watchers[kind].values()) {
-      if (left > 0) left -= this.#flush(room, watcher, end, left);
+    for (const watcher of watchers.values()) {
+      if (left > 0) left -= this.#flush(room, watcher, end, isOverfull ? Infinity : left);
       isDone = watcher.position >= end;
       if (!isDone) break;
+      done.push(watcher);
+    }
+    for (const watcher of isDone ? [] : done) {
+      if (watchers.delete(watcher.session)) watchers.set(watcher.session, watcher);
     }
     room.trim();
     pending.delete(room);
-    // A client that is dropped over a notice logs a change. The next turn begins with another room.
+    // A notice that drops its client logs another change. The next turn begins with another room.
     if (!isDone || room.end !== end) pending.add(room);
   }
 
-  /** Notifies a watcher of its changes before `end`, `limit` at the most. Returns the number of notices. */
+  /** Notifies a watcher of its changes before `end`, `limit` at the most. Returns what that cost, in notices. */
   #flush(room: WatchedRoom, watcher: Watcher, end: number, limit = Infinity): number {
     const { position } = watcher;
     const to = Math.min(end, position + limit);
     if (position >= to) return 0;
     watcher.position = to;
-    return this.#notify(watcher, room.net(position, to));
+    const searchCost = room.hasNet(position, to)
+      ? 0
+      : Math.floor((to - position) / CHANGES_PER_NOTICE);
+    this.#budget -= searchCost;
+    return searchCost + this.#notify(watcher, room.net(position, to));
   }
 
-  /** Notifies a watcher, until it is dropped over that. Returns the number of notices. */
+  /** Notifies a watcher, until a notice drops it. Returns the number of notices. */
   #notify({ session, kind }: Watcher, net: Net): number {
     const wasNotifying = this.#isNotifying;
     this.#isNotifying = true;

@@ -1,6 +1,6 @@
-/** What one connection may ask of the server, in tokens. */
+/** The rate limit of a connection, in tokens. */
 
-/** A token bucket: `burst` tokens at once, and `perSecond` new ones each second. */
+/** A token bucket that holds `burst` tokens, and gets `perSecond` new ones each second. */
 export class TokenBucket {
   readonly #perSecond: number;
   readonly #burst: number;
@@ -15,7 +15,7 @@ export class TokenBucket {
     this.#filledAtMs = nowMs;
   }
 
-  /** Takes `cost` tokens, a burst at the most; false, and none taken, if there are too few. */
+  /** Takes `cost` tokens, but at most a burst; takes none and returns false if there are too few. */
   take(cost: number, nowMs: number): boolean {
     if (this.#perSecond === 0) return true;
     const gained = (nowMs - this.#filledAtMs) / 1000 * this.#perSecond;
@@ -32,11 +32,11 @@ export class TokenBucket {
 export const BYTES_PER_TOKEN = 16 * 1024;
 /** The recipients of a broadcast that one token pays for. */
 const RECIPIENTS_PER_TOKEN = 20;
-/** The same for a topic: a newcomer to a room of 30 answers 30 offers at once, with some candidates each. */
+/** The subscribers that one token pays for: a newcomer to a room of 30 answers 30 offers at once, with candidates. */
 export const SUBSCRIBERS_PER_TOKEN = 100;
 /** Topics of a subscription that one token pays for: each may be a command to Redis. */
 export const TOPICS_PER_TOKEN = 16;
-/** A repeated `register` asks for a token check and an answer with all peers. */
+/** Cost of a repeated `register`, which takes a token check and an answer with all peers. */
 export const REGISTER_COST = 10;
 
 /** Returns the cost of a message by its size, in tokens. */
@@ -44,7 +44,7 @@ export function messageCost(bytes: number): number {
   return Math.max(1, Math.ceil(bytes / BYTES_PER_TOKEN));
 }
 
-/** Returns by how much a broadcast costs more than a message to one client: one message in becomes many out. */
+/** Returns the factor by which a message to several recipients costs more than one to a single client. */
 export function broadcastFactor(recipients: number, recipientsPerToken = RECIPIENTS_PER_TOKEN) {
   return Math.max(1, Math.ceil(recipients / recipientsPerToken));
 }

@@ -1,7 +1,7 @@
-/** Registers clients: checks the token, claims the ID, answers. */
+/** Registers clients: checks the token, claims the ID, and answers. */
 
 import { randomUUID } from "node:crypto";
-import { allows, type Authenticator, TokenError } from "../auth/tokens.ts";
+import { allows, type Authenticator, type Grant, TokenError } from "../auth/tokens.ts";
 import type { IceServer } from "../auth/turn.ts";
 import type { Capacity } from "./capacity.ts";
 import type { Router } from "./router.ts";
@@ -25,9 +25,9 @@ export class Registrar {
   }
 
   /**
-   * Registers a connection, answers it, and delivers what is stored for it. Returns a promise if others have to be asked.
+   * Registers a connection, answers it, and delivers its stored messages. Returns a promise if that takes other machines.
    *
-   * @param requestToken the token of the upgrade request; a `token` member goes before it
+   * @param requestToken the token of the upgrade request; a `token` member has precedence
    * @throws {ProtocolError} `unauthorized`, `forbidden`, `id_taken`, `id_held` or `server_full`
    */
   register(
@@ -39,13 +39,13 @@ export class Registrar {
     if (authenticator === null) return this.#claim(registration, connection, false);
     return authorize(authenticator, registration, requestToken).then((ownsId) => {
       if (!connection.isOpen) return;
-      // A token may serve many clients: only its `sub` proves whose an ID is.
+      // Several clients may share a token: only its `sub` proves who owns an ID.
       const own = registration.ownSecret === undefined ? {} : { ownSecret: newSecret() };
       return this.#claim({ ...registration, ...own }, connection, ownsId);
     });
   }
 
-  /** Registers a client under an ID of the server's making. Without a good token, it may use no topic. */
+  /** Registers a client under a random ID. Without a valid token, it may use no topic. */
   async registerAnonymously(
     room: string,
     requestToken: string | null,
@@ -78,7 +78,7 @@ export class Registrar {
   }
 
   /**
-   * Registers a client once more as the same: it may change its presence, and is answered.
+   * Repeats the registration of a client, which may change its presence, and answers it.
    *
    * @throws {ProtocolError} `already_registered` for another ID or room
    */
@@ -86,7 +86,9 @@ export class Registrar {
     const { id, room: { name } } = session;
     if (registration.clientId !== id || registration.room !== name) {
       const place = name === "" ? "" : ` in room ${describe(name)}`;
-      const message = `This connection is registered as ${describe(id)}${place}.`;
+      const message = `This connection is registered as ${
+        describe(id)
+      }${place}: open another one for another ID or room.`;
       throw new ProtocolError("already_registered", message);
     }
     this.#deps.router.setPresence(session, registration.presence);
@@ -121,12 +123,21 @@ async function authorize(
     throw error instanceof TokenError ? new ProtocolError("unauthorized", error.message) : error;
   });
   if (!allows(grant, clientId, room)) {
-    const isNamed = isClientId(room); // a dialect's namespace is not
-    const place = isNamed ? `in room ${describe(room)}` : "without a room";
-    const message = `The token does not allow the ID ${describe(clientId)} ${place}.`;
-    throw new ProtocolError("forbidden", message);
+    throw new ProtocolError("forbidden", explainForbidden(grant, clientId, room));
   }
   return grant.clientId === clientId;
+}
+
+/** Names what the token does not allow: the ID, or else the room. */
+function explainForbidden(grant: Grant, clientId: string, room: string): string {
+  if (grant.clientId !== null && grant.clientId !== clientId) {
+    return `The token does not allow the ID ${describe(clientId)}, only ${
+      describe(grant.clientId)
+    }.`;
+  }
+  const isNamed = isClientId(room); // a dialect's namespace is not
+  const place = isNamed ? `in room ${describe(room)}` : "without a room";
+  return `The token does not allow registering ${place}.`;
 }
 
 /** Returns the topics that a token allows: the rooms that it names, all without; none if it does not hold. */

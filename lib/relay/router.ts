@@ -1,4 +1,4 @@
-/** Keeps who is connected under which ID in which room, and sends each message to its target or to all others. */
+/** Maps rooms and IDs to sessions, and sends each message to its target or to all others in the room. */
 
 import { type Clock, Deadlines } from "../clock.ts";
 import type { Emit } from "../events.ts";
@@ -17,7 +17,7 @@ import type {
 } from "./vocabulary.ts";
 
 export interface RouterOptions {
-  /** How long the ID of a lost connection is held, in milliseconds; 0: not at all. */
+  /** Time for which the ID of a lost connection is held, in milliseconds; 0 holds none. */
   readonly resumeTtlMs: number;
 }
 
@@ -66,7 +66,7 @@ export class Router {
     return this.#held.remainingMs(session);
   }
 
-  /** Attaches a connection to the session that it has a right to. */
+  /** Attaches a connection to the session that its claim gives it. */
   attach(registration: Registration, connection: SessionConnection, claim: Claim): Session {
     const { clientId, room } = registration;
     const session = this.find(room, clientId) ?? this.#create(room, clientId);
@@ -99,8 +99,8 @@ export class Router {
   /**
    * Ends the connection of a session. A replaced connection no longer has the session, and cannot take its ID away.
    *
-   * @param mayResume whether the ID is held, if the client asked for that
-   * @param reason why the server closed the connection; null if it did not
+   * @param mayResume true if the ID is held, provided that the client asked for it
+   * @param reason the reason for which the server closed the connection; null if it did not
    */
   detach(
     session: Session,
@@ -130,7 +130,7 @@ export class Router {
     this.#remove(session, null);
   }
 
-  /** Ends a session whose ID a newer connection on another node has. */
+  /** Ends a session whose ID a newer connection on another node has taken. */
   evict(session: Session): void {
     const { connection } = session;
     if (this.#held.delete(session)) this.#capacity.countHeld(session.address, -1);
@@ -151,7 +151,7 @@ export class Router {
     this.directory.left(session);
   }
 
-  /** Sends a text to one client of the sender's room; false if it is not connected to this node. */
+  /** Sends a text to one client of the sender's room; returns false if it is not connected to this node. */
   deliver(from: Session, targetId: string, text: string): boolean {
     const target = from.room.sessions.get(targetId);
     if (target === undefined) return false;
@@ -182,34 +182,34 @@ export class Router {
     return this.topics.deliver(key, text);
   }
 
-  /** Notifies a client, if need be when it resumes. */
+  /** Notifies a client now, or when it resumes. */
   notify(session: Session, notice: Notice): void {
     if (!session.connection?.notify(notice)) this.directory.notify(session, notice);
   }
 
-  /** Notifies a client that something it has sent failed. */
+  /** Notifies a client that one of its messages failed. */
   fail(session: Session, notice: ErrorNotice): void {
     this.#emit({ kind: "error_sent", code: notice.code, subject: session });
     this.notify(session, notice);
   }
 
-  /** Starts or ends the notices of who joins and leaves. */
+  /** Starts or ends the notices of joins and leaves. */
   setPresence(session: Session, mode: PresenceMode): void {
     if (mode === false) this.#presence.unwatch(session);
     else this.#presence.watch(session, mode === "batch");
   }
 
-  /** Lists the IDs of the others in a session's room, those that are held among them. */
+  /** Lists the IDs of the others in a session's room, held ones included. */
   peersOf({ id: own, room }: Session): string[] {
     return [...this.directory.idsIn(room.name)].filter((id) => id !== own);
   }
 
-  /** Announces who has joined or left a room. */
+  /** Announces a join or leave to the watchers of a room. */
   announce(room: string, change: Change, id: string): void {
     this.#presence.announce(room, change, id);
   }
 
-  /** Announces a sender to the receivers of its message, before that is delivered. */
+  /** Announces a sender to the receivers of its message before they get it. */
   flushBefore(room: string, senderId: string, receiver?: Session): void {
     this.#presence.flushBefore(room, senderId, receiver);
   }

@@ -1,4 +1,4 @@
-/** What waits to be written to one client, and whether the client reads too slowly, or not at all. */
+/** Tracks the bytes that wait to be written to one client, and drops a client that reads too slowly. */
 
 import { Buffer } from "node:buffer";
 import type { Clock } from "../clock.ts";
@@ -7,22 +7,22 @@ import { MAX_UTF8_BYTES_PER_UNIT } from "./vocabulary.ts";
 /** The sending side of a WebSocket. */
 export interface WritableSocket {
   readonly readyState: number;
-  /** Bytes of UTF-8 that were sent and have not left the process; 0 once the socket is not open. */
+  /** Bytes of UTF-8 that were sent and have not left the process; 0 if the socket is not open. */
   readonly bufferedAmount: number;
 }
 
 export interface SendBufferOptions {
   /** Upper bound for a client that does not read. */
   readonly maxBufferedBytes: number;
-  /** The time in which a client has to show a sign of life, in milliseconds; 0: for ever. */
+  /** Time after which a silent client is dropped, in milliseconds; 0: never. */
   readonly idleTimeoutMs: number;
 }
 
-/** Sums up what waits for all clients. */
+/** The sum of the send buffers of all clients. */
 export class BufferedTotal {
   #bytes = 0;
 
-  /** @param maxBytes the bound past which no client gets the grace of a burst */
+  /** @param maxBytes the bound above which no client may exceed its own limit */
   constructor(readonly maxBytes: number) {}
 
   get bytes(): number {
@@ -39,15 +39,15 @@ export class BufferedTotal {
 }
 
 /**
- * The time that a client past the limit may read nothing, in milliseconds. A burst would drop a client that does read
- * otherwise: the runtime writes only when the event loop comes round, and a network takes a moment.
+ * The time for which a client past the limit may read nothing, in milliseconds. Without it, a burst would drop a client
+ * that does read: the runtime writes only between turns of the event loop, and a network takes a moment.
  */
 const GRACE_MS = 100;
-/** Upper bound for a client that reads, in limits. One sender's burst has to fit. */
+/** Upper bound for a client that reads, in multiples of the limit. One sender's burst has to fit. */
 const MAX_BURST_LIMITS = 16;
 /**
- * The time in which what waits has to shrink, in idle timeouts. A client that is cut off may take half an idle timeout to
- * stall, and the check comes a little late: within two it is dropped.
+ * The time in which the buffer has to shrink, in idle timeouts. A client that is cut off may take half an idle timeout to
+ * stall, and the check runs a little late: within two idle timeouts the client is dropped.
  */
 const MAX_STALLED = 1.25;
 
@@ -57,22 +57,22 @@ export class SendBuffer {
   readonly #total: BufferedTotal;
   readonly #clock: Clock;
   readonly #onOverloaded: () => void;
-  /** Past the limit: what waits in the end if the client reads nothing. */
+  /** The size that the buffer would have if the client read nothing, while past the limit. */
   #unreadBytes = 0;
   /** Null while not past the limit. */
   #cancelTimer: (() => void) | null = null;
-  /** No less than what waits: asking the runtime before each message would cost more than the rest of the check. */
+  /** Upper bound of the buffer. Asking the runtime before each message would cost more than the rest of the check. */
   #atMostBytes = 0;
-  /** What the last check found. */
+  /** The size that the last check found. */
   #checkedBytes = 0;
-  /** When a check last found that what waits had shrunk, or begun. */
+  /** The time of the last check that found the buffer empty before, or smaller than before. */
   #stalledSinceMs = 0;
-  /** True if the last check found the runtime closing. */
+  /** True if the last check found the socket closing. */
   #isClosing = false;
   /** This client's part of the total. */
   #countedBytes = 0;
 
-  /** @param onOverloaded drops the client; may be called again if it does not */
+  /** @param onOverloaded drops the client; may be called again if the socket stays open */
   constructor(
     socket: WritableSocket,
     options: SendBufferOptions,
@@ -87,7 +87,7 @@ export class SendBuffer {
     this.#onOverloaded = onOverloaded;
   }
 
-  /** Returns whether `text` may be sent, and counts it. Called before each. */
+  /** Returns whether `text` may be sent, and counts it. Called before each message. */
   canSend(text: string): boolean {
     const { maxBufferedBytes } = this.#options;
     if (this.#atMostBytes > maxBufferedBytes) this.#atMostBytes = this.#socket.bufferedAmount;
@@ -107,7 +107,7 @@ export class SendBuffer {
     return true;
   }
 
-  /** Checks in a moment whether the client has read something. */
+  /** Checks after the grace time whether the client has read something. */
   #wait(bufferedBytes: number): void {
     this.#unreadBytes = bufferedBytes;
     this.#cancelTimer = this.#clock.after(GRACE_MS, () => {
@@ -121,8 +121,8 @@ export class SendBuffer {
   }
 
   /**
-   * Checks whether what waits has not shrunk for too long: the runtime's own idle timeout never ends while a write is
-   * stuck. Called now and then, a good deal more often than the idle timeout.
+   * Drops the client if the buffer has not shrunk for too long: the runtime's own idle timeout never ends while a write is
+   * stuck. Called several times in each idle timeout.
    */
   checkStalled(): void {
     const { idleTimeoutMs } = this.#options;
@@ -137,7 +137,7 @@ export class SendBuffer {
     else if (nowMs - this.#stalledSinceMs >= idleTimeoutMs * MAX_STALLED) this.#onOverloaded();
   }
 
-  /** The runtime closes this socket; if its close frame is stuck behind a write, no event will ever come. */
+  /** Drops a client that is closing for the second time: if the close frame is stuck behind a write, no event ever comes. */
   #checkClosing(): void {
     if (this.#isClosing) this.#onOverloaded();
     this.#isClosing = true;
@@ -148,7 +148,7 @@ export class SendBuffer {
     this.#countedBytes = bytes;
   }
 
-  /** Ends the timer. What waits stays in memory, and in the total, until the client leaves. */
+  /** Ends the timer. The buffer stays in memory, and in the total, until the socket has ended. */
   stop(): void {
     const { readyState, bufferedAmount } = this.#socket;
     if (readyState === WebSocket.OPEN) this.#count(bufferedAmount);
@@ -156,7 +156,7 @@ export class SendBuffer {
     this.#cancelTimer = null;
   }
 
-  /** Takes the client, which has left, out of the total. */
+  /** Takes the client out of the total once its socket has ended. */
   release(): void {
     this.stop();
     this.#count(0);

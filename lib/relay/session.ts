@@ -13,13 +13,13 @@ export interface SessionConnection {
   readonly dialect: string | null;
   /** True if messages can still be sent to the client. */
   readonly isOpen: boolean;
-  /** Receives its session, once the registration has succeeded. */
+  /** Called with its session when the registration has succeeded. */
   attached(session: Session): void;
-  /** Sends a text of the connection's own dialect; false if it can take none any more. */
+  /** Sends a text in the connection's own dialect; returns false if the connection takes none any more. */
   send(text: string): boolean;
-  /** Sends a notice; false likewise. A notice that the dialect has no words for counts as sent. */
+  /** Sends a notice; returns false likewise. A notice that the dialect cannot express counts as sent. */
   notify(notice: Notice): boolean;
-  /** Closes it, because a newer connection has registered its ID. */
+  /** Closes the connection, because a newer one has registered its ID. */
   replaced(): void;
 }
 
@@ -61,7 +61,7 @@ export function newSecret(): string {
   return randomBytes(SECRET_BYTES).toString("base64url");
 }
 
-/** Compares two secrets in a time that does not depend on how much of `given` is right. */
+/** Compares two secrets in a time that does not depend on their content. */
 export function isSecret(secret: string, given: string): boolean {
   const expected = Buffer.from(secret);
   const actual = Buffer.from(given);

@@ -8,20 +8,20 @@ import { clientKey } from "./vocabulary.ts";
 const MAX_TOPICS = 256;
 /** Upper bound of a topic's length, in UTF-16 code units. */
 const MAX_TOPIC_CHARS = 1024;
-/** Upper bounds of the memory that all subscriptions take, and those of one address, in bytes. */
+/** Upper bounds of the memory of all subscriptions, and of those of one address, in bytes. */
 const MAX_BYTES = 64 * 1024 * 1024;
 const MAX_BYTES_PER_ADDRESS = 4 * 1024 * 1024;
 /** Memory that a subscription takes beside its topic, in bytes. Measured: 410 for a client's only one, 230 for others. */
 const OVERHEAD_BYTES = 400;
 
 export class Topics {
-  /** By the session's namespace and topic: nothing crosses from one dialect to another. */
+  /** Sets of subscribers by namespace and topic: nothing crosses from one dialect to another. */
   readonly #subscribers = new Map<string, Set<Session>>();
   readonly #topics = new Map<Session, Set<string>>();
   readonly #budget = new MemoryBudget(MAX_BYTES, MAX_BYTES_PER_ADDRESS);
   readonly #onWatched: (key: string, isWatched: boolean) => void;
 
-  /** @param onWatched learns of the first subscriber of a topic (true), and of the end of the last one (false) */
+  /** @param onWatched is called with true for a topic's first subscriber, and with false after its last */
   constructor(onWatched: (key: string, isWatched: boolean) => void) {
     this.#onWatched = onWatched;
   }
@@ -31,7 +31,7 @@ export class Topics {
     return clientKey(room.name, topic);
   }
 
-  /** Subscribes, unless the topic or one more of them is too much for the session or its address. */
+  /** Subscribes, unless the topic is too long, or the session or its address has too many. */
   subscribe(session: Session, topic: string): void {
     const topics = this.#topics.get(session) ?? new Set();
     const key = this.keyOf(session, topic);

@@ -1,4 +1,4 @@
-/** The words of the relay: what clients ask for, what the server answers, and why a connection is closed. */
+/** The relay's vocabulary: commands of clients, notices of the server, and reasons to close a connection. */
 
 /** Close codes of WebSocket (RFC 6455 section 7.4.1; 4000 and above are an application's own). */
 const CLOSE = {
@@ -35,10 +35,10 @@ export const CLOSE_CODES = {
   internal_error: CLOSE.INTERNAL_ERROR,
 } as const;
 
-/** Why the server closes a connection. */
+/** The reasons for which the server closes a connection. */
 export type CloseReason = keyof typeof CLOSE_CODES;
 
-/** Reasons that the client learns from the close frame alone. `disconnected`: by the operator. */
+/** Reasons without an error notice. `disconnected`: by the operator. */
 const SILENT_REASONS = ["disconnected", "shutting_down", "overloaded", "internal_error"] as const;
 type SilentReason = (typeof SILENT_REASONS)[number];
 
@@ -68,18 +68,18 @@ export function isFatalCode(code: ErrorCode): code is FatalCode {
   return Object.hasOwn(CLOSE_CODES, code);
 }
 
-/** Returns whether a client that is closed for this reason gives its ID up, even if it registered with `resume`. */
+/** Returns whether a close for this reason ends the session, even if the client registered with `resume`. */
 export function releasesId(reason: CloseReason): boolean {
   const code: number = CLOSE_CODES[reason];
   return code === CLOSE.POLICY_VIOLATION || code === CLOSE.MESSAGE_TOO_BIG;
 }
 
-/** Returns whether a client that closes with this code gives its ID up. Any other end may be an accident. */
+/** Returns whether a client that closes with this code ends its session. Any other end may be an accident. */
 export function isGoodbye(code: number): boolean {
   return code === CLOSE.NORMAL_CLOSURE || code === CLOSE.NO_STATUS_RECEIVED;
 }
 
-/** What is wrong with a message, for the error notice that answers it. */
+/** An error in a message, from which the error notice is made. */
 export class ProtocolError extends Error {
   /** @param retryAfterMs the longest time after which the client may succeed, in milliseconds, if that can be said */
   constructor(readonly code: ErrorCode, message: string, readonly retryAfterMs?: number) {
@@ -87,10 +87,10 @@ export class ProtocolError extends Error {
   }
 }
 
-/** How a client wants to learn of others: not at all, one notice a change, or collected. */
+/** The presence notices that a client wants: none, one for each change, or batches. */
 export type PresenceMode = false | true | "batch";
 
-/** A registration that a client asks for, checked. */
+/** A validated registration. */
 export interface Registration {
   readonly clientId: string;
   /** `""` is the default room, which has no name. */
@@ -101,39 +101,39 @@ export interface Registration {
   /** The `token` member, of any type, {@link Unread} if it is an object; undefined if there is none. */
   readonly token: unknown;
   /**
-   * A secret that the client chose: a newer connection with the same one takes the ID over. Such an ID is never held.
+   * A secret that the client chose. A newer connection with the same secret takes over the ID, which is never held.
    */
   readonly ownSecret?: string;
   /** The topics that an anonymous client may use; null or undefined for all. */
   readonly topics?: readonly string[] | null;
 }
 
-/** How a message is stored if its target is not connected; undefined for the mailbox's own rules. */
+/** Rules for storing a message if its target is not connected. Without them, those of the mailbox apply. */
 export interface Storage {
-  /** Upper bound beside the mailbox time, in milliseconds; 0: the message is dropped without a notice. */
+  /** Upper bound of the time, beside the mailbox TTL, in milliseconds; 0 drops the message without a notice. */
   readonly maxTtlMs: number;
-  /** True if all that the sender has stored for the target expires with it, with one notice. */
+  /** True if all messages of the sender for the target expire with it, with one notice. */
   readonly expiresTogether: boolean;
 }
 
-/** A message as a client sent it, and as its receivers get it. */
+/** The content of a message, as its receivers get it. */
 export interface Content {
-  /** Its `type`; undefined if that is no string. */
+  /** Its `type`; undefined if that is not a string. */
   readonly type: string | undefined;
-  /** Its size as it came, in bytes of UTF-8. */
+  /** Its size as received, in bytes of UTF-8. */
   readonly bytes: number;
   /** The text for the receivers, in the sender's dialect. */
   readonly text: string;
   readonly storage?: Storage | undefined;
 }
 
-/** A message on its way. */
+/** A message that the server has received. */
 export interface Message extends Content {
-  /** When it came, in milliseconds of the server's clock. */
+  /** Time of arrival, in milliseconds of the server's clock. */
   readonly receivedAtMs: number;
 }
 
-/** What a message of a client asks for. */
+/** The command that a client's message stands for. */
 export type Command =
   | { readonly kind: "register"; readonly registration: Registration }
   | ({ readonly kind: "send"; readonly targetId: string } & Content)
@@ -150,7 +150,7 @@ export type Command =
   | { readonly kind: "answer"; readonly text: string }
   | { readonly kind: "ignore" };
 
-/** A notice of something that failed. */
+/** A notice of a failure. */
 export interface ErrorNotice {
   readonly kind: "error";
   readonly code: ErrorCode;
@@ -161,7 +161,7 @@ export interface ErrorNotice {
   readonly retryAfterMs?: number | undefined;
 }
 
-/** A message of the server itself to one client. */
+/** A message from the server itself to one client. */
 export type Notice =
   | {
     readonly kind: "registered";
@@ -182,7 +182,7 @@ export type Notice =
     readonly joined: readonly string[];
   };
 
-/** An answer to a plain HTTP request. */
+/** The response to a plain HTTP request. */
 export interface HttpAnswer {
   readonly status: number;
   /** The media type. */
@@ -190,30 +190,30 @@ export interface HttpAnswer {
   readonly body: string;
 }
 
-/** Translates between the wire of one kind of client and the relay. Its functions are pure. */
+/** Translates between the protocol of one kind of client and the relay. Its functions are pure. */
 export interface Dialect {
   /** Null for the core protocol. */
   readonly name: string | null;
-  /** The namespace of clients that never register, and get IDs of the server's making; undefined if they register. */
+  /** The namespace of clients that never register and get random IDs; undefined if they register. */
   readonly anonymousRoom?: string;
-  /** Returns whether a client that opens this URL speaks it. Undefined if a URL decides nothing. */
+  /** Returns whether a client that opens this URL speaks the dialect. Undefined if URLs decide nothing. */
   readonly acceptsUrl?: (url: string) => boolean;
   /**
-   * Reads what an accepted URL registers.
+   * Reads the registration in an accepted URL.
    *
    * @throws {ProtocolError} if the URL lacks something
    */
   readonly decodeUrl?: (url: URL) => Command;
-  /** Answers a plain GET of its clients; null if it has no answer for the path. */
+  /** Answers a plain GET request of its clients; null if the path is not the dialect's. */
   readonly answerHttp?: (
     pathname: string,
     listIds: (room: string) => Promise<readonly string[]>,
   ) => Promise<HttpAnswer> | null;
-  /** Returns whether a client that has registered by its URL speaks another dialect, by its first message. */
+  /** Returns whether the first message of a client registered by its URL belongs to another dialect. */
   readonly yieldsTo?: (firstMessage: string) => boolean;
-  /** Returns whether a client whose first message this is speaks it. */
+  /** Returns whether a client with this first message speaks the dialect. */
   accepts(firstMessage: string): boolean;
-  /** Returns what {@link Dialect.decode} puts into every message of this client. Called once a session. */
+  /** Returns the sender as {@link Dialect.decode} writes it into each message of this client. Called once a session. */
   sender(clientId: string): string;
   /**
    * Reads a message of a client.
@@ -222,9 +222,9 @@ export interface Dialect {
    * @throws {ProtocolError} if the message is malformed
    */
   decode(text: string, sender: string | null): Command;
-  /** Writes a notice for a client; null if this dialect has no words for it. */
+  /** Writes a notice for a client; null if the dialect cannot express it. */
   encode(notice: Notice, clientId: string): string | null;
-  /** Returns the target of a message that is refused, at little cost; undefined if there is none. */
+  /** Returns the target of a refused message, at little cost; undefined if there is none. */
   targetOf(text: string): string | undefined;
 }
 
@@ -238,7 +238,7 @@ export function isClientId(value: unknown): value is string {
     !CONTROL_CHARACTER.test(value) && value.isWellFormed();
 }
 
-/** A code point takes one or two code units. */
+/** Counts code points only if needed: each takes one or two code units. */
 function isShort(text: string): boolean {
   return text.length <= MAX_ID_CODE_POINTS ||
     (text.length <= 2 * MAX_ID_CODE_POINTS && [...text].length <= MAX_ID_CODE_POINTS);
@@ -252,13 +252,13 @@ export function clientKey(room: string, id: string): string {
   return `${room}\0${id}`;
 }
 
-/** Stands for a value of a message that is not read: an object, an array, or one that is too long. */
+/** Stands for a value of a message that was not parsed: an object, an array, or a text that is too long. */
 export class Unread {
-  /** @param kind what the value is, such as `an object` or `a string of 70000 characters` */
+  /** @param kind the kind of the value, such as `an object` or `a string of 70000 characters` */
   constructor(readonly kind: string) {}
 }
 
-/** Quotes a value in an error message: shortened, and objects and arrays by their kind alone. */
+/** Quotes a value for an error message. Long values are shortened; objects and arrays are named by their kind. */
 export function describe(value: unknown): string {
   if (value instanceof Unread) return value.kind;
   if (value === undefined) return "nothing";

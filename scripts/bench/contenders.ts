@@ -158,6 +158,24 @@ export async function peerServer(): Promise<Contender> {
 
 const PEER_VERSION = "1.0.2";
 
+/** The server in the package of y-webrtc, which speaks that protocol and no other. */
+export async function yWebrtcServer(): Promise<Contender> {
+  const cache = cacheDirectory();
+  const version = (await outputOf(["node", "--version"])).trim().slice(1);
+  await installPackage(cache, "y-webrtc", Y_WEBRTC_VERSION);
+  return {
+    name: "y-webrtc's server",
+    version: `${Y_WEBRTC_VERSION} on Node ${version}`,
+    command: [
+      "node",
+      `${RELAYS}/y_webrtc_server.cjs`,
+      `${cache}/node_modules/y-webrtc/bin/server.js`,
+    ],
+  };
+}
+
+const Y_WEBRTC_VERSION = "10.3.0";
+
 async function bun(cache: string): Promise<Contender> {
   // The package `bun` picks one of these with a script when it is installed; this does without scripts.
   const name = `@oven/bun-linux-${Deno.build.arch === "x86_64" ? "x64" : "aarch64"}`;

@@ -24,7 +24,7 @@ export class Client {
   /** The beginning of a frame whose end has not come yet. */
   rest: Uint8Array | null = null;
 
-  constructor(readonly id: string, readonly fd: number, readonly registration: string | null) {}
+  constructor(readonly id: string, readonly fd: number, readonly registration: readonly string[]) {}
 }
 
 export class Driver {
@@ -155,8 +155,8 @@ export class Driver {
     }
     if (!head.startsWith(UPGRADED)) throw new Error(`the upgrade was refused: ${head}`);
     client.state = "registering";
-    if (client.registration !== null) {
-      const text = new TextEncoder().encode(client.registration);
+    for (const message of client.registration) {
+      const text = new TextEncoder().encode(message);
       this.#sockets.send(client.fd, clientFrame(OPCODE.TEXT, text));
     }
     this.#readFrames(client, length, end + END_OF_HEAD.length);

@@ -1,11 +1,11 @@
 /** The benchmark's command for PeerJS' own protocol: signalbox beside PeerServer, taking turns; prints a table. */
 
 import { parseArgs } from "node:util";
-import { fromSource, peerServer, QUIET, signalbox } from "./contenders.ts";
+import { type Contender, fromSource, peerServer, QUIET, signalbox } from "./contenders.ts";
 import { describeMachine } from "./machine.ts";
 import { candidate, offer } from "./messages.ts";
 import { Progress } from "./progress.ts";
-import { PEERJS } from "./protocol.ts";
+import { PEERJS, type Protocol } from "./protocol.ts";
 import { legend, table } from "./report.ts";
 import { runIdle, runInTurns, withBench } from "./run.ts";
 import { connections } from "./scenarios/connections.ts";
@@ -20,15 +20,18 @@ export const SCENARIOS = [
   connections,
 ];
 
-async function main(): Promise<void> {
+/** Measures signalbox beside the server whose protocol it is, and prints a table. */
+export async function compare(
+  reference: Contender,
+  protocol: Protocol,
+): Promise<void> {
   const { values } = parseArgs({ args: Deno.args, options: { turns: { type: "string" } } });
   const plan = { ...PLAN, turns: Number(values.turns ?? DEFAULT_TURNS) };
   const progress = new Progress(Deno.stderr);
   const main = Deno.realPathSync(`${import.meta.dirname}/../../main.ts`);
-  const reference = await peerServer();
   const contenders = [reference, await signalbox("signalbox", fromSource(main), QUIET)];
   const runs = await withBench(progress, async (bench) => {
-    const compared = { ...bench, protocol: PEERJS, baseline: reference.name };
+    const compared = { ...bench, protocol, baseline: reference.name };
     return [
       ...await runInTurns(compared, contenders, SCENARIOS, plan),
       await runIdle(compared, contenders, plan),
@@ -39,4 +42,4 @@ async function main(): Promise<void> {
   Deno.stdout.writeSync(new TextEncoder().encode(text));
 }
 
-if (import.meta.main) await main();
+if (import.meta.main) await compare(await peerServer(), PEERJS);

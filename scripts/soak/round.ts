@@ -3,6 +3,7 @@
 import { UNCONFIRMED_MS } from "../../lib/cluster/stored_messages.ts";
 import { Random } from "../../tests/helpers/random.ts";
 import { Ledger } from "./ledger.ts";
+import { talkInDialects } from "./dialects.ts";
 import { Observer } from "./observer.ts";
 import { Participant } from "./participant.ts";
 import type { Failure } from "./failure.ts";
@@ -49,6 +50,11 @@ export async function playRound(options: RoundOptions): Promise<Verdict> {
   );
   let isOver = false;
   const running = people.map((person) => person.run(() => isOver));
+  if (urls.length === 1) { // between nodes topics promise no delivery
+    running.push(
+      talkInDialects(urls[0]!, ["participant 0", "participant 1"], ledger, () => isOver),
+    );
+  }
   const [failures] = await Promise.all([hurt ? hurtInTheMiddle(hurt) : [], pause(activeMs)]);
   isOver = true;
   await Promise.all(running);

@@ -1,6 +1,9 @@
 /** A soak: rounds, one after the other, until the time is up; what they found, and how the server was left after each. */
 
 import { clientsAt } from "../../tests/helpers/health.ts";
+import type { PairTimes } from "../../tests/helpers/pair.ts";
+import { attack } from "./attackers.ts";
+import { MeasuredPair } from "./measured_pair.ts";
 import { pause } from "./pause.ts";
 import { playRound, type RoundOptions } from "./round.ts";
 import type { Terms } from "./times.ts";
@@ -16,7 +19,9 @@ export interface SoakOptions {
   readonly terms: Terms;
   /** The server's resident memory in bytes; null where that cannot be seen. */
   readonly readMemory: (() => number) | null;
-  /** See {@link playRound}; once in each round. */
+  /** The address of the admin page, whose password attackers guess; undefined if they shall not. */
+  readonly adminUrl?: string | undefined;
+  /** See {@link playRound}; once in each round, and then without attackers. */
   readonly hurt?: RoundOptions["hurt"];
   readonly onRound: (round: RoundReport) => void;
 }
@@ -27,6 +32,8 @@ export interface RoundReport extends Verdict {
   readonly leftBehind: number;
   /** Null where it cannot be seen. */
   readonly memoryBytes: number | null;
+  /** Times of a well-behaved pair while the attackers were at it; null without them. */
+  readonly pair: PairTimes | null;
 }
 
 /** Longer ones would only make the books longer. */
@@ -35,21 +42,35 @@ const LONGEST_ROUND_MS = 10_000;
 const PATIENCE_MS = 10_000;
 
 export async function soak(options: SoakOptions): Promise<readonly RoundReport[]> {
-  const { urls, participants, seconds, terms, hurt } = options;
+  const { urls, participants, seconds, terms, hurt, adminUrl } = options;
   const strangers = await countClients(urls);
   const endAtMs = performance.now() + seconds * 1000;
   const rounds: RoundReport[] = [];
   while (performance.now() < endAtMs) {
     const seed = options.seed + rounds.length;
     const activeMs = Math.min(LONGEST_ROUND_MS, endAtMs - performance.now());
-    const verdict = await playRound({ urls, participants, activeMs, seed, terms, hurt });
+    const [verdict, pair] = await Promise.all([
+      playRound({ urls, participants, activeMs, seed, terms, hurt }),
+      hurt === undefined ? attackBeside(urls[0]!, adminUrl, activeMs) : null,
+    ]);
     const leftBehind = await countLeftBehind(urls, strangers);
     const memoryBytes = options.readMemory?.() ?? null;
-    const round = { ...verdict, seed, leftBehind, memoryBytes };
+    const round = { ...verdict, seed, leftBehind, memoryBytes, pair };
     rounds.push(round);
     options.onRound(round);
   }
   return rounds;
+}
+
+async function attackBeside(
+  url: string,
+  adminUrl: string | undefined,
+  durationMs: number,
+): Promise<PairTimes> {
+  const pair = new MeasuredPair(url);
+  const endAtMs = performance.now() + durationMs;
+  await attack(url, adminUrl, () => performance.now() >= endAtMs);
+  return await pair.finish();
 }
 
 async function countLeftBehind(urls: readonly string[], strangers: number): Promise<number> {

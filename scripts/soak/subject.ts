@@ -11,6 +11,9 @@ export interface Subject extends AsyncDisposable {
   readonly urls: readonly string[];
   readonly terms: Terms;
   readonly readMemory: (() => number) | null;
+  /** Upper bound of that memory under attack; null where it cannot be seen. */
+  readonly maxMemoryBytes: number | null;
+  readonly adminUrl?: string | undefined;
   readonly hurt?: () => Promise<readonly Failure[]>;
 }
 
@@ -26,22 +29,37 @@ export interface Harm {
 const NOTICE_MS = 5000;
 const TRANSIT_MS = 5000;
 
+const MiB = 1024 ** 2;
+const BUFFERED_MIB = 32;
+/** What attackers need: an address of their own, a password to guess, and a bound that they reach. */
+const ATTACKED_ARGS = [
+  "--trust-proxy",
+  ...["--max-buffered-total", `${BUFFERED_MIB}MiB`],
+  ...["--admin", "127.0.0.1:0", "--admin-password", "not to be guessed"],
+];
+/** The process at work, what waits (three times its bytes), and the mailbox. */
+const MAX_MEMORY_BYTES = (192 + 3 * BUFFERED_MIB + 64) * MiB;
+
 export function running(urls: readonly string[], mailboxTtlMs: number): Subject {
   const transitMs = urls.length > 1 ? TRANSIT_MS : 0;
   return {
     urls,
     terms: { mailboxTtlMs, noticeMs: NOTICE_MS, transitMs },
     readMemory: null,
+    maxMemoryBytes: null,
     [Symbol.asyncDispose]: () => Promise.resolve(),
   };
 }
 
 export async function oneNode(options: ProgramOptions): Promise<Subject> {
-  const program = await ServingProgram.start(SHORT_TIMES.args, options);
+  const args = [...SHORT_TIMES.args, ...ATTACKED_ARGS];
+  const program = await ServingProgram.start(args, { ...options, hasDefaultAdmin: true });
   return {
     urls: [program.url],
     terms: { ...SHORT_TIMES.terms, noticeMs: NOTICE_MS, transitMs: 0 },
     readMemory: hasProc ? () => memoryOf(program.pid).nowBytes : null,
+    maxMemoryBytes: hasProc ? MAX_MEMORY_BYTES : null,
+    adminUrl: program.adminUrl,
     [Symbol.asyncDispose]: () => program[Symbol.asyncDispose](),
   };
 }
@@ -56,6 +74,7 @@ export async function ownCluster(
     urls: cluster.urls,
     terms: { ...SHORT_TIMES.terms, noticeMs: NOTICE_MS, transitMs: TRANSIT_MS },
     readMemory: null,
+    maxMemoryBytes: null,
     ...(harm === null ? {} : { hurt: inTurn(cluster, harm) }),
     [Symbol.asyncDispose]: () => cluster[Symbol.asyncDispose](),
   };

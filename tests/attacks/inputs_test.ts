@@ -12,12 +12,14 @@ import { BROKEN_FRAMES, USELESS_FRAMES } from "./inputs/frames.ts";
 import type { Kind } from "./inputs/kind.ts";
 import { BAD_MESSAGES } from "./inputs/messages.ts";
 import { BAD_REQUESTS } from "./inputs/requests.ts";
+import { BAD_TOPIC_MESSAGES } from "./inputs/topics.ts";
 
 const KINDS: readonly Kind[] = [
   ...BROKEN_FRAMES,
   ...USELESS_FRAMES,
   ...BAD_MESSAGES,
   ...BAD_REQUESTS,
+  ...BAD_TOPIC_MESSAGES,
   ...BAD_DIALECTS,
 ];
 

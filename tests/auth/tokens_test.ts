@@ -225,3 +225,25 @@ Deno.test("check() tries each key of its kind for a token without kid", async ()
   await refuses(authenticator, await signBy(b, { exp: 1 }), /expired/);
   await refuses(authenticator, await signBy(await newKey("ES256", "d"), {}), /badly signed/);
 });
+
+Deno.test("check() verifies one signature at a time, so that others have their turn in between", async () => {
+  const key = await newKey("ES256", "k");
+  await using host = new KeyHost([key]);
+  const { authenticator } = await withKeys(host);
+  const { subtle } = crypto;
+  const verify = subtle.verify;
+  let running = 0;
+  let most = 0;
+  subtle.verify = async (...args: Parameters<typeof verify>) => {
+    most = Math.max(most, ++running);
+    return await verify.apply(subtle, args).finally(() => running--);
+  };
+  try {
+    const tokens = [await signWith(key), "no.to.ken", await signWith(key)];
+    const checks = await Promise.allSettled(tokens.map((token) => authenticator.check(token)));
+    assert.deepEqual(checks.map(({ status }) => status), ["fulfilled", "rejected", "fulfilled"]);
+  } finally {
+    subtle.verify = verify;
+  }
+  assert.equal(most, 1);
+});

@@ -1,4 +1,4 @@
-/** A cluster of which the first node is on another machine. To be used in a network of its own. */
+/** A cluster whose first node is on another machine, for tests in a network of their own. */
 
 import { Cable, Machine, startLoopback } from "../helpers/cable.ts";
 import { fromSource } from "../helpers/program.ts";
@@ -6,9 +6,9 @@ import { TestRedis } from "../helpers/redis.ts";
 import { startNode, TestCluster } from "./nodes.ts";
 
 /**
- * Runs a test with such a cluster.
+ * Starts such a cluster and runs a test with it.
  *
- * @param test is given the cable between the first node and Redis, too. Clients reach that node over another one.
+ * @param test also receives the cable between the first node and Redis. Clients reach that node over another one.
  */
 export async function acrossCables(
   test: (cluster: TestCluster, cable: Cable) => Promise<void>,

@@ -1,12 +1,12 @@
-/** Tests that mostly wait, several at a time. */
+/** Runs tests that mostly wait, several at a time. */
 
 import { within } from "./expectations.ts";
 
 const AT_A_TIME = 3;
-/** A test that takes longer waits for what will never come. */
+/** Time limit of a test, in milliseconds. */
 const LIMIT_MS = 90_000;
 
-/** One test, with a step for each of `tests`. `ONLY` in the environment leaves out those without it in their names. */
+/** Defines one test with a step for each of `tests`; only those whose name contains the variable `ONLY`, if that is set. */
 export function testBesideEachOther(
   name: string,
   ignore: boolean,
@@ -21,7 +21,7 @@ export function testBesideEachOther(
       const run = async () => {
         for (let next = pending.shift(); next; next = pending.shift()) {
           const [name, fn] = next;
-          // Steps run beside each other: what is left open can only be told of all together.
+          // Steps run concurrently, so the sanitizers cannot attribute what one leaves open.
           await t.step({
             name,
             fn: () => within(LIMIT_MS, fn()),

@@ -1,14 +1,14 @@
-/** What is expected of a cluster when one of its nodes does not reach Redis for a while. */
+/** Checks what a cluster does while one of its nodes cannot reach Redis. */
 
 import assert from "node:assert/strict";
 import { TestClient } from "../helpers/client.ts";
 import type { Line } from "../helpers/proxy.ts";
-import { assertConnected, closeAll, GONE_WITHIN_MS, peer, within } from "./expectations.ts";
+import { assertConnected, closeAll, DISCONNECTED_WITHIN_MS, peer, within } from "./expectations.ts";
 import type { TestCluster } from "./nodes.ts";
 
 const { register } = TestClient;
 
-/** A node (the first) that does not reach Redis goes on alone; when it does again, it is as if it had not been away. */
+/** Cuts the first node off, which then serves alone, and reconnects it, after which nothing is lost. */
 export async function testCutOff(cluster: TestCluster, line: Line): Promise<void> {
   const [a, b] = cluster.urls;
   const node = cluster.nodes[0]!;
@@ -20,7 +20,7 @@ export async function testCutOff(cluster: TestCluster, line: Line): Promise<void
   }
   await line.cut();
   const gone = within(
-    GONE_WITHIN_MS,
+    DISCONNECTED_WITHIN_MS,
     (async () => {
       const left = [await outside.next(), await outside.next()];
       assert.deepEqual(left.map(({ client_id }) => client_id).sort(), ["inside", "lost"]);
@@ -33,7 +33,7 @@ export async function testCutOff(cluster: TestCluster, line: Line): Promise<void
   await gone;
   const found = await register(b, "lost");
   assert.deepEqual(await outside.next(), peer("joined", "lost"));
-  outside.send({ target_id: "inside", n: 1 }); // kept, as nobody knows better
+  outside.send({ target_id: "inside", n: 1 }); // stored: no node knows that the client is connected
   await line.heal();
   await node.logged("Joined the cluster", 2);
   assert.equal((await lost.next()).code, "replaced");

@@ -1,4 +1,4 @@
-/** A node whose cable is pulled. To be run in a network of its own, by failures_test.ts. */
+/** Pulls the cable of a node. failures_test.ts runs this in a network of its own. */
 
 import { acrossCables } from "./across_cables.ts";
 import { testCutOff } from "./cut_off.ts";

@@ -21,7 +21,7 @@ testBesideEachOther("PeerJS' clients of a cluster", isRedisMissing(), {
     await Promise.all([again.close(), sender.close()]);
   },
 
-  "Redis is lost: a node goes on alone, and one of two that took an ID meanwhile has it then":
+  "Redis is lost: nodes serve alone, and one of two clients with the same ID keeps it afterwards":
     async () => {
       await using cluster = await TestCluster.start("--peerjs-discovery");
       const [a, b] = cluster.urls;

@@ -1,23 +1,23 @@
-/** What tests of a cluster expect of its clients. */
+/** Expectations that the tests of a cluster share. */
 
 import assert from "node:assert/strict";
 import { type Frame, TestClient } from "../helpers/client.ts";
 
-/** So soon clients are gone whose node has died without a word. */
-export const GONE_WITHIN_MS = 15_000;
+/** Time within which the clients of a killed node count as disconnected. */
+export const DISCONNECTED_WITHIN_MS = 15_000;
 
-/** What a client has got until now: all that comes before its own message to itself. */
-export async function framesUntilNow(client: TestClient): Promise<Frame[]> {
+/** Reads the messages that a client has received: all before its own message to itself. */
+export async function messagesUntilNow(client: TestClient): Promise<Frame[]> {
   const mark = crypto.randomUUID();
   client.send({ mark, target_id: client.registered.client_id });
-  const frames: Frame[] = [];
-  for (let frame = await client.next(); frame.mark !== mark; frame = await client.next()) {
-    frames.push(frame);
+  const messages: Frame[] = [];
+  for (let message = await client.next(); message.mark !== mark; message = await client.next()) {
+    messages.push(message);
   }
-  return frames;
+  return messages;
 }
 
-/** @throws {Error} where it has not come in time */
+/** @throws {Error} at the timeout */
 export async function within<Value>(ms: number, what: Promise<Value>): Promise<Value> {
   const late = Promise.withResolvers<never>();
   const timer = setTimeout(() => late.reject(new Error(`not within ${ms} ms`)), ms);
@@ -28,7 +28,7 @@ export async function within<Value>(ms: number, what: Promise<Value>): Promise<V
   }
 }
 
-/** That a message gets from one client to another, both ways. */
+/** Checks that messages get from one client to the other, both ways. */
 export async function assertConnected(one: TestClient, other: TestClient): Promise<void> {
   for (const [from, to] of [[one, other], [other, one]] as const) {
     const mark = crypto.randomUUID();

@@ -1,4 +1,4 @@
-/** What can fail in a cluster, each with three real nodes and a real Redis, several at a time. */
+/** Failures in a cluster of three real nodes and a real Redis, several tests at a time. */
 
 import assert from "node:assert/strict";
 import { isOwnNetworkMissing, runInOwnNetwork } from "../helpers/cable.ts";
@@ -10,8 +10,8 @@ import { testCutOff } from "./cut_off.ts";
 import {
   assertConnected,
   closeAll,
-  framesUntilNow,
-  GONE_WITHIN_MS,
+  DISCONNECTED_WITHIN_MS,
+  messagesUntilNow,
   peer,
   within,
 } from "./expectations.ts";
@@ -24,7 +24,7 @@ async function health(httpUrl: string): Promise<[number, string]> {
   return [response.status, (await response.json()).status];
 }
 
-testBesideEachOther("a cluster in which things fail", isRedisMissing(), {
+testBesideEachOther("a cluster with failures", isRedisMissing(), {
   "a node is killed": async () => {
     await using cluster = await TestCluster.start("--mailbox-ttl", "2s", "--resume-ttl", "1m");
     const [a, b, c] = cluster.urls;
@@ -38,7 +38,7 @@ testBesideEachOther("a cluster in which things fail", isRedisMissing(), {
     }
     await held.close(4000);
     cluster.nodes[0]!.signal("SIGKILL");
-    const noticed = within(GONE_WITHIN_MS, watcher.next());
+    const noticed = within(DISCONNECTED_WITHIN_MS, watcher.next());
     await Promise.all([plain.closed, early.closed, late.closed]);
 
     await assert.rejects(register(c, "early"), /id_taken/);
@@ -58,11 +58,11 @@ testBesideEachOther("a cluster in which things fail", isRedisMissing(), {
     assert.deepEqual(await held2.next(), { from: "watcher", n: 2 });
     const plain2 = await register(c, "plain");
     await assertConnected(late2, plain2);
-    assert.deepEqual(await framesUntilNow(watcher), [peer("joined", "plain")]);
+    assert.deepEqual(await messagesUntilNow(watcher), [peer("joined", "plain")]);
     await closeAll(watcher, again, late2, held2, plain2);
   },
 
-  "a node is killed, and nobody comes back": async () => {
+  "a node is killed, and its clients do not resume": async () => {
     await using cluster = await TestCluster.start("--resume-ttl", "2s");
     const [a, b] = cluster.urls;
     const watcher = await register(b, "watcher", { presence: true });
@@ -76,7 +76,7 @@ testBesideEachOther("a cluster in which things fail", isRedisMissing(), {
     await closeAll(watcher, newcomer);
   },
 
-  "a node leaves in good order": async () => {
+  "a node shuts down": async () => {
     await using cluster = await TestCluster.start();
     const [a, b] = cluster.urls;
     const watcher = await register(b, "watcher", { presence: true });
@@ -90,7 +90,7 @@ testBesideEachOther("a cluster in which things fail", isRedisMissing(), {
     assert.deepEqual(await again.next(), { from: "watcher", n: 1 });
     const { status } = await cluster.nodes[0]!.ended();
     assert.equal(status, 0);
-    assert.deepEqual(await framesUntilNow(watcher), [
+    assert.deepEqual(await messagesUntilNow(watcher), [
       peer("joined", "plain"),
       peer("joined", "resumable"),
       peer("left", "plain"),
@@ -98,10 +98,10 @@ testBesideEachOther("a cluster in which things fail", isRedisMissing(), {
     await closeAll(watcher, again);
   },
 
-  "a node is frozen for longer than it is waited for": async () => {
+  "a node is paused for longer than its lease": async () => {
     await using cluster = await TestCluster.start("--mailbox-ttl", "1m", "--resume-ttl", "1m");
     const [a, b] = cluster.urls;
-    const frozen = cluster.nodes[0]!;
+    const paused = cluster.nodes[0]!;
     const watcher = await register(b, "watcher", { presence: true });
     const lost = await register(a, "lost");
     const kept = await register(a, "kept");
@@ -110,9 +110,9 @@ testBesideEachOther("a cluster in which things fail", isRedisMissing(), {
     for (const id of ["lost", "kept", "resumed", "resumable"]) {
       assert.deepEqual(await watcher.next(), peer("joined", id));
     }
-    frozen.signal("SIGSTOP");
+    paused.signal("SIGSTOP");
     for (const id of ["lost", "kept", "resumed", "resumable"]) {
-      watcher.send({ target_id: id, n: 1 }); // on its way to the node that does not read it
+      watcher.send({ target_id: id, n: 1 }); // under way to the paused node
       lost.send({ target_id: id, n: 2 });
       resumed.send({ target_id: id, n: 3 });
     }
@@ -129,24 +129,24 @@ testBesideEachOther("a cluster in which things fail", isRedisMissing(), {
     watcher.send({ target_id: "kept", n: 8 });
     watcher.send({ target_id: "resumable", n: 9 });
 
-    frozen.signal("SIGCONT");
+    paused.signal("SIGCONT");
     for (const client of [lost, resumed]) {
       assert.equal((await client.next()).code, "replaced");
       assert.equal((await client.closed).code, 4409);
     }
-    assert.deepEqual(await framesUntilNow(resumable), [
+    assert.deepEqual(await messagesUntilNow(resumable), [
       { from: "watcher", n: 1 },
       { from: "watcher", n: 9 },
     ]);
-    assert.deepEqual(await framesUntilNow(kept), [
+    assert.deepEqual(await messagesUntilNow(kept), [
       { from: "watcher", n: 1 },
       { from: "watcher", n: 8 },
     ]);
-    const heard: Frame[] = [];
-    while (heard.length < 4) heard.push(await watcher.next()); // the reports come from another node
-    const text = (frame: Frame) => JSON.stringify(frame);
+    const received: Frame[] = [];
+    while (received.length < 4) received.push(await watcher.next()); // notices come from another node
+    const text = (message: Frame) => JSON.stringify(message);
     assert.deepEqual(
-      heard.map(({ message: _, ...frame }) => text(frame)).sort(),
+      received.map(({ message: _, ...rest }) => text(rest)).sort(),
       [
         text({ type: "error", code: "target_not_found", target_id: "lost" }),
         text({ type: "error", code: "target_not_found", target_id: "resumed" }),
@@ -154,15 +154,15 @@ testBesideEachOther("a cluster in which things fail", isRedisMissing(), {
         text(peer("joined", "kept")),
       ].sort(),
     );
-    assert.deepEqual(await framesUntilNow(watcher), []);
-    assert.deepEqual(await framesUntilNow(lost2), []);
-    assert.deepEqual(await framesUntilNow(resumed2), []);
+    assert.deepEqual(await messagesUntilNow(watcher), []);
+    assert.deepEqual(await messagesUntilNow(lost2), []);
+    assert.deepEqual(await messagesUntilNow(resumed2), []);
     await assertConnected(lost2, kept);
     await assertConnected(resumed2, resumable);
     await closeAll(watcher, lost2, resumed2, kept, resumable);
   },
 
-  "Redis is restarted empty, and a node does not come back": async () => {
+  "Redis is restarted empty, and a node is killed meanwhile": async () => {
     await using cluster = await TestCluster.start();
     const { redis, nodes, urls: [a, b, c] } = cluster;
     const watchers = [
@@ -173,7 +173,7 @@ testBesideEachOther("a cluster in which things fail", isRedisMissing(), {
     const held = await register(b, "held", { resume: true });
     await held.close(4000);
     const gone = await register(c, "gone");
-    for (const watcher of watchers) await framesUntilNow(watcher);
+    for (const watcher of watchers) await messagesUntilNow(watcher);
     await redis.kill();
     nodes[2]!.signal("SIGKILL");
     await gone.closed;
@@ -186,11 +186,11 @@ testBesideEachOther("a cluster in which things fail", isRedisMissing(), {
     const held2 = await register(a, "held", { resume: held.registered.resume });
     assert.equal(held2.registered.resumed, true);
     for (const watcher of watchers) assert.deepEqual(await watcher.next(), peer("left", "gone"));
-    for (const watcher of watchers) assert.deepEqual(await framesUntilNow(watcher), []);
+    for (const watcher of watchers) assert.deepEqual(await messagesUntilNow(watcher), []);
     await closeAll(...watchers, resumed, held2);
   },
 
-  "Redis is away for a while": async () => {
+  "Redis is unreachable for a while": async () => {
     await using cluster = await TestCluster.start();
     const { redis, nodes, urls: [a, b] } = cluster;
     const alice = await register(a, "alice", { presence: true });
@@ -198,8 +198,8 @@ testBesideEachOther("a cluster in which things fail", isRedisMissing(), {
     const neighbour = await register(a, "neighbour");
     const leaver = await register(a, "leaver");
     const older = await register(a, "claimed twice");
-    await framesUntilNow(alice);
-    await framesUntilNow(bob);
+    await messagesUntilNow(alice);
+    await messagesUntilNow(bob);
     await redis.kill();
     await Promise.all(nodes.map((node) => node.logged("Serving alone")));
 
@@ -232,27 +232,27 @@ testBesideEachOther("a cluster in which things fail", isRedisMissing(), {
     }
     assert.deepEqual(await health(nodes[0]!.httpUrl), [200, "ok"]);
     await assertConnected(newer, newcomer);
-    const heard = [await bob.next(), await bob.next()]; // the second when the cluster is sure
-    assert.deepEqual(heard, [peer("joined", "newcomer"), peer("left", "leaver")]);
+    const notices = [await bob.next(), await bob.next()]; // the second once the cluster has settled
+    assert.deepEqual(notices, [peer("joined", "newcomer"), peer("left", "leaver")]);
     await assertConnected(secondOfTwo, bob);
-    assert.deepEqual(await framesUntilNow(alice), []);
+    assert.deepEqual(await messagesUntilNow(alice), []);
     await closeAll(alice, bob, neighbour, newcomer, newer, secondOfTwo);
   },
 
-  "Redis is frozen for a while": async () => {
+  "Redis is paused for a while": async () => {
     await using cluster = await TestCluster.start();
     const { redis, nodes, urls: [a, b] } = cluster;
     const alice = await register(a, "alice", { presence: true });
     const bob = await register(b, "bob");
     const neighbour = await register(a, "neighbour");
-    await framesUntilNow(alice);
+    await messagesUntilNow(alice);
     redis.signal("SIGSTOP");
     alice.send({ target_id: "bob", n: 1 });
     alice.send({ target_id: "neighbour", n: 2 });
     assert.deepEqual(await neighbour.next(), { from: "alice", n: 2 });
     const newcomer = register(a, "newcomer");
-    const heard = [await alice.next(), await alice.next()];
-    assert.deepEqual(heard.map(({ code, client_id }) => code ?? client_id).sort(), [
+    const notices = [await alice.next(), await alice.next()];
+    assert.deepEqual(notices.map(({ code, client_id }) => code ?? client_id).sort(), [
       "newcomer",
       "unavailable",
     ]);
@@ -262,7 +262,7 @@ testBesideEachOther("a cluster in which things fail", isRedisMissing(), {
     await Promise.all(nodes.map((node) => node.logged("Joined the cluster", 2)));
     bob.send({ target_id: "newcomer", n: 3 });
     assert.deepEqual(await (await newcomer).next(), { from: "bob", n: 3 });
-    assert.deepEqual(await framesUntilNow(alice), []);
+    assert.deepEqual(await messagesUntilNow(alice), []);
     await closeAll(alice, bob, neighbour, await newcomer);
   },
 
@@ -278,7 +278,7 @@ testBesideEachOther("a cluster in which things fail", isRedisMissing(), {
     );
     const [a, b, c] = cluster.urls;
     const alice = await register(a, "alice", { presence: true });
-    for (let n = 0; n < 50; n++) alice.send({ target_id: "bob", n }); // kept, or sent, or pending for its claim
+    for (let n = 0; n < 50; n++) alice.send({ target_id: "bob", n }); // sent, stored, or waiting for the claim
     const [bob, ...carols] = await Promise.all([
       register(b, "bob"),
       register(a, "carol"),
@@ -297,14 +297,14 @@ testBesideEachOther("a cluster in which things fail", isRedisMissing(), {
     await oneIsLeft.promise;
     const [carol] = [...open];
     await assertConnected(bob, carol!);
-    const joined = await framesUntilNow(alice);
+    const joined = await messagesUntilNow(alice);
     const ids = joined.flatMap(({ type, client_id }) => type === "peer_joined" ? [client_id] : []);
     assert.deepEqual(ids.sort(), ["bob", "carol", "carol", "carol"]);
     assert.equal(joined.length, 6); // two of the three carols were replaced
     await closeAll(alice, bob, carol!);
   },
 
-  "Redis is slow, and somebody registers twice": async () => {
+  "Redis is slow, and two connections claim an ID": async () => {
     await using redis = await TestRedis.start();
     await using proxy = new Proxy(redis.port, 200);
     const url = `redis://127.0.0.1:${proxy.port}`;
@@ -314,9 +314,9 @@ testBesideEachOther("a cluster in which things fail", isRedisMissing(), {
     const bob = await TestClient.connect(a);
     const rival = await TestClient.connect(a);
     bob.send({ type: "register", client_id: "bob" });
-    await framesUntilNow(alice);
-    alice.send({ target_id: "bob", n: 1 }); // waits until it is clear where bob is
-    for (let n = 0; n < 50; n++) await framesUntilNow(alice); // so long the claims shall be apart
+    await messagesUntilNow(alice);
+    alice.send({ target_id: "bob", n: 1 }); // waits until the claim is decided
+    for (let n = 0; n < 50; n++) await messagesUntilNow(alice); // keeps the two claims apart
     rival.send({ type: "register", client_id: "bob" });
     assert.equal((await bob.next()).type, "registered");
     alice.send({ target_id: "bob", n: 2 });
@@ -329,7 +329,7 @@ testBesideEachOther("a cluster in which things fail", isRedisMissing(), {
     await closeAll(alice, bob);
   },
 
-  "a node comes back slowly, and what was kept comes first": async () => {
+  "a node rejoins slowly, and stored messages come first": async () => {
     await using redis = await TestRedis.start();
     await using proxy = new Proxy(redis.port, 200);
     const slowUrl = `redis://127.0.0.1:${proxy.port}`;
@@ -354,7 +354,7 @@ testBesideEachOther("a cluster in which things fail", isRedisMissing(), {
     for (; !isBack; n++) {
       if (n % 10 === 0) sendToEach();
       else alice.send({ n });
-      await framesUntilNow(alice);
+      await messagesUntilNow(alice);
     }
     sendToEach();
 
@@ -368,7 +368,7 @@ testBesideEachOther("a cluster in which things fail", isRedisMissing(), {
     await closeAll(alice, bob, newcomer, again);
   },
 
-  "somebody comes while a node is starting": async () => {
+  "a client registers while a node starts": async () => {
     await using redis = await TestRedis.start();
     await using proxy = new Proxy(redis.port, 200);
     await using cluster = await TestCluster.join(redis, [redis.url]);
@@ -379,7 +379,7 @@ testBesideEachOther("a cluster in which things fail", isRedisMissing(), {
     while (early === null) {
       early = await register(`ws://127.0.0.1:${port}`, "early").catch(() => null);
     }
-    assert.deepEqual(await framesUntilNow(watcher), [peer("joined", "early")]);
+    assert.deepEqual(await messagesUntilNow(watcher), [peer("joined", "early")]);
     await assertConnected(early, watcher);
     await using _node = await starting;
     await closeAll(early, watcher);
@@ -402,23 +402,23 @@ testBesideEachOther("a cluster in which things fail", isRedisMissing(), {
     await testDisturbance("CLIENT", "KILL", "TYPE", "pubsub");
   },
 
-  "somebody removes the scripts": async () => {
+  "the scripts are removed": async () => {
     await testDisturbance("SCRIPT", "FLUSH");
   },
 
-  "somebody removes the data": async () => {
+  "the data is removed": async () => {
     await testDisturbance("FLUSHALL");
   },
 });
 
-/** The numbers in a client's frames, up to this one. */
+/** Reads the numbers of a client's messages, up to this one. */
 async function numbersUntil(client: TestClient, last: number): Promise<number[]> {
   const numbers: number[] = [];
   while (numbers.at(-1) !== last) numbers.push(Number((await client.next()).n));
   return numbers;
 }
 
-/** Nobody is dropped, nobody is said to come or go, and afterwards all is as before. */
+/** Disturbs Redis, and checks that no client is dropped or announced, and that messages arrive afterwards. */
 async function testDisturbance(...command: readonly string[]): Promise<void> {
   await using cluster = await TestCluster.start();
   const { nodes, redis, urls } = cluster;
@@ -428,10 +428,10 @@ async function testDisturbance(...command: readonly string[]): Promise<void> {
     const more = { room, presence: true, resume: n % 2 === 0 };
     clients.push(await register(urls[n % 3]!, `client ${n}`, more));
   }
-  for (const client of clients) await framesUntilNow(client);
+  for (const client of clients) await messagesUntilNow(client);
   for (let round = 0; round < 3; round++) {
     await redis.command(...command);
-    // That the scripts are gone is noticed by who needs one; the first to notice loads them again for all.
+    // A node notices the loss of the scripts when it needs one, and loads them again for all nodes.
     const newcomers = await Promise.all(
       urls.map((url, n) => register(url, `newcomer ${n}`, { room: "three" })),
     );
@@ -442,6 +442,6 @@ async function testDisturbance(...command: readonly string[]): Promise<void> {
     }
     await closeAll(...newcomers);
   }
-  for (const client of clients) assert.deepEqual(await framesUntilNow(client), []);
+  for (const client of clients) assert.deepEqual(await messagesUntilNow(client), []);
   await closeAll(...clients);
 }

@@ -41,7 +41,7 @@ testPure("no two rooms or IDs have a key in common", () => {
 testPure(
   "the keys of a room are in one slot of a Redis Cluster, and not all rooms in the same",
   () => {
-    // What stands between the first brace and the one after it, unless that is nothing, decides.
+    // The text between the first opening brace and the next closing one decides, unless it is empty.
     const tag = (key: string) => /\{([^}]+)\}/.exec(key)?.[1];
     fc.assert(fc.property(room, name, (room, id) => {
       const tags = new Set([...mailKeys(room, id), roomChannel(room)].map(tag));
@@ -59,7 +59,7 @@ testPure("roomOf() is the inverse of roomChannel()", () => {
   }));
 });
 
-testPure("readEntry() takes a room and an ID apart", () => {
+testPure("readEntry() splits an entry into room and ID", () => {
   fc.assert(fc.property(room, name, (room, id) => {
     assert.deepEqual(readEntry(`${room}\0${id}`), [room, id]);
   }));

@@ -1,4 +1,4 @@
-/** The envelope on the bus: written and read back, and nothing else is taken for one. */
+/** Messages between nodes are written and read back, and malformed ones are ignored. */
 
 import assert from "node:assert/strict";
 import fc from "fast-check";
@@ -36,7 +36,7 @@ const direct: fc.Arbitrary<DirectMessage> = fc.record({
 const broadcast = record({ kind: fc.constant("broadcast" as const), node, text: objectText });
 const written = fc.oneof(direct, broadcast);
 
-testPure("readMessage() reads what writeMessage() wrote, the text to the character", () => {
+testPure("readMessage() is the inverse of writeMessage()", () => {
   fc.assert(
     fc.property(written, (message) => {
       assert.deepEqual(readMessage(writeMessage(message)), message);
@@ -102,7 +102,7 @@ testPure("readMessage() reads what scripts write", () => {
 
 const LONG_ID = "x".repeat(129);
 
-/** Nearly right. */
+/** Malformed messages, by what is wrong with them. */
 const WRONG: Record<string, string> = {
   "nothing": "",
   "not JSON": "hello",
@@ -131,9 +131,9 @@ const WRONG: Record<string, string> = {
   "a message whose sender is a string": `${header({ k: "message", r: "", id: "x", f: "y" })}\n{}`,
   "a broadcast without a text": header({ k: "broadcast", n: "n" }),
   "a broadcast without a node": `${header({ k: "broadcast" })}\n{}`,
-  "a claim that is a text": header({ k: "replaced", r: "", id: "x", c: "7" }),
-  "a claim that is a fraction": header({ k: "replaced", r: "", id: "x", c: 7.5 }),
-  "a claim below zero": header({ k: "replaced", r: "", id: "x", c: -7 }),
+  "an epoch that is a string": header({ k: "replaced", r: "", id: "x", c: "7" }),
+  "an epoch that is a fraction": header({ k: "replaced", r: "", id: "x", c: 7.5 }),
+  "an epoch below zero": header({ k: "replaced", r: "", id: "x", c: -7 }),
   "a fetched message without an ID": header({ k: "fetched" }),
   "a returned message without bytes": header({
     k: "returned",
@@ -153,16 +153,16 @@ const WRONG: Record<string, string> = {
   }),
   "an answer to nothing": header({ k: "answer", s: "ok" }),
   "an answer with another status": header({ k: "answer", q: 1, s: "okay" }),
-  "an answer with members that are none": header({ k: "answer", q: 1, s: "ok", e: [""] }),
+  "an answer with an empty ID among the members": header({ k: "answer", q: 1, s: "ok", e: [""] }),
   "an answer with members that are an object": header({ k: "answer", q: 1, s: "ok", e: {} }),
-  "an answer with mail that is no text": header({ k: "answer", q: 1, s: "ok", w: [1] }),
+  "an answer with mail that is not text": header({ k: "answer", q: 1, s: "ok", w: [1] }),
 };
 
 for (const [what, text] of Object.entries(WRONG)) {
   testPure(`readMessage() ignores ${what}`, () => assert.equal(readMessage(text), null));
 }
 
-/** Whether it is what its type says. */
+/** Checks that a message has the members of its type. */
 function assertValid(message: BusMessage): void {
   if ("room" in message && message.room !== "") {
     assert.ok(isClientId(message.room.replace("\u0001", "")));
@@ -178,7 +178,7 @@ function assertValid(message: BusMessage): void {
   }
 }
 
-testPure("readMessage() never throws, and never gives what is malformed", () => {
+testPure("readMessage() never throws, and never returns a malformed message", () => {
   const kinds = ["message", "broadcast", "replaced", "returned", "fetched", "answer", "join"];
   const value = fc.oneof(fc.jsonValue(), id, fc.nat());
   const anyHeader = fc.record({

@@ -13,7 +13,7 @@ export function startNode(
   return ServingProgram.start([...ARGS, "--redis", redisUrl, ...args], options);
 }
 
-/** Tests wait for events, never for a time; and no limit shall get in their way. */
+/** No rate limit gets in the way of tests, which wait for lines of the log. */
 const ARGS = ["--rate-limit", "0", "--log-level", "info"];
 
 export class TestCluster implements AsyncDisposable {
@@ -25,7 +25,7 @@ export class TestCluster implements AsyncDisposable {
     return await TestCluster.join(redis, [redis.url, redis.url, redis.url], ...args);
   }
 
-  /** Starts a node for each of the ways to the same Redis. */
+  /** Starts a node for each address of the same Redis. */
   static async join(
     redis: TestRedis,
     urls: readonly string[],
@@ -34,7 +34,7 @@ export class TestCluster implements AsyncDisposable {
     return await TestCluster.of(redis, urls.map((url) => startNode(url, args)));
   }
 
-  /** The cluster of these nodes; resolves once they have joined. */
+  /** Resolves to the cluster of these nodes once they have joined. */
   static async of(
     redis: TestRedis,
     starting: readonly Promise<ServingProgram>[],

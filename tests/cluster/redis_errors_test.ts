@@ -1,4 +1,4 @@
-/** What a person reads when Redis cannot be reached. */
+/** Errors that the operator reads when Redis cannot be reached. */
 
 import assert from "node:assert/strict";
 import { explain } from "../../lib/cluster/redis_errors.ts";
@@ -35,11 +35,11 @@ const CASES: readonly (readonly [error: unknown, explained: string])[] = [
   ["odd", "Redis at redis.example:6380: odd"],
 ];
 
-testPure("explain() says what is wrong with Redis, and no secret", () => {
+testPure("explain() names the trouble with Redis, without the secrets", () => {
   for (const [error, explained] of CASES) assert.equal(explain(error, URL), explained);
 });
 
-testPure("explain() names the port that Redis has where the URL has none", () => {
+testPure("explain() names the default port if the URL has none", () => {
   assert.equal(
     explain(withCode("ECONNREFUSED"), "redis://[::1]"),
     "nothing listens at [::1]:6379",

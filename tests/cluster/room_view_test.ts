@@ -1,61 +1,61 @@
-/** What a node tells those who watch a room, however it hears of the others. */
+/** The changes that a node announces to the watchers of a room. */
 
 import assert from "node:assert/strict";
 import fc from "fast-check";
 import { RoomView } from "../../lib/cluster/room_view.ts";
 import { testPure } from "../helpers/pure.ts";
 
-/** A view, and what it has told. */
-function viewWithLog(): { view: RoomView; told: string[] } {
-  const told: string[] = [];
-  return { view: new RoomView((change, id) => told.push(`${change} ${id}`)), told };
+/** Creates a view, and a log of the changes that it reports. */
+function viewWithLog(): { view: RoomView; changes: string[] } {
+  const changes: string[] = [];
+  return { view: new RoomView((change, id) => changes.push(`${change} ${id}`)), changes };
 }
 
-testPure("RoomView ignores what it hears before it knows the members", () => {
-  const { view, told } = viewWithLog();
+testPure("apply() does nothing before the first reset()", () => {
+  const { view, changes } = viewWithLog();
   view.apply({ kind: "join", id: "x" });
   assert.ok(view.isStale);
   assert.equal(view.size, 0);
   view.reset(["y"], true);
   assert.ok(!view.isStale);
   assert.deepEqual([...view.ids], ["y"]);
-  assert.deepEqual(told, ["joined y"]);
+  assert.deepEqual(changes, ["joined y"]);
 });
 
-testPure("RoomView tells everybody who comes and goes, once", () => {
-  const { view, told } = viewWithLog();
+testPure("apply() reports each join and each leave once", () => {
+  const { view, changes } = viewWithLog();
   view.reset([], true);
   view.apply({ kind: "join", id: "x" });
   view.apply({ kind: "join", id: "x" }); // with another connection
   view.apply({ kind: "leave", id: "x" });
   view.apply({ kind: "leave", id: "x" });
-  assert.deepEqual(told, ["joined x", "left x"]);
+  assert.deepEqual(changes, ["joined x", "left x"]);
 });
 
-testPure("RoomView counts nobody as gone while others may not have come back", () => {
-  const { view, told } = viewWithLog();
+testPure("reset() removes no member while some may be missing", () => {
+  const { view, changes } = viewWithLog();
   view.reset(["a", "b"], true);
-  told.length = 0;
+  changes.length = 0;
   view.markStale();
   view.reset(["b", "c"], false);
   assert.deepEqual([...view.ids].sort(), ["a", "b", "c"]);
   view.reset(["b", "c"], true);
   assert.deepEqual([...view.ids].sort(), ["b", "c"]);
-  assert.deepEqual(told, ["joined c", "left a"]);
+  assert.deepEqual(changes, ["joined c", "left a"]);
 });
 
-testPure("RoomView tells of those who come and go on this node while it is stale", () => {
-  const { view, told } = viewWithLog();
+testPure("add() and remove() report changes while the view is stale", () => {
+  const { view, changes } = viewWithLog();
   view.reset(["a"], true);
-  told.length = 0;
+  changes.length = 0;
   view.markStale();
   view.add("b");
   view.remove("a");
   view.reset(["b"], true);
-  assert.deepEqual(told, ["joined b", "left a"]);
+  assert.deepEqual(changes, ["joined b", "left a"]);
 });
 
-testPure("RoomView tells what has changed, whatever happens", () => {
+testPure("RoomView reports every change of its members once", () => {
   const id = fc.constantFrom("a", "b", "c", "d");
   const step = fc.oneof(
     fc.record({ kind: fc.constantFrom("join", "leave"), id }),
@@ -64,7 +64,7 @@ testPure("RoomView tells what has changed, whatever happens", () => {
     fc.record({ kind: fc.constant("reset"), ids: fc.uniqueArray(id), areAll: fc.boolean() }),
   );
   fc.assert(fc.property(fc.array(step), (steps) => {
-    const { view, told } = viewWithLog();
+    const { view, changes } = viewWithLog();
     for (const step of steps as { kind: string; id: string; ids: string[]; areAll: boolean }[]) {
       if (step.kind === "stale") view.markStale();
       else if (step.kind === "reset") view.reset(step.ids, step.areAll);
@@ -72,10 +72,10 @@ testPure("RoomView tells what has changed, whatever happens", () => {
       else view.apply({ kind: step.kind as "join" | "leave", id: step.id });
     }
     const known = new Set<string>();
-    for (const line of told) {
+    for (const line of changes) {
       const [change, id] = line.split(" ") as [string, string];
       const isNew = change === "joined" ? !known.has(id) : known.has(id);
-      assert.ok(isNew, `told twice: ${told}`);
+      assert.ok(isNew, `reported twice: ${changes}`);
       if (change === "joined") known.add(id);
       else known.delete(id);
     }

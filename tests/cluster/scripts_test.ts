@@ -1,4 +1,4 @@
-/** What Redis decides, step by step, for nodes that are no more than a name and a channel. */
+/** The scripts in a real Redis, for nodes that are only a name and a channel. */
 
 import assert from "node:assert/strict";
 import { systemClock } from "../../lib/clock.ts";
@@ -24,18 +24,18 @@ interface SendOptions {
   readonly ttlMs?: number;
   readonly maxMessages?: number;
   readonly maxBytes?: number;
-  readonly isReport?: boolean;
+  readonly isNotice?: boolean;
   readonly returnedEpoch?: number;
   readonly deadlineMs?: number;
 }
 
 /** A node, as Redis sees it. */
 class FakeNode implements Disposable {
-  /** What has come on its channel, and on that of the room. */
-  readonly heard: BusMessage[] = [];
-  /** What other nodes have sent; scripts do not look into it. */
-  readonly frames: string[] = [];
-  /** What stood before the messages in the last answer. */
+  /** Messages on its channel, and on that of the room. */
+  readonly received: BusMessage[] = [];
+  /** Messages of clients, which scripts do not read. */
+  readonly texts: string[] = [];
+  /** The numbers of the messages in the last answer. */
   numbers: readonly number[] = [];
   #count = 0;
 
@@ -46,18 +46,18 @@ class FakeNode implements Disposable {
     const node = new FakeNode(session, id);
     const listen = (text: string) => {
       const message = readMessage(text);
-      if (message === null) node.frames.push(text);
-      else node.heard.push(message);
+      if (message === null) node.texts.push(text);
+      else node.received.push(message);
     };
     await session.subscribe([nodeChannel(id), roomChannel(ROOM)], listen);
     await session.run("heartbeat", id, 1);
     return node;
   }
 
-  /** What it has heard since this was last asked. */
+  /** Returns the messages since the last call. */
   async news(): Promise<BusMessage[]> {
-    await this.session.run("owned", this.id); // what was published before its reply has come before it
-    return this.heard.splice(0);
+    await this.session.run("owned", this.id); // messages published before the reply come before it
+    return this.received.splice(0);
   }
 
   async claim(id: string, options: ClaimOptions = {}): Promise<AnswerMessage | "late"> {
@@ -82,7 +82,7 @@ class FakeNode implements Disposable {
 
   async reclaim(
     id: string,
-    claim: number,
+    epoch: number,
     claimedAtMs: number,
     { secret = "", isHeld = false } = {},
   ): Promise<AnswerMessage> {
@@ -92,7 +92,7 @@ class FakeNode implements Disposable {
       ROOM,
       id,
       this.id,
-      claim,
+      epoch,
       claimedAtMs,
       secret,
       isHeld ? 1 : 0,
@@ -102,29 +102,29 @@ class FakeNode implements Disposable {
     return this.#answer();
   }
 
-  /** Takes the answer to the last requestId out of what was heard. */
+  /** Takes the answer to the last request out of the received messages. */
   #answer(): AnswerMessage {
-    const at = this.heard.findIndex((message) =>
+    const at = this.received.findIndex((message) =>
       message.kind === "answer" && message.requestId === this.#count
     );
-    const answer = this.heard.splice(at, 1)[0] as AnswerMessage;
+    const answer = this.received.splice(at, 1)[0] as AnswerMessage;
     this.numbers = answer.mail.map((text) => Number(text.split(" ", 1)));
     return { ...answer, mail: answer.mail.map((text) => text.replace(/^\d+ /, "")) };
   }
 
-  async send(id: string, frame: string, options: SendOptions = {}): Promise<string> {
-    const { ttlMs = 60_000, maxMessages = 64, maxBytes = 1000, isReport = false } = options;
+  async send(id: string, text: string, options: SendOptions = {}): Promise<string> {
+    const { ttlMs = 60_000, maxMessages = 64, maxBytes = 1000, isNotice = false } = options;
     const { returnedEpoch, deadlineMs = FAR_AHEAD_MS } = options;
     return await this.session.run(
       "send",
       ...mailKeys(ROOM, id),
       ROOM,
       id,
-      frame,
+      text,
       `${this.id}:${++this.#count}`,
-      frame.length,
-      isReport ? "" : this.id,
-      isReport ? "" : "sender",
+      text.length,
+      isNotice ? "" : this.id,
+      isNotice ? "" : "sender",
       ttlMs,
       maxMessages,
       maxBytes,
@@ -135,12 +135,12 @@ class FakeNode implements Disposable {
     ) as string;
   }
 
-  release(id: string, claim: number, ttlMs = 0) {
-    return this.session.run("release", idsKey(ROOM), ROOM, id, this.id, claim, ttlMs);
+  release(id: string, epoch: number, ttlMs = 0) {
+    return this.session.run("release", idsKey(ROOM), ROOM, id, this.id, epoch, ttlMs);
   }
 
-  hold(id: string, claim: number) {
-    return this.session.run("hold", idsKey(ROOM), id, this.id, claim);
+  hold(id: string, epoch: number) {
+    return this.session.run("hold", idsKey(ROOM), id, this.id, epoch);
   }
 
   async owned(): Promise<string[]> {
@@ -157,7 +157,7 @@ class FakeNode implements Disposable {
   }
 }
 
-/** A test with a Redis and two nodes. */
+/** Defines a test with a Redis and two nodes. */
 function testScripts(name: string, fn: (a: FakeNode, b: FakeNode, redis: TestRedis) => unknown) {
   Deno.test({
     name,
@@ -171,7 +171,7 @@ function testScripts(name: string, fn: (a: FakeNode, b: FakeNode, redis: TestRed
   });
 }
 
-/** The claim that must have been granted. */
+/** Claims an ID, and checks that it is granted. */
 async function claim(
   node: FakeNode,
   id: string,
@@ -183,7 +183,7 @@ async function claim(
 }
 
 testScripts(
-  "claim gives an ID to the newer, and tells the older's node and the room",
+  "claim gives an ID to the newer connection, and notifies the older one's node and the room",
   async (a, b) => {
     const first = await claim(a, "x");
     assert.deepEqual([first.status, first.ids], ["ok", ["x"]]);
@@ -202,7 +202,7 @@ testScripts(
 );
 
 testScripts(
-  "claim rejects the newer where the rule says so, if the older's node lives",
+  "claim rejects the newer connection if the rule says so and the older one's node is alive",
   async (a, b) => {
     await claim(a, "x");
     assert.equal((await b.claim("x", { rule: "reject" }) as AnswerMessage).status, "taken");
@@ -211,22 +211,25 @@ testScripts(
   },
 );
 
-testScripts("claim gives an ID with a secret only against it, or to its owner", async (a, b) => {
-  await claim(a, "x", { fresh: "secret" });
-  for (const given of ["", "other"]) {
-    assert.equal((await b.claim("x", { given, fresh: "new" }) as AnswerMessage).status, "taken");
-  }
-  await a.session.run("leave", a.id);
-  assert.equal((await b.claim("x", { fresh: "new" }) as AnswerMessage).status, "held");
-  const resumed = await claim(b, "x", { given: "secret", fresh: "new" });
-  assert.equal(resumed.status, "resumed");
-  const owned = await claim(a, "x", { owns: true, fresh: "newest" });
-  assert.equal(owned.status, "ok");
-  assert.equal((await b.claim("x", { given: "secret" }) as AnswerMessage).status, "held");
-  assert.equal((await claim(b, "x", { given: "newest" })).status, "resumed");
-});
+testScripts(
+  "claim gives an ID with a secret only for that secret, or to its owner",
+  async (a, b) => {
+    await claim(a, "x", { fresh: "secret" });
+    for (const given of ["", "other"]) {
+      assert.equal((await b.claim("x", { given, fresh: "new" }) as AnswerMessage).status, "taken");
+    }
+    await a.session.run("leave", a.id);
+    assert.equal((await b.claim("x", { fresh: "new" }) as AnswerMessage).status, "held");
+    const resumed = await claim(b, "x", { given: "secret", fresh: "new" });
+    assert.equal(resumed.status, "resumed");
+    const owned = await claim(a, "x", { owns: true, fresh: "newest" });
+    assert.equal(owned.status, "ok");
+    assert.equal((await b.claim("x", { given: "secret" }) as AnswerMessage).status, "held");
+    assert.equal((await claim(b, "x", { given: "newest" })).status, "resumed");
+  },
+);
 
-testScripts("nothing is done that comes late", async (a, b) => {
+testScripts("a script does nothing after its deadline", async (a, b) => {
   const deadlineMs = Date.now() - 60_000;
   assert.equal(await a.claim("x", { deadlineMs }), "late");
   assert.equal(await a.send("x", "1", { deadlineMs }), "late");
@@ -249,10 +252,10 @@ testScripts("release and hold do nothing to a newer registration", async (a, b) 
 });
 
 testScripts(
-  "what was kept comes in order with the claim, and its senders' nodes hear of it",
+  "claim returns stored messages in order, and notifies their senders' nodes",
   async (a, b) => {
-    for (const frame of ["1", "2\n", '"3"', "\u00fc\u{1f4de}"]) {
-      assert.equal(await a.send("x", frame), "stored");
+    for (const text of ["1", "2\n", '"3"', "\u00fc\u{1f4de}"]) {
+      assert.equal(await a.send("x", text), "stored");
     }
     await a.news();
     const { mail } = await claim(b, "x");
@@ -265,24 +268,24 @@ testScripts(
   },
 );
 
-testScripts("messages are kept while the ID is held, or its node is gone", async (a, b) => {
-  const { epoch: number } = await claim(b, "x", { fresh: "secret" });
+testScripts("send stores messages while the ID is held, or its node is dead", async (a, b) => {
+  const { epoch } = await claim(b, "x", { fresh: "secret" });
   assert.equal(await a.send("x", "1"), "sent");
-  await b.hold("x", number);
+  await b.hold("x", epoch);
   assert.equal(await a.send("x", "2"), "stored");
   assert.deepEqual((await claim(b, "x", { given: "secret" })).mail, ["2"]);
-  assert.deepEqual(b.frames, ["1"]);
+  assert.deepEqual(b.texts, ["1"]);
   await b.session.run("leave", b.id);
   assert.equal(await a.send("x", "3"), "stored");
 });
 
-testScripts("what comes back goes before all that is kept, in order", async (a, b) => {
-  const { epoch: number } = await claim(b, "x", { fresh: "secret" });
-  await b.hold("x", number);
+testScripts("returned messages go before all stored ones, in order", async (a, b) => {
+  const { epoch } = await claim(b, "x", { fresh: "secret" });
+  await b.hold("x", epoch);
   await a.send("x", "3");
   await a.send("x", "4");
-  assert.equal(await b.send("x", "1", { returnedEpoch: number }), "stored");
-  assert.equal(await b.send("x", "2", { returnedEpoch: number }), "stored");
+  assert.equal(await b.send("x", "1", { returnedEpoch: epoch }), "stored");
+  assert.equal(await b.send("x", "2", { returnedEpoch: epoch }), "stored");
   const returned = (await b.news()).filter(({ kind }) => kind === "returned");
   assert.deepEqual(returned[0], {
     kind: "returned",
@@ -299,7 +302,7 @@ testScripts("what comes back goes before all that is kept, in order", async (a, 
   assert.deepEqual(a.numbers.slice(0, 2), [0, 0]);
 });
 
-testScripts("what comes back is not kept for a connection that is newer than it", async (a, b) => {
+testScripts("a returned message is not stored for a newer connection", async (a, b) => {
   const first = await claim(b, "x");
   const second = await claim(a, "x");
   assert.equal(await b.send("x", "1", { returnedEpoch: first.epoch }), "off");
@@ -308,18 +311,18 @@ testScripts("what comes back is not kept for a connection that is newer than it"
 });
 
 testScripts(
-  "what comes back from a node that is losing its client is not sent there again",
+  "a message is not sent to the node that returns it",
   async (a, b) => {
-    const { epoch: number } = await claim(b, "x");
+    const { epoch } = await claim(b, "x");
     await b.news();
-    assert.equal(await b.send("x", "1", { returnedEpoch: number }), "stored");
+    assert.equal(await b.send("x", "1", { returnedEpoch: epoch }), "stored");
     assert.equal((await b.news()).filter((message) => message === null).length, 0);
     assert.deepEqual((await claim(a, "x")).mail, ["1"]);
   },
 );
 
 testScripts(
-  "no more is kept than the bounds allow, but what is too old makes room",
+  "send stores messages within the bounds, and drops expired ones for that",
   async (a, b, redis) => {
     assert.equal(await a.send("x", "123456", { maxBytes: 10 }), "stored");
     assert.equal(await a.send("x", "12345", { maxBytes: 10 }), "full");
@@ -337,7 +340,7 @@ testScripts(
   },
 );
 
-testScripts("what is too old is not delivered", async (a, b, redis) => {
+testScripts("an expired message is not delivered", async (a, b, redis) => {
   await a.send("x", "old", { ttlMs: 1 });
   const sentAt = (await redis.command("TIME")).split("\n")[1];
   while ((await redis.command("TIME")).split("\n")[1]!.slice(0, 3) === sentAt!.slice(0, 3));
@@ -345,7 +348,7 @@ testScripts("what is too old is not delivered", async (a, b, redis) => {
   assert.ok(!(await a.news()).some(({ kind }) => kind === "fetched"));
 });
 
-testScripts("expire takes messages back that were not fetched", async (a, b) => {
+testScripts("expire takes back messages that were not fetched", async (a, b) => {
   const [, mail, size] = mailKeys(ROOM, "x");
   for (const text of ["1", "2", "3"]) await a.send("x", text);
   await a.session.run("expire", mail, size, "node-a:1", 1, "node-a:3", 1);
@@ -354,28 +357,28 @@ testScripts("expire takes messages back that were not fetched", async (a, b) => 
   await a.session.run("expire", mail, size, "node-a:2", 1);
 });
 
-testScripts("what is kept and what goes to all is numbered as it was sent", async (a, b) => {
+testScripts("stored messages and broadcasts are numbered in the order of sending", async (a, b) => {
   await a.send("x", "1");
   await a.broadcast("to all");
   await a.send("x", "2");
   await claim(b, "x");
   const [before, after] = b.numbers;
-  const [, broadcast = ""] = /^(\d+) to all$/.exec(b.frames[0]!) ?? [];
+  const [, broadcast = ""] = /^(\d+) to all$/.exec(b.texts[0]!) ?? [];
   assert.ok(before! < Number(broadcast) && Number(broadcast) < after!);
 });
 
-testScripts("what the server has to say is for the same client alone", async (a, b) => {
-  assert.equal(await a.send("x", "report", { isReport: true }), "off");
-  const { epoch: number } = await claim(a, "x", { fresh: "secret" });
-  await a.hold("x", number);
-  assert.equal(await b.send("x", "report", { isReport: true }), "stored");
-  assert.deepEqual((await claim(b, "x", { given: "secret" })).mail, ["report"]);
+testScripts("a stored notice is for a resumed session alone", async (a, b) => {
+  assert.equal(await a.send("x", "notice", { isNotice: true }), "off");
+  const { epoch } = await claim(a, "x", { fresh: "secret" });
+  await a.hold("x", epoch);
+  assert.equal(await b.send("x", "notice", { isNotice: true }), "stored");
+  assert.deepEqual((await claim(b, "x", { given: "secret" })).mail, ["notice"]);
   await b.hold("x", (await claim(b, "x", { given: "secret" })).epoch);
-  assert.equal(await a.send("x", "report", { isReport: true }), "stored");
+  assert.equal(await a.send("x", "notice", { isNotice: true }), "stored");
   assert.deepEqual((await claim(a, "x", { owns: true })).mail, []);
 });
 
-testScripts("reclaim makes an ID known again to a Redis that has lost it", async (a, b) => {
+testScripts("reclaim restores an ID that Redis has lost", async (a, b) => {
   await a.send("x", "1");
   await a.news();
   const answer = await b.reclaim("x", 17, 1000);
@@ -386,41 +389,41 @@ testScripts("reclaim makes an ID known again to a Redis that has lost it", async
   assert.equal(again.epoch, answer.epoch);
 });
 
-testScripts("reclaim hands out the mail of a held ID, and it comes back", async (a, b) => {
+testScripts("reclaim returns the mail of a held ID, which its node sends back", async (a, b) => {
   await a.send("x", "1");
-  const { mail, epoch: number } = await b.reclaim("x", 0, 1000, { secret: "s", isHeld: true });
+  const { mail, epoch } = await b.reclaim("x", 0, 1000, { secret: "s", isHeld: true });
   assert.deepEqual(mail, ["1"]);
   assert.equal(await a.send("x", "2"), "stored");
-  assert.equal(await b.send("x", "1", { returnedEpoch: number }), "stored");
+  assert.equal(await b.send("x", "1", { returnedEpoch: epoch }), "stored");
   assert.deepEqual((await claim(a, "x", { given: "s" })).mail, ["1", "2"]);
 });
 
-testScripts("of two that reclaim an ID the newer has it, whoever is first", async (a, b) => {
+testScripts("reclaim gives an ID to the newer claim, in any order", async (a, b) => {
   assert.equal((await a.reclaim("x", 0, 1000)).status, "ok");
   assert.equal((await b.reclaim("x", 0, 2000)).status, "ok");
   assert.equal((await a.news()).at(-1)?.kind, "replaced");
   assert.equal((await a.reclaim("x", 0, 1000)).status, "lost");
-  assert.equal((await b.reclaim("x", 0, 1500)).status, "ok", "a node knows best of its own");
+  assert.equal((await b.reclaim("x", 0, 1500)).status, "ok", "a node may reclaim its own ID");
   const same = [await a.reclaim("y", 0, 1000), await b.reclaim("y", 0, 1000)];
   const again = await a.reclaim("y", same[0]!.epoch, 1000);
   assert.deepEqual([...same, again].map(({ status }) => status), ["ok", "ok", "lost"]);
 });
 
 testScripts(
-  "reclaim gets back what Redis holds for a node that was taken for dead",
+  "reclaim takes back an ID that Redis holds for a node declared dead",
   async (a, b) => {
-    const { epoch: number, claimedAtMs } = await claim(a, "x", { fresh: "secret" });
+    const { epoch, claimedAtMs } = await claim(a, "x", { fresh: "secret" });
     await a.session.run("leave", a.id);
     while (await b.session.run("reap", a.id, 60_000) !== 0);
     assert.deepEqual(await a.owned(), []);
     await a.session.run("heartbeat", a.id, 1);
-    assert.equal((await a.reclaim("x", number, claimedAtMs, { secret: "secret" })).status, "ok");
+    assert.equal((await a.reclaim("x", epoch, claimedAtMs, { secret: "secret" })).status, "ok");
     assert.equal(await b.send("x", "1"), "sent");
   },
 );
 
 testScripts(
-  "reap clears a dead node's clients away, and holds those that may be resumed",
+  "reap removes a dead node's clients, and holds IDs that may be resumed",
   async (a, b) => {
     for (let n = 0; n < 500; n++) await claim(a, `plain ${n}`);
     await claim(a, "resumable", { fresh: "secret" });
@@ -439,14 +442,14 @@ testScripts(
   },
 );
 
-testScripts("a secret of the client's own is never held", async (a, b) => {
-  const { epoch: number } = await claim(a, "x", { given: "=own", fresh: "=own" });
+testScripts("an ID with a secret of the client's own is never held", async (a, b) => {
+  const { epoch } = await claim(a, "x", { given: "=own", fresh: "=own" });
   assert.deepEqual(await b.claim("x", { given: "=other", fresh: "=other" }), {
     ...(await b.claim("x", { given: "", fresh: "" }) as AnswerMessage),
     requestId: 1,
     status: "taken",
   });
-  await a.release("x", number, 60_000);
+  await a.release("x", epoch, 60_000);
   await claim(b, "x", { given: "=other", fresh: "=other" });
   await claim(a, "y", { given: "=own", fresh: "=own" });
   await claim(a, "z", { given: "=own", fresh: "=own" });
@@ -457,7 +460,7 @@ testScripts("a secret of the client's own is never held", async (a, b) => {
   assert.equal((await claim(b, "z", { fresh: "secret" })).status, "ok");
 });
 
-testScripts("a heartbeat brings nobody back but at the start of a session", async (a, b) => {
+testScripts("heartbeat makes a node known only at the start of a session", async (a, b) => {
   await claim(a, "x");
   await a.session.run("leave", a.id);
   const [, known] = await a.session.run("heartbeat", a.id, 0) as [number, number];
@@ -467,10 +470,10 @@ testScripts("a heartbeat brings nobody back but at the start of a session", asyn
   assert.equal(await b.send("x", "2"), "sent");
 });
 
-testScripts("a heartbeat ends what Redis has held for long enough", async (a, b, redis) => {
+testScripts("heartbeat ends held IDs that have expired", async (a, b, redis) => {
   await claim(a, "plain");
-  const { epoch: number } = await claim(a, "x", { fresh: "secret" });
-  await a.release("x", number, 1);
+  const { epoch } = await claim(a, "x", { fresh: "secret" });
+  await a.release("x", epoch, 1);
   for (let ended = false; !ended;) {
     await b.session.run("heartbeat", b.id, 0);
     ended = (await b.news()).some((message) => message.kind === "leave" && message.id === "x");
@@ -479,15 +482,15 @@ testScripts("a heartbeat ends what Redis has held for long enough", async (a, b,
   assert.equal((await claim(b, "x", { given: "secret", fresh: "new" })).status, "ok");
 });
 
-testScripts("a heartbeat does not end what has been resumed", async (a, b, redis) => {
-  const { epoch: number } = await claim(a, "x", { fresh: "secret" });
-  await a.release("x", number, 60_000);
+testScripts("heartbeat does not end an ID that was resumed", async (a, b, redis) => {
+  const { epoch } = await claim(a, "x", { fresh: "secret" });
+  await a.release("x", epoch, 60_000);
   assert.equal(await redis.command("ZCARD", "signalbox:held"), "1");
   await claim(b, "x", { given: "secret" });
   assert.equal(await redis.command("ZCARD", "signalbox:held"), "0");
 });
 
-testScripts("forget ends what a node has not registered, and nothing of others", async (a, b) => {
+testScripts("forget ends a registration of the given node alone", async (a, b) => {
   await claim(a, "x");
   await claim(a, "y");
   await b.session.run("forget", idsKey(ROOM), ROOM, "x", b.id);
@@ -497,7 +500,7 @@ testScripts("forget ends what a node has not registered, and nothing of others",
   assert.equal(await b.send("x", "1"), "stored");
 });
 
-testScripts("nothing is left in Redis when all have left", async (a, b, redis) => {
+testScripts("Redis is empty after all clients and nodes have left", async (a, b, redis) => {
   const { epoch: one } = await claim(a, "x", { fresh: "secret" });
   await a.hold("x", one);
   await b.send("x", "1");

@@ -1,4 +1,4 @@
-/** The soak of a cluster while the cable of a node is pulled. To be run in a network of its own, by soak_test.ts. */
+/** Soaks a cluster while the cable of a node is pulled. soak_test.ts runs this in a network of its own. */
 
 import { SHORT_TIMES } from "../../scripts/soak/cluster.ts";
 import { cutOff, FAILURES } from "../../scripts/soak/failures.ts";

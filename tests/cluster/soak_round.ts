@@ -10,10 +10,10 @@ const PARTICIPANTS = 20;
 const ACTIVE_MS = 5000;
 
 /**
- * Plays it, for nodes that were started with {@link SHORT_TIMES}.
+ * Plays a round against nodes that were started with {@link SHORT_TIMES}.
  *
- * @param hurt makes something fail in the middle of it
- * @throws {assert.AssertionError} where a message was lost without a word
+ * @param hurt causes a failure in the middle of the round
+ * @throws {assert.AssertionError} if a message was lost without a notice
  */
 export async function soakRound(
   name: string,

@@ -1,4 +1,4 @@
-/** A soak of a whole cluster for each thing that can fail, several at a time. */
+/** Soaks a whole cluster for each kind of failure, several at a time. */
 
 import { SoakCluster } from "../../scripts/soak/cluster.ts";
 import { FAILURES } from "../../scripts/soak/failures.ts";
@@ -10,7 +10,7 @@ import { soakRound } from "./soak_round.ts";
 const NODES = 3;
 
 testBesideEachOther(
-  "a cluster that fails at random times loses no message without a word",
+  "a cluster that fails at random times loses no message without a notice",
   isRedisMissing(),
   {
     ...Object.fromEntries(

@@ -1,4 +1,4 @@
-/** Each message that Redis keeps for somebody ends once: fetched, or reported. */
+/** Each message that Redis stores ends once: it is fetched or reported. */
 
 import assert from "node:assert/strict";
 import { type StoredMessage, StoredMessages } from "../../lib/cluster/stored_messages.ts";
@@ -9,13 +9,13 @@ import { testPure } from "../helpers/pure.ts";
 const TTL_MS = 10_000;
 const UNCONFIRMED_MS = 6000;
 
-/** Redis, for all that stored messages know of it. */
+/** Stands for Redis. */
 class FakeStore {
   readonly clock = new FakeClock();
   readonly asked: string[] = [];
   readonly reported: string[] = [];
   isReachable = true;
-  /** What is heard before the reply. */
+  /** Called before the reply. */
   onAsked = (_id: string) => {};
   readonly stored: StoredMessages;
 
@@ -31,7 +31,12 @@ class FakeStore {
     });
   }
 
-  add(id: string, { bytes = 10, targetId = "bob", expiresTogether = false } = {}): void {
+  add(id: string, options: { bytes?: number; targetId?: string; expiresTogether?: boolean } = {}) {
+    this.reserve(id, options);
+    this.stored.start(id);
+  }
+
+  reserve(id: string, { bytes = 10, targetId = "bob", expiresTogether = false } = {}): void {
     const message: StoredMessage = {
       id,
       room: "",
@@ -42,10 +47,10 @@ class FakeStore {
       expiresTogether,
       report: () => this.reported.push(id),
     };
-    this.stored.add(message);
+    this.stored.reserve(message);
   }
 
-  /** Lets time pass, and all that was pending for it happen. */
+  /** Advances the clock, and runs what was pending. */
   async advance(ms: number): Promise<void> {
     this.clock.advance(ms);
     await drainMicrotasks();
@@ -56,21 +61,24 @@ async function drainMicrotasks(): Promise<void> {
   for (let n = 0; n < 10; n++) await Promise.resolve();
 }
 
-testPure("StoredMessages takes back and reports what nobody has fetched in time", async () => {
-  const store = new FakeStore();
-  store.add("a");
-  await store.advance(TTL_MS - 1);
-  assert.deepEqual(store.asked, []);
-  store.add("b");
-  await store.advance(1);
-  assert.deepEqual([store.asked, store.reported], [["a"], ["a"]]);
-  await store.advance(TTL_MS);
-  assert.deepEqual([store.asked, store.reported], [["a", "b"], ["a", "b"]]);
-  assert.equal(store.stored.size, 0);
-  assert.equal(store.clock.pending, 0);
-});
+testPure(
+  "StoredMessages takes back and reports messages that were not fetched in time",
+  async () => {
+    const store = new FakeStore();
+    store.add("a");
+    await store.advance(TTL_MS - 1);
+    assert.deepEqual(store.asked, []);
+    store.add("b");
+    await store.advance(1);
+    assert.deepEqual([store.asked, store.reported], [["a"], ["a"]]);
+    await store.advance(TTL_MS);
+    assert.deepEqual([store.asked, store.reported], [["a", "b"], ["a", "b"]]);
+    assert.equal(store.stored.size, 0);
+    assert.equal(store.clock.pending, 0);
+  },
+);
 
-testPure("StoredMessages reports nothing that was fetched", async () => {
+testPure("StoredMessages reports no message that was fetched", async () => {
   const store = new FakeStore();
   store.add("a");
   assert.ok(store.stored.delete("a"));
@@ -80,7 +88,7 @@ testPure("StoredMessages reports nothing that was fetched", async () => {
 });
 
 testPure(
-  "StoredMessages reports nothing of which it hears that it was fetched at last",
+  "StoredMessages reports no message that was fetched as it was taken back",
   async () => {
     const store = new FakeStore();
     store.onAsked = (id) => store.stored.delete(id);
@@ -90,22 +98,25 @@ testPure(
   },
 );
 
-testPure("StoredMessages waits until nobody can fetch what it could not take back", async () => {
-  const store = new FakeStore();
-  store.isReachable = false;
-  store.add("a");
-  store.add("b");
-  await store.advance(TTL_MS);
-  await store.advance(UNCONFIRMED_MS - 1);
-  assert.deepEqual(store.reported, []);
-  store.stored.delete("b"); // fetched, and heard of late
-  await store.advance(1);
-  assert.deepEqual(store.reported, ["a"]);
-  assert.equal(store.stored.size, 0);
-  assert.equal(store.clock.pending, 0);
-});
+testPure(
+  "StoredMessages reports a message that it could not take back once it is lost",
+  async () => {
+    const store = new FakeStore();
+    store.isReachable = false;
+    store.add("a");
+    store.add("b");
+    await store.advance(TTL_MS);
+    await store.advance(UNCONFIRMED_MS - 1);
+    assert.deepEqual(store.reported, []);
+    store.stored.delete("b"); // it was fetched, and this node learns of it late
+    await store.advance(1);
+    assert.deepEqual(store.reported, ["a"]);
+    assert.equal(store.stored.size, 0);
+    assert.equal(store.clock.pending, 0);
+  },
+);
 
-testPure("StoredMessages.expireAll() takes everything back at once", async () => {
+testPure("expireAll() takes all messages back at once", async () => {
   const store = new FakeStore();
   store.onAsked = (id) => id === "b" && store.stored.delete(id);
   store.add("a");
@@ -115,7 +126,7 @@ testPure("StoredMessages.expireAll() takes everything back at once", async () =>
   assert.equal(store.clock.pending, 0);
 });
 
-testPure("StoredMessages.expireAll() reports what it cannot take back", async () => {
+testPure("expireAll() reports messages that it cannot take back", async () => {
   const store = new FakeStore();
   store.isReachable = false;
   store.add("a");
@@ -124,7 +135,7 @@ testPure("StoredMessages.expireAll() reports what it cannot take back", async ()
   assert.equal(store.clock.pending, 0);
 });
 
-testPure("StoredMessages has capacity for 64 messages of one sender for one target", () => {
+testPure("hasCapacityFor() allows 64 messages of one sender for one target", () => {
   const store = new FakeStore();
   const one = costOf(store.sender, "bob", 10);
   for (let n = 0; n < 64; n++) {
@@ -137,7 +148,7 @@ testPure("StoredMessages has capacity for 64 messages of one sender for one targ
   assert.ok(store.stored.hasCapacityFor(one));
 });
 
-testPure("StoredMessages knows of none where nothing is stored", async () => {
+testPure("add() ignores messages if none are stored", async () => {
   const store = new FakeStore(0);
   store.add("a");
   assert.equal(store.stored.size, 0);
@@ -145,22 +156,25 @@ testPure("StoredMessages knows of none where nothing is stored", async () => {
   assert.deepEqual([store.asked, store.reported], [[], []]);
 });
 
-testPure("what expires together is taken back in one step, and reported once", async () => {
-  const store = new FakeStore();
-  store.add("a", { expiresTogether: true });
-  await store.advance(1000);
-  store.add("b", { expiresTogether: true });
-  store.add("c", { expiresTogether: true, targetId: "carol" });
-  store.add("d");
-  await store.advance(TTL_MS - 1000);
-  assert.deepEqual([store.asked, store.reported], [["a+b"], ["a"]]);
-  await store.advance(1000);
-  assert.deepEqual([store.asked, store.reported], [["a+b", "c", "d"], ["a", "c", "d"]]);
-  assert.equal(store.stored.size, 0);
-  assert.equal(store.clock.pending, 0);
-});
+testPure(
+  "messages that expire together are taken back in one step, and reported once",
+  async () => {
+    const store = new FakeStore();
+    store.add("a", { expiresTogether: true });
+    await store.advance(1000);
+    store.add("b", { expiresTogether: true });
+    store.add("c", { expiresTogether: true, targetId: "carol" });
+    store.add("d");
+    await store.advance(TTL_MS - 1000);
+    assert.deepEqual([store.asked, store.reported], [["a+b"], ["a"]]);
+    await store.advance(1000);
+    assert.deepEqual([store.asked, store.reported], [["a+b", "c", "d"], ["a", "c", "d"]]);
+    assert.equal(store.stored.size, 0);
+    assert.equal(store.clock.pending, 0);
+  },
+);
 
-testPure("what expires together is reported unless all of it was fetched", async () => {
+testPure("messages that expire together are reported unless all were fetched", async () => {
   const store = new FakeStore();
   const fetched = new Set(["a", "c", "d"]);
   store.onAsked = (id) => fetched.has(id) && store.stored.delete(id);
@@ -171,7 +185,7 @@ testPure("what expires together is reported unless all of it was fetched", async
 });
 
 testPure(
-  "StoredMessages.dropTogether() takes back what a message that was not stored belongs to",
+  "dropTogether() takes back the messages that expire with one that was not stored",
   () => {
     const store = new FakeStore();
     for (const id of ["a", "b"]) store.add(id, { expiresTogether: true });
@@ -190,3 +204,17 @@ testPure(
     assert.deepEqual([store.asked, store.reported, store.stored.size], [["a+b"], [], 1]);
   },
 );
+
+testPure("a message on its way to Redis does not expire before the reply", async () => {
+  const store = new FakeStore();
+  store.reserve("a");
+  store.reserve("b");
+  await store.advance(10 * TTL_MS);
+  assert.deepEqual([store.asked, store.reported], [[], []]);
+  store.stored.start("a");
+  store.stored.delete("b"); // it was not stored
+  await store.advance(TTL_MS);
+  assert.deepEqual([store.asked, store.reported], [["a"], ["a"]]);
+  store.stored.start("b");
+  assert.equal(store.clock.pending, 0);
+});

@@ -5,7 +5,7 @@ import { TestClient } from "../helpers/client.ts";
 import { isRedisMissing } from "../helpers/redis.ts";
 import { TestCluster } from "./nodes.ts";
 
-/** A subscriber; its subscription has been handled once it is here. */
+/** Resolves to a subscriber once its subscription has been handled. */
 async function subscribe(url: string, topic: string): Promise<TestClient> {
   const client = await TestClient.connect(url);
   client.send({ type: "subscribe", topics: [topic] });
@@ -14,7 +14,7 @@ async function subscribe(url: string, topic: string): Promise<TestClient> {
   return client;
 }
 
-/** Publishes until a subscriber of another node gets it: Redis learns of a subscription a moment later. */
+/** Publishes until a subscriber on another node gets a message: Redis learns of a subscription a moment later. */
 async function publishUntil(publisher: TestClient, topic: string, subscriber: TestClient) {
   let hasArrived = false;
   const arrived = subscriber.next().then((message) => {
@@ -29,7 +29,7 @@ async function publishUntil(publisher: TestClient, topic: string, subscriber: Te
   return await arrived;
 }
 
-/** Reads up to the message that is no attempt. */
+/** Reads the next message that is not an attempt. */
 async function nextReal(client: TestClient) {
   while (true) {
     const message = await client.next();
@@ -38,7 +38,7 @@ async function nextReal(client: TestClient) {
 }
 
 Deno.test({
-  name: "a publish reaches the subscribers of all nodes, once, and after Redis was away",
+  name: "a publish reaches the subscribers of all nodes once, also after Redis was restarted",
   ignore: isRedisMissing(),
   async fn() {
     await using cluster = await TestCluster.start();

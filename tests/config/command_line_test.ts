@@ -209,7 +209,10 @@ const ERRORS: readonly (readonly [args: readonly string[], message: RegExp, env?
       /^there is no command "foo": those that exist are serve, token, healthcheck and help$/,
     ],
     [["foo", "--port", "1"], /^there is no command "foo": /],
-    [["healthcheck", "nowhere"], /^the URL takes a URL such as https:.*, not "nowhere"$/],
+    [
+      ["healthcheck", "nowhere"],
+      /^healthcheck takes the URL of a server such as http:\/\/127\.0\.0\.1:8765, not "nowhere"$/,
+    ],
     [["--trust-proxy="], /^--trust-proxy takes a comma-separated list .*, not ""$/],
     [["--allow-origin", "*"], /^--allow-origin takes an origin .*, not "\*"$/],
     [["--tls-cert", "cert.pem"], /^--tls-cert and --tls-key go together: one of them is missing$/],

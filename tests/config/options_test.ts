@@ -311,7 +311,13 @@ const EXPECTED: Readonly<Record<Name, Expectation>> = {
     variable: "SIGNALBOX_ICE_SERVER",
     byDefault: undefined,
     good: [["stun:a.example,stuns:b.example:5349", ["stun:a.example", "stuns:b.example:5349"]]],
-    bad: ["http://a.example", "stun:", "turn:a.example?transport=sctp"],
+    bad: [
+      "http://a.example",
+      "stun:",
+      "turn:a.example?transport=sctp",
+      "stun:a.example:65536",
+      "turn:a.example:99999?transport=udp",
+    ],
     takes: AN_ICE_URL,
   },
   turnSecret: {
@@ -409,7 +415,7 @@ for (const [key, expectation] of Object.entries(EXPECTED)) {
       assert.deepEqual(holds(name, { [name]: written }, { [variable]: "overruled" }), value);
     }
     const [, value] = good[0]!;
-    if (expectation.with === undefined) {
+    if (expectation.with === undefined && !variable.startsWith("SIGNALBOX_AUTH_")) {
       assert.deepEqual(holds(name, {}, { [variable]: "" }), byDefault);
     }
     assert.notDeepEqual(value, undefined);
@@ -560,6 +566,16 @@ testPure("an error in a file names its variable, and quotes nothing", () => {
     () => readOptions({}, { SIGNALBOX_AUTH_SECRET_FILE: "x" }, system),
     new UsageError("SIGNALBOX_AUTH_SECRET_FILE takes a secret of at least 32 bytes"),
   );
+});
+
+testPure("an empty variable for tokens does not open the server to any client", () => {
+  const names = ["SIGNALBOX_AUTH_SECRET", "SIGNALBOX_AUTH_SECRET_FILE", "SIGNALBOX_AUTH_JWKS"];
+  for (const name of names) {
+    assert.throws(
+      () => readOptions({}, { [name]: "" }),
+      new UsageError(`${name} is empty: give a value, or remove it for a server without tokens`),
+    );
+  }
 });
 
 // Variables of others.

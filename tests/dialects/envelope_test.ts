@@ -1,4 +1,4 @@
-/** Messages are read and readdressed as the protocol says, and not one other character of them changes. */
+/** Messages are readdressed as the protocol says, without any other change. */
 
 import assert from "node:assert/strict";
 import { Buffer } from "node:buffer";
@@ -73,7 +73,7 @@ const EXAMPLES: readonly (readonly [what: string, sent: string, got: string])[] 
 ];
 
 for (const [what, sent, got] of EXAMPLES) {
-  testPure(`readEnvelope() keeps or cuts out what the protocol says: ${what}`, () => {
+  testPure(`readEnvelope() cuts out the members that the protocol says: ${what}`, () => {
     assert.equal(read(sent).text, got);
   });
 }
@@ -95,7 +95,7 @@ testPure(
   },
 );
 
-testPure("readEnvelope() adds and takes away nothing between members", () => {
+testPure("readEnvelope() keeps the text between members", () => {
   fc.assert(
     fc.property(objectText, (text) => {
       const envelope = tryRead(text);
@@ -140,7 +140,7 @@ testPure(
   },
 );
 
-testPure("readEnvelope() finds the last target_id, however it is escaped", () => {
+testPure("readEnvelope() finds the last target_id, escaped or not", () => {
   fc.assert(
     fc.property(rendered("target_id"), rendered("target_id"), (first, last) => {
       assert.equal(read(`{${first}:17,"a":1,${last}:"bob"}`).targetId, "bob");
@@ -148,13 +148,13 @@ testPure("readEnvelope() finds the last target_id, however it is escaped", () =>
   );
 });
 
-testPure("readEnvelope() takes a target_id that is null or empty as a broadcast", () => {
+testPure("readEnvelope() reads a target_id that is null or empty as a broadcast", () => {
   for (const text of ["{}", '{"target_id":null}', '{"target_id":""}', '{"a":{"target_id":"b"}}']) {
     assert.equal(read(text).targetId, "");
   }
 });
 
-testPure("readEnvelope() takes as type what JSON.parse gives, if that is a string", () => {
+testPure("readEnvelope() returns the type of JSON.parse, if that is a string", () => {
   const member = fc.tuple(rendered("type"), scalarText).map((parts) => parts.join(":"));
   fc.assert(
     fc.property(fc.array(member, { maxLength: 3 }), (members) => {
@@ -184,7 +184,7 @@ testPure(
   },
 );
 
-testPure("readEnvelope() makes valid JSON of all that it accepts", () => {
+testPure("readEnvelope() returns valid JSON for every accepted message", () => {
   fc.assert(
     fc.property(mutated(objectText), (text) => {
       const envelope = tryRead(text);
@@ -195,7 +195,7 @@ testPure("readEnvelope() makes valid JSON of all that it accepts", () => {
   );
 });
 
-testPure("readEnvelope() judges as JSON.parse does every character in every place", () => {
+testPure("readEnvelope() accepts the same characters as JSON.parse in every place", () => {
   const text =
     ' {"a" :[-10.5e+7,{"b":"c\\n\\u00e9\\\\"} ],"d":{"e":[]}, "target_id":null,"f":true}';
   const characters = Array.from({ length: 0x102 }, (_, code) => String.fromCharCode(code));
@@ -239,7 +239,7 @@ function accepts(read: (text: string) => unknown, text: string): boolean {
   }
 }
 
-testPure("readEnvelope() says what is wrong", () => {
+testPure("readEnvelope() throws errors that name the cause", () => {
   const nested = `${"[".repeat(30_000)}${"]".repeat(30_000)}`;
   const form = "target_id must be the ID of a client or null, not";
   for (
@@ -277,7 +277,7 @@ testPure(
   },
 );
 
-testPure("readEnvelope() goes through deep and long values without a call for each level", () => {
+testPure("readEnvelope() reads deep and long values without recursion", () => {
   const nested = `${'{"a":['.repeat(20_000)}${"]}".repeat(20_000)}`;
   const escapes = `"${'\\"\\\\'.repeat(20_000)}"`;
   assert.equal(

@@ -1,4 +1,4 @@
-/** libdatachannel's example protocol to the character, over fake sockets. */
+/** libdatachannel's example protocol, character by character, over fake sockets. */
 
 import assert from "node:assert/strict";
 import { libdatachannel } from "../../lib/dialects/libdatachannel.ts";
@@ -17,7 +17,7 @@ function setUp(options: SwitchboardOptions = {}) {
   return { board, open };
 }
 
-testPure("a client is its path's ID at once, and gets messages with the sender's id", () => {
+testPure("a client registers its path's ID at once, and gets messages with the sender's id", () => {
   const { open } = setUp();
   const [alice, bob] = [open("/alice?x=1"), open("/b%C3%B6b")];
   alice.send('{"type":"offer", "id":"böb" ,"description":"v=0\\u000d"}', '{"id":"böb"}');
@@ -35,7 +35,7 @@ testPure("a message without a destination is ignored", () => {
   assert.deepEqual([alice.texts(), alice.closed], [[], null]);
 });
 
-testPure("a message waits for its destination, and expires without a word", () => {
+testPure("a message is stored for its destination, and expires without a notice", () => {
   const { board, open } = setUp();
   const alice = open("/alice");
   alice.send('{"id":"constructor","n":1}');
@@ -45,7 +45,7 @@ testPure("a message waits for its destination, and expires without a word", () =
   assert.deepEqual([alice.texts(), open("/bob").texts()], [[], []]);
 });
 
-testPure("the newer connection has the ID; with reject the older one keeps it", () => {
+testPure("the newer connection takes the ID; with reject the older one keeps it", () => {
   const { open } = setUp();
   const older = open("/alice");
   open("/alice");
@@ -57,7 +57,7 @@ testPure("the newer connection has the ID; with reject the older one keeps it", 
   assert.deepEqual([first.closed, second.closed], [null, "4409 id_taken"]);
 });
 
-testPure("a client that is refused its ID is closed for that when its time is up", () => {
+testPure("a client whose ID is refused is closed at the register timeout", () => {
   const { open } = setUp({ onDuplicate: "reject" });
   open("/alice");
   const second = open("/alice");
@@ -66,7 +66,7 @@ testPure("a client that is refused its ID is closed for that when its time is up
   assert.deepEqual([second.texts(), second.closed], [[], "4409 id_taken"]);
 });
 
-testPure("broken UTF-8 says nothing of a client's dialect", () => {
+testPure("invalid UTF-8 does not change a client's dialect", () => {
   const { open } = setUp();
   const alice = open("/alice");
   alice.send(Uint8Array.of(0xff).buffer, '{"id":"alice"}');
@@ -74,14 +74,14 @@ testPure("broken UTF-8 says nothing of a client's dialect", () => {
 });
 
 for (const path of ["/", "/a/b", "/%00", `/${"x".repeat(129)}`, "/%ff"]) {
-  testPure(`${path.slice(0, 9)} is no ID`, () => {
+  testPure(`${path.slice(0, 9)} is not an ID`, () => {
     const { board, open } = setUp();
     open(path);
     assert.equal(board.router.connected, 0);
   });
 }
 
-testPure("the first message of another dialect gives the ID up", async () => {
+testPure("the first message of another dialect releases the ID", async () => {
   const { board, open } = setUp();
   const core = open("/alice");
   core.send({ type: "register", client_id: "carol" });

@@ -1,4 +1,4 @@
-/** The reader of untrusted text accepts what JSON.parse accepts, finds the same members, and says what is wrong. */
+/** The reader of untrusted text accepts what JSON.parse accepts, finds the same members, and locates errors. */
 
 import assert from "node:assert/strict";
 import { Buffer } from "node:buffer";
@@ -17,7 +17,7 @@ import { jsonText, objectText, rendered } from "../helpers/arbitraries.ts";
 import { readMembers } from "../helpers/json.ts";
 import { testPure } from "../helpers/pure.ts";
 
-/** Every name that a dialect looks for, one a prefix of another among them. */
+/** Every name that a dialect looks for; one is a prefix of another. */
 const NAMES = compileNames(
   "type",
   "target_id",
@@ -46,7 +46,7 @@ function messageOf(text: string): string {
   return "";
 }
 
-/** Members as the texts of name with value, comma and value. */
+/** Converts members to the texts of name with value, comma and value. */
 function foundIn<Name extends string>(text: string, names: Names<Name>) {
   return scanMembers(text, names).members.map((member) => ({
     name: member.name,
@@ -68,7 +68,7 @@ testPure("scanMembers() finds members in the order of the text, duplicates inclu
   assert.deepEqual(foundIn("{}", NAMES), []);
 });
 
-testPure("scanMembers() finds what a reader by the grammar finds, whatever the names are", () => {
+testPure("scanMembers() finds the members that the grammar gives, for any names", () => {
   const listed = NAMES.list.map((name) =>
     fc.tuple(rendered(name), jsonText).map((parts) => parts.join(":"))
   );
@@ -99,7 +99,7 @@ testPure("compileNames() refuses names that the table cannot hold", () => {
   assert.throws(() => compileNames(..."abc".split("").map((name) => name.repeat(100))), TypeError);
 });
 
-testPure("scanMembers() says which character is wrong, and where", () => {
+testPure("scanMembers() throws errors that name the wrong character and its position", () => {
   for (
     const [text, what] of [
       ["nonsense", 'unexpected "o" at position 1'],
@@ -128,7 +128,7 @@ testPure("scanMembers() says which character is wrong, and where", () => {
   }
 });
 
-testPure("scanMembers() says that a text ends too early, wherever it is cut", () => {
+testPure("scanMembers() reports a text that ends too early, cut at any place", () => {
   fc.assert(
     fc.property(objectText.map((text) => text.trimEnd()), fc.nat(), (text, length) => {
       const cut = text.slice(0, length % text.length);
@@ -139,7 +139,7 @@ testPure("scanMembers() says that a text ends too early, wherever it is cut", ()
   );
 });
 
-testPure("scanMembers() says where a wrong character stands, wherever that is", () => {
+testPure("scanMembers() reports the position of a wrong character at any place", () => {
   fc.assert(
     fc.property(objectText, fc.nat(), (text, place) => {
       const at = place % (text.length + 1);
@@ -151,7 +151,7 @@ testPure("scanMembers() says where a wrong character stands, wherever that is", 
   );
 });
 
-testPure("scanMembers() says what a text is that is no object", () => {
+testPure("scanMembers() reports the kind of a value that is not an object", () => {
   const long = "9".repeat(5000);
   for (
     const [text, what] of [
@@ -168,7 +168,7 @@ testPure("scanMembers() says what a text is that is no object", () => {
   }
 });
 
-testPure("scanMembers() reads a text after one that was wrong", () => {
+testPure("scanMembers() reads a text after an invalid one", () => {
   for (const wrong of ["{", '{"a":é', "[]", "\0"]) {
     assert.notEqual(messageOf(wrong), "");
     assert.equal(foundIn('{"é":1,"id":2}', NAMES)[0]?.valueText, "2");
@@ -200,7 +200,7 @@ testPure("readValue() reads long strings only if they have no escapes", () => {
 /** The longest message that the default options allow. */
 const MAX_MESSAGE_CHARS = 256 * 1024;
 
-/** A message of the allowed size with a piece in it as often as it fits. */
+/** Returns a message of the allowed size, filled with repetitions of a piece. */
 function filled(opening: string, piece: (n: number) => string, closing: string): string {
   const pieces: string[] = [];
   let free = MAX_MESSAGE_CHARS - opening.length - closing.length;
@@ -215,7 +215,7 @@ function filled(opening: string, piece: (n: number) => string, closing: string):
 
 const name = (n: number) => JSON.stringify(n.toString(36));
 
-/** What costs JSON.parse most. */
+/** The messages that are most expensive for JSON.parse. */
 const HOSTILE: readonly string[] = [
   ...["type", "target_id", "client_id", "room", "presence", "resume", "token", "a"].flatMap(
     (member) => {
@@ -236,7 +236,7 @@ const HOSTILE: readonly string[] = [
   filled("[", (n) => `{${name(n)}:1}`, ""),
 ];
 
-testPure("no message of a client reaches JSON.parse, only few and short values do", () => {
+testPure("only a few short values of a message reach JSON.parse", () => {
   const parse = JSON.parse;
   let calls = 0;
   let longest = 0;

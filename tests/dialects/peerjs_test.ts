@@ -1,4 +1,4 @@
-/** PeerJS' protocol to the character, over fake sockets. */
+/** PeerJS' protocol, character by character, over fake sockets. */
 
 import assert from "node:assert/strict";
 import { peerjs } from "../../lib/dialects/peerjs.ts";
@@ -20,7 +20,7 @@ function setUp(options: SwitchboardOptions = {}) {
     peer.connection.opened();
     return peer;
   }
-  /** A peer that has read its OPEN. */
+  /** Connects a peer and reads its OPEN. */
   function join(id: string, token = "t"): FakePeer {
     const peer = open(`key=peerjs&id=${id}&token=${token}&version=1.5.5`);
     assert.deepEqual(peer.texts(), [OPEN]);
@@ -52,14 +52,14 @@ for (
 ) {
   testPure(`a peer with ${what} gets ERROR and 1008`, () => {
     const peer = setUp().open(query);
-    assert.deepEqual(peer.frames(), [{ type: "ERROR", payload: { msg: message } }]);
+    assert.deepEqual(peer.messages(), [{ type: "ERROR", payload: { msg: message } }]);
     assert.match(peer.closed ?? "", /^1008 /);
   });
 }
 
 for (const query of ["key", "token=t&id", "id&token=t", "%E2%98%83&key="]) {
   testPure(`a query of ${query} is PeerJS'`, () => {
-    assert.equal(setUp().open(query).frames()[0]?.type, "ERROR");
+    assert.equal(setUp().open(query).messages()[0]?.type, "ERROR");
   });
 }
 
@@ -70,7 +70,7 @@ testPure("/peerjs without key and id is the core protocol", () => {
   assert.deepEqual(core.texts(), ['{"type":"registered","client_id":"a"}']);
 });
 
-testPure("a message goes to dst with src, its payload to the character and no other member", () => {
+testPure("a message is sent to dst with src, its payload unchanged, and no other member", () => {
   const { join } = setUp();
   const [alice, bob] = [join("alice"), join("bob")];
   alice.send(
@@ -84,7 +84,7 @@ testPure("a message goes to dst with src, its payload to the character and no ot
   assert.deepEqual(alice.texts(), ['{"type":"ANSWER","src":"alice","dst":"alice","payload":null}']);
 });
 
-testPure("what is no message of a client is ignored, and the connection stays", () => {
+testPure("messages of other types are ignored, and the connection stays open", () => {
   const { join } = setUp();
   const alice = join("alice");
   const bob = join("bob");
@@ -104,7 +104,7 @@ testPure("what is no message of a client is ignored, and the connection stays", 
   assert.deepEqual([alice.texts(), bob.texts(), alice.closed], [[], [], null]);
 });
 
-testPure("an ID is taken for another token, and taken over with the same one", () => {
+testPure("an ID is refused to another token, and moves to a connection with the same one", () => {
   const { join, open } = setUp();
   const older = join("alice", "secret");
   const other = open("key=peerjs&id=alice&token=other");
@@ -123,18 +123,18 @@ testPure("an ID is free the moment the connection ends", () => {
   join("alice", "other");
 });
 
-testPure("messages wait 5 s for their target, and arrive after its OPEN", () => {
+testPure("messages are stored for 5 s, and arrive after the target's OPEN", () => {
   const { board, join, open } = setUp();
   const alice = join("alice");
   alice.send('{"type":"OFFER","dst":"bob"}', '{"type":"CANDIDATE","dst":"bob"}');
   board.clock.advance(4999);
   const bob = open("key=peerjs&id=bob&token=t");
-  assert.deepEqual(bob.frames().map(({ type }) => type), ["OPEN", "OFFER", "CANDIDATE"]);
+  assert.deepEqual(bob.messages().map(({ type }) => type), ["OPEN", "OFFER", "CANDIDATE"]);
   board.clock.advance(60_000);
   assert.deepEqual(alice.texts(), []);
 });
 
-testPure("one EXPIRE tells of all that a sender has waiting for a target", () => {
+testPure("all messages of a sender for a target expire with one EXPIRE", () => {
   const { board, join, open } = setUp();
   const [alice, carol] = [join("alice"), join("carol")];
   alice.send('{"type":"OFFER","dst":"bob"}');
@@ -144,12 +144,12 @@ testPure("one EXPIRE tells of all that a sender has waiting for a target", () =>
   board.clock.advance(2000);
   assert.deepEqual(alice.texts(), ['{"type":"EXPIRE","src":"bob","dst":"alice"}']);
   const bob = open("key=peerjs&id=bob&token=t");
-  assert.deepEqual(bob.frames().map(({ src }) => src), [undefined, "carol"]);
+  assert.deepEqual(bob.messages().map(({ src }) => src), [undefined, "carol"]);
   board.clock.advance(60_000);
   assert.deepEqual([alice.texts(), carol.texts()], [[], []]);
 });
 
-testPure("EXPIRE comes at once with the mailbox off, and when it is full", () => {
+testPure("EXPIRE is sent at once if the mailbox is off or full", () => {
   const expire = '{"type":"EXPIRE","src":"bob","dst":"alice"}';
   const off = setUp({ mailboxTtlMs: 0 }).join("alice");
   off.send('{"type":"OFFER","dst":"bob"}');
@@ -162,7 +162,7 @@ testPure("EXPIRE comes at once with the mailbox off, and when it is full", () =>
   assert.deepEqual(alice.texts(), []);
 });
 
-testPure("a peer that cannot take what was stored is one EXPIRE to each sender", () => {
+testPure("each sender gets one EXPIRE if the peer refuses its stored messages", () => {
   const { board, join } = setUp({ maxBufferedBytes: 1 });
   const [alice, carol] = [join("alice"), join("carol")];
   for (const sender of [alice, carol, alice]) sender.send('{"type":"OFFER","dst":"bob"}');
@@ -183,27 +183,27 @@ testPure("nothing crosses between PeerJS' peers and clients of the core", () => 
   alice.send('{"type":"OFFER","dst":"bob"}');
   core.send({ target_id: "bob" }, { to: "all" });
   assert.equal(bob.texts().length, 1);
-  assert.deepEqual(core.frames().map(({ code }) => code), ["target_not_found"]);
+  assert.deepEqual(core.messages().map(({ code }) => code), ["target_not_found"]);
   assert.deepEqual([alice.texts(), alice.closed], [[], null]);
 });
 
-testPure("a message that is too large is an ERROR and 1009", () => {
+testPure("a message that is too large gets ERROR and 1009", () => {
   const { join } = setUp({ maxMessageSizeBytes: 100 });
   const alice = join("alice");
   alice.send(`{"type":"OFFER","dst":"bob","payload":"${"x".repeat(100)}"}`);
-  assert.equal(alice.frames()[0]?.type, "ERROR");
+  assert.equal(alice.messages()[0]?.type, "ERROR");
   assert.equal(alice.closed, "1009 message_too_large");
 });
 
-testPure("over the rate limit messages are dropped without a word", () => {
+testPure("messages over the rate limit are dropped without a notice", () => {
   const { join } = setUp({ rateLimitPerSecond: 1, rateBurst: 2 });
   const [alice, bob] = [join("alice"), join("bob")];
   for (let n = 0; n < 5; n++) alice.send(`{"type":"CANDIDATE","dst":"bob","payload":${n}}`);
-  assert.deepEqual(bob.frames().map(({ payload }) => payload), [0, 1]);
+  assert.deepEqual(bob.messages().map(({ payload }) => payload), [0, 1]);
   assert.deepEqual([alice.texts(), alice.closed], [[], null]);
 });
 
-testPure("by HTTP peers get a fresh ID, and the list of all if that is allowed", async () => {
+testPure("HTTP requests get a fresh ID, and the list of all IDs if that is allowed", async () => {
   const listIds = () => Promise.resolve(["alice", "bob"]);
   const answer = (path: string, dialect = DIALECT) => dialect.answerHttp!(path, listIds);
   assert.match((await answer("/a/peerjs/id"))?.body ?? "", /^[0-9a-f-]{36}$/);

@@ -1,4 +1,4 @@
-/** A `register` is read as the protocol says, and slips are named. */
+/** A `register` is read as the protocol says, and errors name the cause. */
 
 import assert from "node:assert/strict";
 import { MAX_REGISTER_BYTES, readRegistration } from "../../lib/dialects/registration.ts";
@@ -11,7 +11,7 @@ function read(members: Readonly<Record<string, unknown>>, isFirst = true) {
   return readRegistration(JSON.stringify(members), isFirst);
 }
 
-testPure("readRegistration() reads what a client asks for", () => {
+testPure("readRegistration() reads all members", () => {
   assert.deepEqual(read(ALICE), {
     clientId: "alice",
     room: "",
@@ -26,18 +26,18 @@ testPure("readRegistration() reads what a client asks for", () => {
   });
 });
 
-testPure("readRegistration() takes the last of several members, however they are escaped", () => {
+testPure("readRegistration() reads the last of several members, escaped or not", () => {
   const text = '{"type":"x","client_id":5,"token":"é","t\\u0079pe":"register",' +
     '"\\u0063lient_id":"b\\u006fb","token":"日"}';
   const { clientId, token } = readRegistration(text, true);
   assert.deepEqual({ clientId, token }, { clientId: "bob", token: "日" });
 });
 
-testPure("readRegistration() takes a room that is null or empty as the default room", () => {
+testPure("readRegistration() reads a room that is null or empty as the default room", () => {
   for (const room of [undefined, null, ""]) assert.equal(read({ ...ALICE, room }).room, "");
 });
 
-testPure("readRegistration() takes every presence and resume of the protocol", () => {
+testPure("readRegistration() accepts every presence and resume of the protocol", () => {
   for (const value of [true, false, "batch"] as const) {
     assert.equal(read({ ...ALICE, presence: value }).presence, value);
   }
@@ -95,14 +95,14 @@ const REFUSED: readonly (readonly [members: string, code: string, message: strin
 ];
 
 for (const [members, code, message] of REFUSED) {
-  testPure(`readRegistration() refuses ${members} and says why`, () => {
+  testPure(`readRegistration() refuses ${members} with the cause`, () => {
     const text = `{"type":"register",${members}}`;
     assert.throws(() => readRegistration(text, true), { code, message });
     assert.throws(() => readRegistration(text, false), { code: "already_registered", message });
   });
 }
 
-testPure("readRegistration() refuses presence and resume of any other type", () => {
+testPure("readRegistration() refuses presence and resume of other types", () => {
   const presences = [0, 1, "Batch", "", [], {}].map((presence) => ({ presence }));
   const resumes = [0, 1, [], {}].map((resume) => ({ resume }));
   for (const members of [...presences, ...resumes]) {
@@ -111,7 +111,7 @@ testPure("readRegistration() refuses presence and resume of any other type", () 
   }
 });
 
-testPure("readRegistration() refuses a first message that is no register", () => {
+testPure("readRegistration() refuses a first message that is not a register", () => {
   for (
     const [members, type] of [
       [{ client_id: "a" }, "missing"],
@@ -140,12 +140,12 @@ testPure("readRegistration() refuses a first register over 16 KiB, and no later 
   assert.equal(read(tooLarge, false).clientId, "alice");
 });
 
-testPure("readRegistration() leaves a token that is no string to the check of tokens", () => {
+testPure("readRegistration() passes on a token that is not a string", () => {
   const { token } = read({ ...ALICE, token: [1] });
   assert.equal(describe(token), "an array");
 });
 
-/** Prints how many bytes of memory a registration takes that came in a message of 16 KiB. */
+/** Prints the memory that a registration from a message of 16 KiB takes, in bytes. */
 const MEASURE = `
   import { readRegistration } from "${import.meta.resolve("../../lib/dialects/registration.ts")}";
   const COUNT = 1000;
@@ -160,7 +160,7 @@ const MEASURE = `
   console.log((used() - before) / all.length);
 `;
 
-Deno.test("a registration does not keep the message in memory that it came in", async () => {
+Deno.test("a registration does not keep its message in memory", async () => {
   const { stdout } = await new Deno.Command(Deno.execPath(), {
     args: ["eval", "--no-check", "--v8-flags=--expose-gc", MEASURE],
   }).output();

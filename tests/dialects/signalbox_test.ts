@@ -1,4 +1,4 @@
-/** The core protocol: what a message asks for, and what the server's notices look like on the wire. */
+/** The core protocol: commands read from messages, and notices written as JSON. */
 
 import assert from "node:assert/strict";
 import fc from "fast-check";
@@ -6,7 +6,7 @@ import { signalbox } from "../../lib/dialects/signalbox.ts";
 import type { Notice } from "../../lib/relay/vocabulary.ts";
 import { testPure } from "../helpers/pure.ts";
 
-testPure("decode() reads a register, the first one and a later one", () => {
+testPure("decode() reads the first register and a later one", () => {
   const text = '{"type":"register","client_id":"alice","target_id":"bob"}';
   for (const sender of [null, signalbox.sender("alice")]) {
     const command = signalbox.decode(text, sender);
@@ -17,7 +17,7 @@ testPure("decode() reads a register, the first one and a later one", () => {
   assert.throws(later, { code: "already_registered" });
 });
 
-testPure("decode() makes a message a command: to one client, or a broadcast", () => {
+testPure("decode() reads a message as a send or a broadcast", () => {
   const sender = signalbox.sender("alice");
   const text = '{"type":"offer","target_id":"bob","n":1.0}';
   const sent = signalbox.decode(text, sender);
@@ -41,7 +41,7 @@ const REGISTERED = {
   iceServers: undefined,
 } as const;
 
-testPure("encode() gives registered two members, and more only if there is more to say", () => {
+testPure("encode() writes two members for registered, and others only if they have a value", () => {
   assert.equal(signalbox.encode(REGISTERED, "a"), '{"type":"registered","client_id":"a"}');
   assert.equal(
     signalbox.encode({ ...REGISTERED, room: "b", peers: [], secret: "s", iceServers: [] }, "a"),
@@ -50,7 +50,7 @@ testPure("encode() gives registered two members, and more only if there is more 
   );
 });
 
-testPure("encode() writes each notice as the protocol shows it", () => {
+testPure("encode() writes each notice as in the protocol", () => {
   const notices: readonly (readonly [Notice, string])[] = [
     [
       {
@@ -80,7 +80,7 @@ testPure("encode() writes each notice as the protocol shows it", () => {
   for (const [notice, text] of notices) assert.equal(signalbox.encode(notice, "a"), text);
 });
 
-testPure("encode() writes JSON without from, whatever is in a notice", () => {
+testPure("encode() writes JSON without from for any notice", () => {
   const text = fc.string({ unit: "binary" });
   fc.assert(
     fc.property(text, text, (id, message) => {

@@ -1,4 +1,4 @@
-/** The protocols of y-webrtc and Trystero to the character, over fake sockets. */
+/** The protocols of y-webrtc and Trystero, character by character, over fake sockets. */
 
 import assert from "node:assert/strict";
 import { trystero, yWebrtc } from "../../lib/dialects/topics.ts";
@@ -28,35 +28,38 @@ async function drainMicrotasks(): Promise<void> {
 
 const subscribe = (...topics: unknown[]) => JSON.stringify({ type: "subscribe", topics });
 
-testPure("y-webrtc: a publish goes to every subscriber, the sender too, with clients", async () => {
-  const board = setUp();
-  const one = await start(board, subscribe("room"));
-  const two = await start(board, subscribe(), subscribe("room", "room"));
-  one.send('{ "data":{"n":1e400}, "type":"publish","topic":"room" }');
-  const text = '{ "data":{"n":1e400}, "type":"publish","topic":"room" ,"clients":2}';
-  assert.deepEqual([one.texts(), two.texts()], [[text], [text]]);
-  two.send('{"clients":99,"type":"publish","topic":"room","clients":"x"}');
-  assert.deepEqual(one.texts(), ['{"clients":2,"type":"publish","topic":"room"}']);
-});
+testPure(
+  "y-webrtc: a publish is sent to every subscriber, the sender included, with clients",
+  async () => {
+    const board = setUp();
+    const one = await start(board, subscribe("room"));
+    const two = await start(board, subscribe(), subscribe("room", "room"));
+    one.send('{ "data":{"n":1e400}, "type":"publish","topic":"room" }');
+    const text = '{ "data":{"n":1e400}, "type":"publish","topic":"room" ,"clients":2}';
+    assert.deepEqual([one.texts(), two.texts()], [[text], [text]]);
+    two.send('{"clients":99,"type":"publish","topic":"room","clients":"x"}');
+    assert.deepEqual(one.texts(), ['{"clients":2,"type":"publish","topic":"room"}']);
+  },
+);
 
 testPure("y-webrtc: a ping is answered, also as the first message", async () => {
   const peer = await start(setUp(), '{"type":"ping"}', '{"type":"ping"}');
   assert.deepEqual(peer.texts(), ['{"type":"pong"}', '{"type":"pong"}']);
 });
 
-testPure("y-webrtc: unsubscribe ends it, the publisher need not have subscribed", async () => {
+testPure("y-webrtc: unsubscribe ends a subscription, and publishers need none", async () => {
   const board = setUp();
   const one = await start(board, subscribe("a", 5, { b: ["c"] }, ["d"], 'é"\\', ""));
   const two = await start(board, '{"type":"publish","topic":"a"}');
   two.send('{"type":"publish","topic":"c"}', '{"type":"publish","topic":"d"}');
   two.send(JSON.stringify({ type: "publish", topic: 'é"\\' }));
-  assert.deepEqual(one.frames().map(({ topic }) => topic), ["a", 'é"\\']);
+  assert.deepEqual(one.messages().map(({ topic }) => topic), ["a", 'é"\\']);
   one.send('{"type":"unsubscribe","topics":["a","z"]}');
   two.send('{"type":"publish","topic":"a"}');
   assert.deepEqual([one.texts(), two.texts()], [[], []]);
 });
 
-testPure("y-webrtc: what is of no known kind is ignored", async () => {
+testPure("y-webrtc: messages of unknown types are ignored", async () => {
   const peer = await start(setUp(), subscribe("a"));
   peer.send(
     "nonsense",
@@ -69,7 +72,7 @@ testPure("y-webrtc: what is of no known kind is ignored", async () => {
   assert.deepEqual([peer.texts(), peer.closed], [[], null]);
 });
 
-testPure("Trystero: subscribers get topic and payload, and nothing else", async () => {
+testPure("Trystero: subscribers get topic and payload alone", async () => {
   const board = setUp();
   const one = await start(board, '{"type":"subscribe","topic":"t"}');
   const two = await start(board, '{"type":"publish","topic":"t","payload": [1.0] ,"x":1}');
@@ -92,7 +95,7 @@ testPure("nothing crosses between y-webrtc, Trystero and the core", async () => 
   assert.deepEqual(t.texts(), ['{"topic":"__proto__","payload":1}']);
 });
 
-testPure("256 topics of 1024 characters are a client's bound", async () => {
+testPure("a client may have 256 topics of 1024 characters", async () => {
   const board = setUp({ maxMessageSizeBytes: 1024 * 1024 });
   const topics = Array.from({ length: 257 }, (_, n) => `${n}`);
   const peer = await start(board, subscribe("x".repeat(1025), ...topics, "y".repeat(1024)));
@@ -101,12 +104,12 @@ testPure("256 topics of 1024 characters are a client's bound", async () => {
   const received: unknown[] = [];
   for (const topic of ["0", "255", "256", "x".repeat(1025), "y".repeat(1024)]) {
     publisher.send(JSON.stringify({ type: "publish", topic }));
-    received.push(...peer.frames().map(({ topic }) => topic));
+    received.push(...peer.messages().map(({ topic }) => topic));
   }
   assert.deepEqual(received, ["0", "255"]);
 });
 
-testPure("a client that leaves leaves no subscription behind", async () => {
+testPure("the end of a connection ends its subscriptions", async () => {
   const board = setUp();
   const peer = await start(board, subscribe("a", "b"));
   peer.connection.ended(1001);
@@ -123,7 +126,7 @@ testPure("a subscription costs one token for each 16 topics begun", async () => 
   assert.deepEqual([board.router.topics.size, peer.texts()], [255, ['{"type":"pong"}']]);
 });
 
-testPure("of a list of ever more topics no more than 512 are read", async () => {
+testPure("at most 512 topics of a list are read", async () => {
   const board = setUp({ maxMessageSizeBytes: 1024 * 1024 });
   const peer = await start(board, subscribe(...Array(511).fill("a"), "b", "c"));
   assert.equal(board.router.topics.size, 2);
@@ -168,7 +171,7 @@ testPure(
   async () => {
     const authenticator = {
       check: (token: string | null) => {
-        if (token === "any") return Promise.resolve({ clientId: "somebody else", rooms: null });
+        if (token === "any") return Promise.resolve({ clientId: "another", rooms: null });
         if (token === "lobby") return Promise.resolve({ clientId: null, rooms: ["lobby"] });
         return Promise.reject(new TokenError("A token is needed."));
       },
@@ -183,8 +186,18 @@ testPure(
       '{"type":"publish","topic":"lobby","n":3}',
     );
     any.send('{"type":"publish","topic":"attic","n":4}');
-    assert.deepEqual(any.frames().map(({ n }) => n), [3, 4]);
-    assert.deepEqual(lobby.frames().map(({ n }) => n), [3]);
+    assert.deepEqual(any.messages().map(({ n }) => n), [3, 4]);
+    assert.deepEqual(lobby.messages().map(({ n }) => n), [3]);
     assert.deepEqual([none.texts(), none.closed], [['{"type":"pong"}'], null]);
   },
 );
+
+testPure("a broken binary message is ignored, also while the token is checked", async () => {
+  const grant = Promise.withResolvers<{ clientId: null; rooms: null }>();
+  const board = new Switchboard({}, { check: () => grant.promise }, [trystero, yWebrtc]);
+  const peer = board.connect("http://host/?token=t");
+  peer.send(subscribe("a"), Uint8Array.of(0xff).buffer, '{"type":"ping"}');
+  grant.resolve({ clientId: null, rooms: null });
+  await drainMicrotasks();
+  assert.deepEqual([peer.texts(), peer.closed], [['{"type":"pong"}'], null]);
+});

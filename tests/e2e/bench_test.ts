@@ -6,7 +6,7 @@ import { drawChart } from "../../scripts/bench/chart.ts";
 import { chooseContenders, type Contender } from "../../scripts/bench/contenders.ts";
 import { addressed, candidate, offer } from "../../scripts/bench/messages.ts";
 import { SCENARIOS as PEERJS_SCENARIOS } from "../../scripts/bench/peerjs.ts";
-import { PEERJS } from "../../scripts/bench/protocol.ts";
+import { PEERJS, Y_WEBRTC } from "../../scripts/bench/protocol.ts";
 import { table } from "../../scripts/bench/report.ts";
 import { runIdle, runInTurns } from "../../scripts/bench/run.ts";
 import { measureScale } from "../../scripts/bench/scale.ts";
@@ -39,17 +39,22 @@ Deno.test({ name: "every scenario gives a number for each contender", ignore }, 
   assert.match(table(metrics), /^\| bare Deno \| \d/m);
 });
 
-Deno.test({ name: "every scenario of PeerJS' protocol gives a number", ignore }, async () => {
-  await using bench = await QuietBench.create();
-  const [, signalbox] = await contendersOf(["warn"]);
-  const compared = { ...bench, protocol: PEERJS, baseline: signalbox!.name };
-  const plan = { turns: 1, sliceMs: 10, warmups: 0 };
-  const runs = await runInTurns(compared, [signalbox!], PEERJS_SCENARIOS, plan);
-  runs.push(await runIdle(compared, [signalbox!], { idleRounds: 1, idleClients: 100 }));
-  const results = runs.flatMap(({ metrics }) => metrics).flatMap(({ results }) => results);
-  assert.equal(results.length, 4);
-  for (const { value } of results) assert.ok(value.median > 0 && Number.isFinite(value.median));
-});
+for (const [name, protocol] of [["PeerJS", PEERJS], ["y-webrtc", Y_WEBRTC]] as const) {
+  Deno.test(
+    { name: `every scenario in the protocol of ${name} gives a number`, ignore },
+    async () => {
+      await using bench = await QuietBench.create();
+      const [, signalbox] = await contendersOf(["warn"]);
+      const compared = { ...bench, protocol, baseline: signalbox!.name };
+      const plan = { turns: 1, sliceMs: 10, warmups: 0 };
+      const runs = await runInTurns(compared, [signalbox!], PEERJS_SCENARIOS, plan);
+      runs.push(await runIdle(compared, [signalbox!], { idleRounds: 1, idleClients: 100 }));
+      const results = runs.flatMap(({ metrics }) => metrics).flatMap(({ results }) => results);
+      assert.equal(results.length, 4);
+      for (const { value } of results) assert.ok(value.median > 0 && Number.isFinite(value.median));
+    },
+  );
+}
 
 Deno.test(
   { name: "measureScale() gives numbers for crowds, storms and rooms", ignore },

@@ -10,7 +10,7 @@ const TOP = new URL("../../", import.meta.url).pathname;
 
 /** The one that the environment names, else the one that was made here, if nothing has changed since. */
 function findExecutable(): string | null {
-  const named = Deno.env.get("SIGNALBOX_EXECUTABLE");
+  const named = Deno.env.get("TEST_EXECUTABLE");
   if (named !== undefined) return named;
   const path = `${TOP}dist/signalbox`;
   const sources = [`${TOP}main.ts`, `${TOP}deno.json`, ...filesIn(`${TOP}lib`)];
@@ -32,7 +32,7 @@ const EXECUTABLE = findExecutable();
 
 function test(name: string, run: (options: ProgramOptions) => Promise<void>): void {
   Deno.test(name, async () => {
-    const what = "an executable of this source: deno task compile, or SIGNALBOX_EXECUTABLE";
+    const what = "an executable of this source: deno task compile, or TEST_EXECUTABLE";
     if (isMissing(EXECUTABLE !== null, what) || EXECUTABLE === null) return;
     const cwd = await Deno.makeTempDir();
     try {

@@ -2,6 +2,7 @@
 
 import assert from "node:assert/strict";
 import config from "../../deno.json" with { type: "json" };
+import { Certificate, isMissingOpenssl } from "../helpers/certificate.ts";
 import { TestClient } from "../helpers/client.ts";
 import { exchange, shutDown } from "../helpers/core_exchange.ts";
 import { fromSource, ownEnvironment, runProgram, ServingProgram } from "../helpers/program.ts";
@@ -82,6 +83,24 @@ Deno.test("healthcheck asks a server, and ends with 0 or 1", async () => {
   assert.deepEqual([gone.status, gone.stdout], [1, ""]);
   assert.match(gone.stderr, /^signalbox: http:.*\/healthz is not healthy: .*\n$/);
 });
+
+testOnRuntimes(
+  "healthcheck asks a server with TLS, whatever certificates the environment adds",
+  async (command) => {
+    if (isMissingOpenssl()) return;
+    using certificate = await Certificate.make();
+    const { certPath, keyPath } = certificate;
+    await using program = await ServingProgram.start([
+      "--tls-cert",
+      certPath,
+      "--tls-key",
+      keyPath,
+    ]);
+    const env = { ...ownEnvironment(), NODE_EXTRA_CA_CERTS: certPath };
+    const { status, stderr } = await runProgram(["healthcheck", program.url], { command, env });
+    assert.deepEqual([status, stderr], [0, ""]);
+  },
+);
 
 Deno.test("healthcheck takes a server that drains, and another that answers, for unhealthy", async () => {
   await using program = await ServingProgram.start(["--drain-delay", "1h"]);

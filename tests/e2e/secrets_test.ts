@@ -117,5 +117,5 @@ Deno.test("a key set that cannot be fetched is logged, and the server serves", a
   assert.equal(await outcome(program.url, "alice", { token }), "registered");
   program.signal("SIGTERM");
   const { stderr } = await program.ended();
-  assert.match(stderr, /^WARN - The keys of --auth-jwks could not be fetched: status 500$/m);
+  assert.match(stderr, /^WARN - The keys of --auth-jwks could not be fetched: HTTP status 500$/m);
 });

@@ -6,6 +6,13 @@ import { TestClient } from "./client.ts";
 /** Messages a second from each client: below the default rate limit of 100. */
 const MESSAGES_PER_SECOND = 80;
 
+/** How many messages went there and back, and how long that took. */
+export interface PairTimes {
+  readonly messages: number;
+  readonly p99Ms: number;
+  readonly slowestMs: number;
+}
+
 export class Pair {
   readonly #left: TestClient;
   readonly #right: TestClient;
@@ -13,7 +20,8 @@ export class Pair {
   readonly #sentAtMs: number[] = [];
   readonly #received: Promise<void>;
   #back = 0;
-  #slowestMs = 0;
+  /** How long each message took there and back. */
+  readonly #timesMs: number[] = [];
   #isEnding = false;
   #onBack = () => {};
 
@@ -49,7 +57,7 @@ export class Pair {
     while (!this.#isOver(this.#back)) {
       const { from, n } = await nextFrom(this.#left, "right");
       assert.deepEqual([from, n], ["right", this.#back]);
-      this.#slowestMs = Math.max(this.#slowestMs, performance.now() - this.#sentAtMs[this.#back]!);
+      this.#timesMs.push(performance.now() - this.#sentAtMs[this.#back]!);
       this.#back++;
       this.#onBack();
     }
@@ -70,14 +78,19 @@ export class Pair {
     await Promise.race([reached, this.#received]);
   }
 
-  /** Ends the exchange with one last message; rejects if one was lost. Resolves with how many went there and back. */
-  async finish(): Promise<{ readonly messages: number; readonly slowestMs: number }> {
+  /** Ends the exchange with one last message; rejects if one was lost. */
+  async finish(): Promise<PairTimes> {
     clearInterval(this.#timer);
     this.#isEnding = true;
     this.#sendNext();
     await this.#received;
     await Promise.all([this.#left.close(), this.#right.close()]);
-    return { messages: this.#sentAtMs.length, slowestMs: Math.round(this.#slowestMs) };
+    const times = this.#timesMs.toSorted((a, b) => a - b);
+    return {
+      messages: times.length,
+      p99Ms: times[Math.floor(0.99 * times.length)]!,
+      slowestMs: Math.round(times.at(-1)!),
+    };
   }
 }
 

@@ -155,7 +155,7 @@ export class Output {
 
 /** The environment of the tests, without what is for them alone: the program warns of variables that it does not know. */
 export function ownEnvironment(): Record<string, string> {
-  const { SIGNALBOX_TEST_DENO_OLDEST: _, ...env } = Deno.env.toObject();
+  const { TEST_DENO_OLDEST: _, ...env } = Deno.env.toObject();
   return env;
 }
 

@@ -11,7 +11,7 @@ export interface Runtime {
 }
 
 /** The variable that names the oldest Deno that is supported: a path, or a name on the path. */
-const OLDEST = "SIGNALBOX_TEST_DENO_OLDEST";
+const OLDEST = "TEST_DENO_OLDEST";
 
 /** This Deno, and the oldest one where it is named: some of what the program has to survive differs between them. */
 export function runtimes(): readonly Runtime[] {

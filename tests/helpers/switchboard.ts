@@ -53,27 +53,27 @@ export class FakePeer<S extends FakeSocket = FakeSocket> {
 
   constructor(readonly socket: S, readonly connection: Connection) {}
 
-  /** Sends frames: texts as they are, objects as JSON. */
-  send(...frames: readonly (Frame | string | ArrayBuffer)[]): void {
-    for (const frame of frames) {
-      const isRaw = typeof frame === "string" || frame instanceof ArrayBuffer;
-      this.connection.receive(isRaw ? frame : JSON.stringify(frame));
+  /** Sends messages: texts as they are, objects as JSON. */
+  send(...messages: readonly (Frame | string | ArrayBuffer)[]): void {
+    for (const message of messages) {
+      const isRaw = typeof message === "string" || message instanceof ArrayBuffer;
+      this.connection.receive(isRaw ? message : JSON.stringify(message));
     }
   }
 
-  /** What it got since this was last asked. */
+  /** Returns what it has received since the last call. */
   texts(): string[] {
     const texts = this.socket.sent.slice(this.#read);
     this.#read = this.socket.sent.length;
     return texts;
   }
 
-  /** What it got since this was last asked. */
-  frames(): Frame[] {
+  /** Returns what it has received since the last call. */
+  messages(): Frame[] {
     return this.texts().map((text) => JSON.parse(text));
   }
 
-  /** Code and reason with which the server closes it, or will in a moment: `1008 not_registered`. */
+  /** Code and reason with which the server closes it, now or after the linger time: `1008 not_registered`. */
   get closed(): string | null {
     const reason = this.connection.closedFor;
     return reason && `${CLOSE_CODES[reason]} ${reason}`;

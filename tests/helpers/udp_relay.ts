@@ -3,7 +3,7 @@
 import { createSocket, type Socket } from "node:dgram";
 
 export class UdpRelay implements AsyncDisposable {
-  /** Relays for each peer's address and port, the socket that the other peer sees in its place. */
+  /** Sockets by the address and port of the peer in whose place they send. */
   readonly #sockets = new Map<string, Promise<Socket>>();
   /** True if packets are dropped. */
   isCut = false;

@@ -15,6 +15,11 @@ testPure("explainListening() suggests a free port for one in use", () => {
   assert.equal(explainListening(inUse, 65535, () => true), `${stop}give another one`);
 });
 
+testPure("explainListening() writes the suggestion as the option that takes it", () => {
+  const text = explainListening(inUse, 8766, () => true, (port) => `--admin [::1]:${port}`);
+  assert.match(text, /: stop that, or try --admin \[::1\]:8776$/);
+});
+
 testPure("explainListening() names the capability for a port below 1024", () => {
   const text = explainListening(denied, 443, () => true);
   assert.match(text, /^Permission denied .*CAP_NET_BIND_SERVICE.*setcap.* 1024 or above$/);

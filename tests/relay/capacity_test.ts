@@ -1,4 +1,4 @@
-/** How many connections and held IDs fit, in all and by address. */
+/** The limits of connections and held IDs, in all and by address. */
 
 import assert from "node:assert/strict";
 import { Capacity, networkOf } from "../../lib/relay/capacity.ts";
@@ -17,7 +17,7 @@ function setUp(maxConnections: number, maxConnectionsPerIp = 0) {
 
 const FULL = { code: "server_full" };
 
-testPure("hasCapacityForConnection counts connections, and not held IDs", () => {
+testPure("hasCapacityForConnection counts connections, but not held IDs", () => {
   const { capacity, open, hold } = setUp(2);
   hold(1);
   open(1);
@@ -35,7 +35,7 @@ testPure("checkClient() counts connections and held IDs together", () => {
   capacity.checkClient("192.0.2.1", null);
   open(1);
   assert.throws(() => capacity.checkClient("192.0.2.1", null), FULL);
-  capacity.checkClient("192.0.2.1", "192.0.2.2"); // it takes over the ID that is held
+  capacity.checkClient("192.0.2.1", "192.0.2.2"); // it takes over the held ID
   capacity.countHeld("192.0.2.1", -1);
   capacity.checkClient("192.0.2.1", null);
 });
@@ -43,7 +43,7 @@ testPure("checkClient() counts connections and held IDs together", () => {
 testPure("checkClient() counts an address' connections and held IDs together", () => {
   const { capacity, open, hold } = setUp(0, 2);
   hold(1, "2001:db8::1");
-  open(1, "2001:db8::2"); // the same customer's
+  open(1, "2001:db8::2"); // the same /64
   capacity.checkClient("2001:db8::2", null);
   open(1, "2001:db8::3");
   assert.throws(() => capacity.checkClient("2001:db8::3", null), FULL);
@@ -52,18 +52,21 @@ testPure("checkClient() counts an address' connections and held IDs together", (
   capacity.checkClient("2001:db8:0:1::1", null);
 });
 
-testPure("hasCapacityForAddress() counts by network, and forgets those without connections", () => {
-  const { capacity, open } = setUp(0, 2);
-  open(2, "192.0.2.1");
-  open(1, "192.0.2.2");
-  const addresses = ["192.0.2.1", "192.0.2.2", "192.0.2.3"];
-  const fits = () => addresses.map((address) => capacity.hasCapacityForAddress(address));
-  assert.deepEqual(fits(), [false, true, true]);
-  capacity.countConnection("192.0.2.1", -1);
-  assert.deepEqual(fits(), [true, true, true]);
-});
+testPure(
+  "hasCapacityForAddress() counts by network, and forgets networks without connections",
+  () => {
+    const { capacity, open } = setUp(0, 2);
+    open(2, "192.0.2.1");
+    open(1, "192.0.2.2");
+    const addresses = ["192.0.2.1", "192.0.2.2", "192.0.2.3"];
+    const fits = () => addresses.map((address) => capacity.hasCapacityForAddress(address));
+    assert.deepEqual(fits(), [false, true, true]);
+    capacity.countConnection("192.0.2.1", -1);
+    assert.deepEqual(fits(), [true, true, true]);
+  },
+);
 
-testPure("the limit 0 is none, and no more than half of any other is held", () => {
+testPure("the limit 0 means no limit, and at most half of any other limit may be held", () => {
   const { capacity, open, hold } = setUp(0);
   open(10_000);
   hold(10_000);

@@ -1,4 +1,4 @@
-/** One connection's life, on a fake socket and a clock that the test moves. */
+/** The life of a connection, with a fake socket and a fake clock. */
 
 import assert from "node:assert/strict";
 import type { Authenticator } from "../../lib/auth/tokens.ts";
@@ -7,7 +7,7 @@ import { FakePeer, FakeSocket, Switchboard } from "../helpers/switchboard.ts";
 
 const register = (clientId: string) => ({ type: "register", client_id: clientId });
 
-testPure("a connection registers, and is answered with two members and no others", () => {
+testPure("registered has two members, and no others", () => {
   const board = new Switchboard();
   const alice = board.connect();
   alice.send(register("alice"));
@@ -17,15 +17,15 @@ testPure("a connection registers, and is answered with two members and no others
   assert.equal(alice.closed, null);
 });
 
-testPure("a register may have members that the server does not know", () => {
+testPure("register may have unknown members", () => {
   const board = new Switchboard();
   const alice = board.connect();
   alice.send({ ...register("alice"), presence: null, resume: null, token: 5, codec: "vp8" });
   assert.deepEqual(alice.texts(), ['{"type":"registered","client_id":"alice"}']);
 });
 
-/** First frames that are none: what they are answered with. */
-const BAD_FIRST_FRAMES = [
+/** First messages that are refused, with the code of the error and of the close. */
+const BAD_FIRST_MESSAGES = [
   ["not JSON", "register", "invalid_message", 1008],
   ["not an object", '["register"]', "invalid_message", 1008],
   ["target_id of another type", '{"type":"register","target_id":1}', "invalid_message", 1008],
@@ -57,12 +57,12 @@ const BAD_FIRST_FRAMES = [
   ["a message over the limit", `{"a":"${"x".repeat(65536)}"}`, "message_too_large", 1009],
 ] as const;
 
-for (const [what, frame, code, closeCode] of BAD_FIRST_FRAMES) {
-  testPure(`a first frame is refused with ${code} and ${closeCode}: ${what}`, () => {
+for (const [what, message, code, closeCode] of BAD_FIRST_MESSAGES) {
+  testPure(`a first message is refused with ${code} and ${closeCode}: ${what}`, () => {
     const board = new Switchboard();
     const stranger = board.connect();
-    stranger.send(frame);
-    const [error, ...others] = stranger.frames();
+    stranger.send(message);
+    const [error, ...others] = stranger.messages();
     assert.deepEqual([error?.type, error?.code, others], ["error", code, []]);
     assert.equal(typeof error?.message, "string");
     assert.equal(stranger.closed, `${closeCode} ${code}`);
@@ -77,7 +77,7 @@ for (const [what, frame, code, closeCode] of BAD_FIRST_FRAMES) {
   });
 }
 
-testPure("what comes after an error that closes is neither read nor answered", () => {
+testPure("messages after a fatal error are ignored", () => {
   const board = new Switchboard();
   const bob = board.register("bob");
   const stranger = board.connect();
@@ -104,7 +104,7 @@ testPure(
   },
 );
 
-testPure("a message without a target goes to all others", () => {
+testPure("a message without a target is sent to all others", () => {
   const board = new Switchboard();
   const alice = board.register("alice");
   const others = [board.register("bob"), board.register("carol")];
@@ -116,26 +116,26 @@ testPure("a message without a target goes to all others", () => {
   assert.deepEqual(board.events.lines.slice(-1), ["broadcast alice 2"]);
 });
 
-testPure("a message to oneself arrives", () => {
+testPure("a client can send a message to itself", () => {
   const alice = new Switchboard().register("alice");
   alice.send({ target_id: "alice", type: "ping" });
-  assert.deepEqual(alice.frames(), [{ from: "alice", type: "ping" }]);
+  assert.deepEqual(alice.messages(), [{ from: "alice", type: "ping" }]);
 });
 
-testPure("every type but register is forwarded", () => {
+testPure("messages of every type but register are forwarded", () => {
   const board = new Switchboard();
   const alice = board.register("alice");
   const bob = board.register("bob");
   const types = ["error", "registered", "ping", "peer_joined", "Register", 5, null, ["register"]];
   for (const type of types) alice.send({ target_id: "bob", type });
-  assert.deepEqual(bob.frames(), types.map((type) => ({ from: "alice", type })));
+  assert.deepEqual(bob.messages(), types.map((type) => ({ from: "alice", type })));
 });
 
-testPure("target_not_found comes at once if the mailbox is off", () => {
+testPure("target_not_found is sent at once if the mailbox is off", () => {
   const alice = new Switchboard().register("alice");
   alice.send({ target_id: "bob", type: "offer" });
   const message = 'No client "bob" is connected.';
-  assert.deepEqual(alice.frames(), [
+  assert.deepEqual(alice.messages(), [
     { type: "error", code: "target_not_found", message, target_id: "bob" },
   ]);
   assert.equal(alice.closed, null);
@@ -145,42 +145,51 @@ testPure("mailbox_full names the target", () => {
   const board = new Switchboard({ mailboxTtlMs: 10_000 });
   const alice = board.register("alice");
   for (let n = 0; n < 65; n++) alice.send({ target_id: "bob", n });
-  const [error, ...others] = alice.frames();
+  const [error, ...others] = alice.messages();
   assert.deepEqual([error?.code, error?.target_id, others], ["mailbox_full", "bob", []]);
   assert.equal(board.router.directory.stored, 64);
   assert.equal(alice.closed, null);
 });
 
-for (const frame of ["nonsense", "[]", "5", '{"target_id":{}}', '{"target_id":false}']) {
-  testPure(`a registered client that sends ${frame} reads invalid_message, and stays`, () => {
-    const board = new Switchboard();
-    const alice = board.register("alice");
-    const bob = board.register("bob");
-    alice.send(frame, { target_id: "bob", a: 1 });
-    assert.deepEqual(alice.frames().map(({ code }) => code), ["invalid_message"]);
-    assert.deepEqual(bob.texts(), ['{"from":"alice","a":1}']);
-    assert.equal(alice.closed, null);
-  });
+for (const message of ["nonsense", "[]", "5", '{"target_id":{}}', '{"target_id":false}']) {
+  testPure(
+    `a registered client that sends ${message} gets invalid_message, and stays connected`,
+    () => {
+      const board = new Switchboard();
+      const alice = board.register("alice");
+      const bob = board.register("bob");
+      alice.send(message, { target_id: "bob", a: 1 });
+      assert.deepEqual(alice.messages().map(({ code }) => code), ["invalid_message"]);
+      assert.deepEqual(bob.texts(), ['{"from":"alice","a":1}']);
+      assert.equal(alice.closed, null);
+    },
+  );
 }
 
-testPure("a binary message is read as text, and passed on as text", () => {
+testPure("a binary message is read and forwarded as text", () => {
   const board = new Switchboard();
   const alice = board.connect();
   const bob = board.register("bob");
-  const binary = (frame: unknown) => new TextEncoder().encode(JSON.stringify(frame)).buffer;
+  const binary = (message: unknown) => new TextEncoder().encode(JSON.stringify(message)).buffer;
   alice.send(binary(register("alice")), binary({ target_id: "bob", sdp: "ü😀" }));
-  assert.deepEqual(alice.frames(), [{ type: "registered", client_id: "alice" }]);
+  assert.deepEqual(alice.messages(), [{ type: "registered", client_id: "alice" }]);
   assert.deepEqual(bob.texts(), ['{"from":"alice","sdp":"ü😀"}']);
 });
 
-testPure("a binary message that is not UTF-8 gets invalid_message, and the client stays", () => {
-  const alice = new Switchboard().register("alice");
-  alice.send(new ArrayBuffer(0), Uint8Array.of(0xc0, 0x80).buffer);
-  assert.deepEqual(alice.frames().map(({ code }) => code), ["invalid_message", "invalid_message"]);
-  assert.equal(alice.closed, null);
-});
+testPure(
+  "a binary message that is not UTF-8 gets invalid_message, and the client stays connected",
+  () => {
+    const alice = new Switchboard().register("alice");
+    alice.send(new ArrayBuffer(0), Uint8Array.of(0xc0, 0x80).buffer);
+    assert.deepEqual(alice.messages().map(({ code }) => code), [
+      "invalid_message",
+      "invalid_message",
+    ]);
+    assert.equal(alice.closed, null);
+  },
+);
 
-testPure("a second register of the same ID and room is acknowledged again", () => {
+testPure("a second register of the same ID and room is answered again", () => {
   const board = new Switchboard();
   const alice = board.register("alice");
   const bob = board.register("bob", { room: "lobby" });
@@ -191,8 +200,8 @@ testPure("a second register of the same ID and room is acknowledged again", () =
   );
   bob.send({ ...register("bob"), room: "lobby" });
   const answer = { type: "registered", client_id: "alice" };
-  assert.deepEqual(alice.frames(), [answer, answer, answer]);
-  assert.deepEqual(bob.frames(), [{ type: "registered", client_id: "bob", room: "lobby" }]);
+  assert.deepEqual(alice.messages(), [answer, answer, answer]);
+  assert.deepEqual(bob.messages(), [{ type: "registered", client_id: "bob", room: "lobby" }]);
   assert.equal(board.router.connected, 2);
 });
 
@@ -215,7 +224,7 @@ for (
       const alice = board.register("alice");
       const bob = board.register("bob");
       alice.send({ type: "register", ...second });
-      assert.deepEqual(alice.frames().map(({ code }) => code), ["already_registered"]);
+      assert.deepEqual(alice.messages().map(({ code }) => code), ["already_registered"]);
       alice.send({ target_id: "bob", still: "here" });
       assert.deepEqual(bob.texts(), ['{"from":"alice","still":"here"}']);
       assert.deepEqual([alice.closed, bob.closed], [null, null]);
@@ -223,19 +232,19 @@ for (
   );
 }
 
-testPure("a second register that leaves the room out is refused in a room", () => {
+testPure("a second register without the room is refused in a room", () => {
   const alice = new Switchboard().register("alice", { room: "lobby" });
   alice.send(register("alice"), { ...register("alice"), room: null });
-  const codes = alice.frames().map(({ code }) => code);
+  const codes = alice.messages().map(({ code }) => code);
   assert.deepEqual(codes, ["already_registered", "already_registered"]);
 });
 
-testPure("a newer connection takes the ID, and the older one gets an error and is closed", () => {
+testPure("a newer connection takes the ID, and the older one gets replaced and is closed", () => {
   const board = new Switchboard();
   const bob = board.register("bob");
   const older = board.register("alice");
   const newer = board.register("alice");
-  assert.deepEqual(older.frames().map(({ code }) => code), ["replaced"]);
+  assert.deepEqual(older.messages().map(({ code }) => code), ["replaced"]);
   assert.equal(older.closed, "4409 replaced");
   older.send({ target_id: "bob", from: "the past" });
   older.connection.ended(1006);
@@ -249,7 +258,7 @@ testPure("with reject, a newer connection is refused with id_taken", () => {
   const older = board.register("alice");
   const newer = board.connect();
   newer.send(register("alice"));
-  assert.deepEqual(newer.frames().map(({ code }) => code), ["id_taken"]);
+  assert.deepEqual(newer.messages().map(({ code }) => code), ["id_taken"]);
   assert.equal(newer.closed, "4409 id_taken");
   newer.connection.ended(4409);
   older.send({ target_id: "alice" });
@@ -275,7 +284,7 @@ testPure("close() ends a registration at once, and the client gets the reason", 
   assert.deepEqual([alice.texts(), alice.closed], [[], "1012 shutting_down"]);
 });
 
-testPure("close() waits until the upgrade is done: before it would be lost", () => {
+testPure("close() waits until the upgrade is done", () => {
   const board = new Switchboard();
   const socket = new FakeSocket();
   socket.readyState = WebSocket.CONNECTING;
@@ -288,20 +297,20 @@ testPure("close() waits until the upgrade is done: before it would be lost", () 
 
 // Size.
 
-/** A message of exactly so many bytes, filled with a character. */
+/** Returns a message of exactly this number of bytes, filled with a character. */
 function messageOfBytes(bytes: number, filler: string): string {
-  const frame = '{"target_id":"bob","a":""}';
+  const message = '{"target_id":"bob","a":""}';
   const encoder = new TextEncoder();
-  const rest = bytes - frame.length;
+  const rest = bytes - message.length;
   const count = Math.floor(rest / encoder.encode(filler).length);
   const padding = "x".repeat(rest - count * encoder.encode(filler).length);
-  return frame.replace('""', `"${filler.repeat(count)}${padding}"`);
+  return message.replace('""', `"${filler.repeat(count)}${padding}"`);
 }
 
 for (const filler of ["a", "é", "€", "😀"]) {
   for (const limit of [64, 65, 66, 67, 68, 65536]) {
     testPure(
-      `a message of ${limit} bytes in ${filler} is taken, one more byte is too large`,
+      `a message of ${limit} bytes in ${filler} is sent, one more byte is too large`,
       () => {
         const board = new Switchboard({ maxMessageSizeBytes: limit });
         const alice = board.register("alice");
@@ -310,7 +319,7 @@ for (const filler of ["a", "é", "€", "😀"]) {
         assert.equal(bob.texts().length, 1);
         alice.send(messageOfBytes(limit + 1, filler));
         assert.deepEqual(bob.texts(), []);
-        const [error] = alice.frames();
+        const [error] = alice.messages();
         assert.deepEqual([error?.code, error?.target_id], ["message_too_large", "bob"]);
         assert.equal(alice.closed, "1009 message_too_large");
       },
@@ -318,25 +327,25 @@ for (const filler of ["a", "é", "€", "😀"]) {
   }
 }
 
-testPure("a message far over the limit is not read to find its target", () => {
+testPure("a message far over the limit is not searched for its target", () => {
   const alice = new Switchboard().register("alice");
   alice.send(messageOfBytes(1024 * 1024 + 1, "a"));
-  const [error] = alice.frames();
+  const [error] = alice.messages();
   assert.deepEqual([error?.code, error?.target_id], ["message_too_large", undefined]);
 });
 
 // Slow readers.
 
-/** Lets so much time pass that a client past the limit has had its moment to read. */
+/** Lets a client past the limit read nothing during its grace time. */
 function lose(board: Switchboard, slow: FakePeer): void {
   slow.socket.bufferedAmount = 101;
   board.register("other").send({ target_id: "slow", past: "the limit" });
-  slow.socket.bufferedAmount = 200; // and so nothing was read
+  slow.socket.bufferedAmount = 200; // the client has read nothing
   board.clock.advance(100);
   slow.texts();
 }
 
-testPure("a slow reader is out of the router, and closed with 1013", () => {
+testPure("a slow reader is unregistered, and closed with 1013", () => {
   const board = new Switchboard({ maxBufferedBytes: 100 });
   const alice = board.register("alice");
   const slow = board.register("slow");
@@ -344,34 +353,37 @@ testPure("a slow reader is out of the router, and closed with 1013", () => {
   assert.equal(slow.closed, "1013 overloaded");
   alice.send({ target_id: "slow", n: 2 });
   assert.deepEqual(slow.texts(), []);
-  assert.deepEqual(alice.frames().map(({ code }) => code), ["target_not_found"]);
+  assert.deepEqual(alice.messages().map(({ code }) => code), ["target_not_found"]);
   assert.equal(board.router.connected, 2);
 });
 
-testPure("a slow reader is never sent to again, also not when it has caught up", () => {
+testPure("a slow reader gets no message after it was dropped, even if it reads again", () => {
   const board = new Switchboard({ maxBufferedBytes: 100 });
   const alice = board.register("alice");
   const slow = board.register("slow", { presence: true });
   lose(board, slow);
   slow.socket.bufferedAmount = 0;
-  slow.socket.readyState = WebSocket.OPEN; // as if its close had not been carried out
+  slow.socket.readyState = WebSocket.OPEN; // as if the close had no effect
   alice.send({ a: 2 }, { target_id: "slow", a: 3 });
   board.register("bob");
   slow.send(register("slow"));
   assert.deepEqual(slow.texts(), []);
 });
 
-testPure("a client far past the limit is out at once, and a broadcast goes to the others", () => {
-  const board = new Switchboard({ maxBufferedBytes: 100 });
-  const alice = board.register("alice");
-  const slow = board.register("slow");
-  const bob = board.register("bob");
-  slow.socket.bufferedAmount = 1601;
-  alice.send({ a: 1 });
-  assert.deepEqual([slow.texts(), slow.closed], [[], "1013 overloaded"]);
-  assert.deepEqual(bob.texts(), ['{"from":"alice","a":1}']);
-  assert.deepEqual(board.events.lines.slice(-1), ["broadcast alice 1"]);
-});
+testPure(
+  "a client far past the limit is dropped at once, and a broadcast reaches the others",
+  () => {
+    const board = new Switchboard({ maxBufferedBytes: 100 });
+    const alice = board.register("alice");
+    const slow = board.register("slow");
+    const bob = board.register("bob");
+    slow.socket.bufferedAmount = 1601;
+    alice.send({ a: 1 });
+    assert.deepEqual([slow.texts(), slow.closed], [[], "1013 overloaded"]);
+    assert.deepEqual(bob.texts(), ['{"from":"alice","a":1}']);
+    assert.deepEqual(board.events.lines.slice(-1), ["broadcast alice 1"]);
+  },
+);
 
 testPure(
   "a client that is dropped over a stored message is out, and the senders of the rest are notified",
@@ -387,11 +399,11 @@ testPure(
     slow.send(register("slow"));
     assert.equal(slow.closed, "1013 overloaded");
     assert.equal(board.router.connected, 1);
-    assert.deepEqual(alice.frames().map(({ code }) => code), ["target_not_found"]);
+    assert.deepEqual(alice.messages().map(({ code }) => code), ["target_not_found"]);
   },
 );
 
-testPure("checkStalled() drops a client that has stopped to read", () => {
+testPure("checkStalled() drops a client that has stopped reading", () => {
   const board = new Switchboard({ idleTimeoutMs: 10_000 });
   const slow = board.register("slow");
   slow.socket.bufferedAmount = 10;
@@ -404,7 +416,7 @@ testPure("checkStalled() drops a client that has stopped to read", () => {
   assert.equal(board.router.connected, 0);
 });
 
-testPure("the end of a connection leaves no timer behind", () => {
+testPure("ended() cancels all timers", () => {
   const board = new Switchboard({ maxBufferedBytes: 100 });
   const alice = board.register("alice");
   for (
@@ -429,12 +441,12 @@ testPure("a message over the rate limit is not forwarded, and its sender gets an
   const alice = board.register("alice");
   const bob = board.register("bob");
   for (let n = 1; n <= 4; n++) alice.send({ target_id: "bob", n });
-  assert.deepEqual(bob.frames().map(({ n }) => n), [1, 2, 3]);
-  const [error, ...others] = alice.frames();
+  assert.deepEqual(bob.messages().map(({ n }) => n), [1, 2, 3]);
+  const [error, ...others] = alice.messages();
   assert.deepEqual([error?.code, error?.target_id, others], ["rate_limited", "bob", []]);
   board.clock.advance(100);
   alice.send({ target_id: "bob", n: 5 });
-  assert.deepEqual(bob.frames().map(({ n }) => n), [5]);
+  assert.deepEqual(bob.messages().map(({ n }) => n), [5]);
   assert.equal(alice.closed, null);
 });
 
@@ -445,11 +457,11 @@ testPure("after 500 refusals in a row the client is closed", () => {
   assert.equal(alice.closed, null);
   alice.send({ target_id: "alice" });
   assert.equal(alice.closed, "1008 rate_limited");
-  assert.equal(alice.frames().filter(({ code }) => code === "rate_limited").length, 500);
+  assert.equal(alice.messages().filter(({ code }) => code === "rate_limited").length, 500);
 });
 
 for (
-  const [what, frame] of [["message", { target_id: "alice" }], [
+  const [what, message] of [["message", { target_id: "alice" }], [
     "register",
     register("alice"),
   ]] as const
@@ -461,7 +473,7 @@ for (
     for (let round = 0; round < 3; round++) {
       for (let n = 0; n < 499; n++) alice.send({ target_id: "alice" });
       board.clock.advance(1000);
-      alice.send(frame);
+      alice.send(message);
     }
     assert.equal(alice.closed, null);
   });
@@ -472,21 +484,21 @@ testPure("a broadcast costs its sender one message for every 20 recipients", () 
   const alice = board.register("alice");
   const others = Array.from({ length: 41 }, (_, n) => board.register(`other ${n}`));
   alice.send({ n: 1 }, { n: 2 }, { n: 3 });
-  assert.deepEqual(others[40]?.frames().map(({ n }) => n), [1, 2]);
-  assert.deepEqual(alice.frames().map(({ code }) => code), ["rate_limited"]);
+  assert.deepEqual(others[40]?.messages().map(({ n }) => n), [1, 2]);
+  assert.deepEqual(alice.messages().map(({ code }) => code), ["rate_limited"]);
 });
 
-testPure("a broadcast to more than a burst pays for costs a whole burst, and is sent", () => {
+testPure("a broadcast that costs more than a burst takes a whole burst, and is sent", () => {
   const board = new Switchboard({ rateLimitPerSecond: 1, rateBurst: 2 });
   const alice = board.register("alice");
   const others = Array.from({ length: 60 }, (_, n) => board.register(`other ${n}`));
   alice.send({ n: 1 }, { n: 2 });
   board.clock.advance(2000);
   alice.send({ n: 3 });
-  assert.deepEqual(others[59]?.frames().map(({ n }) => n), [1, 3]);
+  assert.deepEqual(others[59]?.messages().map(({ n }) => n), [1, 3]);
 });
 
-// A socket that fails.
+// A socket that throws.
 
 class BrokenSocket extends FakeSocket {
   isBroken = false;
@@ -510,9 +522,9 @@ testPure("a socket that throws disturbs no other client", () => {
   broken.send({ ...register("broken"), presence: true });
   broken.socket.isBroken = true;
   alice.send({ target_id: "broken", n: 1 }, { n: 2 }, { target_id: "bob", n: 3 });
-  const types = bob.frames().map(({ type, n }) => type ?? n);
+  const types = bob.messages().map(({ type, n }) => type ?? n);
   assert.deepEqual(types, ["peer_joined", "peer_left", 2, 3]);
-  assert.deepEqual(alice.frames().map(({ code }) => code), ["target_not_found"]);
+  assert.deepEqual(alice.messages().map(({ code }) => code), ["target_not_found"]);
   assert.deepEqual([alice.closed, broken.closed], [null, "1011 internal_error"]);
   assert.deepEqual(board.events.lines.filter((line) => line.startsWith("internal_error")), [
     "internal_error send Error: send failed",
@@ -520,7 +532,7 @@ testPure("a socket that throws disturbs no other client", () => {
   ]);
 });
 
-testPure("a socket that throws while it is answered does not escape either", () => {
+testPure("a socket that throws during an answer disturbs no other client", () => {
   const board = new Switchboard();
   const broken = board.attach(new BrokenSocket());
   broken.socket.isBroken = true;
@@ -549,38 +561,38 @@ testPure("reject() sends the error at once, and closes after 300 ms", () => {
   assert.equal(board.events.lines.filter((line) => line.startsWith("error_sent")).length, 1);
 });
 
-testPure("a replaced client that goes on sending is dropped quietly, and its ID is free", () => {
+testPure("a replaced client that keeps sending gets no further error", () => {
   const board = new Switchboard();
   const watcher = board.register("watcher", { presence: true });
   const older = board.register("alice");
   const newer = board.register("alice");
   older.send({ target_id: "watcher" }, { n: 1 }, register("alice"));
   newer.send({ target_id: "alice", n: 2 });
-  const types = watcher.frames().map(({ type }) => type);
+  const types = watcher.messages().map(({ type }) => type);
   assert.deepEqual(types, ["peer_joined", "peer_left", "peer_joined"]);
-  assert.deepEqual(older.frames().map(({ code }) => code), ["replaced"]);
-  assert.deepEqual(newer.frames(), [{ from: "alice", n: 2 }]);
+  assert.deepEqual(older.messages().map(({ code }) => code), ["replaced"]);
+  assert.deepEqual(newer.messages(), [{ from: "alice", n: 2 }]);
   board.clock.advance(LINGER_MS);
   assert.deepEqual(older.socket.closed, { code: 4409, reason: "replaced" });
   assert.equal(newer.socket.closed, null);
 });
 
-testPure("a client that is rejected is not sent anything more, and its ID is free at once", () => {
+testPure("a rejected client gets no further message, and its ID is free at once", () => {
   const board = new Switchboard({ mailboxTtlMs: 10_000 });
   const bob = board.register("bob");
   const alice = board.register("alice", { presence: true });
   alice.send("x".repeat(65_537));
-  assert.deepEqual(alice.frames().map(({ code }) => code), ["message_too_large"]);
+  assert.deepEqual(alice.messages().map(({ code }) => code), ["message_too_large"]);
   assert.equal(board.router.find("", "alice"), undefined);
   board.register("carol");
   bob.send({ target_id: "alice", n: 1 }, { n: 2 });
   const newer = board.connect();
   newer.send(register("alice"));
-  assert.deepEqual(newer.frames().map(({ type, n }) => type ?? n), ["registered", 1]);
+  assert.deepEqual(newer.messages().map(({ type, n }) => type ?? n), ["registered", 1]);
   assert.deepEqual([alice.texts(), alice.socket.closed], [[], null]);
 });
 
-testPure("a client that closes first leaves no timer of the error behind", () => {
+testPure("a client that closes first cancels the timer of the close", () => {
   const board = new Switchboard();
   const stranger = board.connect();
   stranger.send("nonsense");
@@ -591,7 +603,7 @@ testPure("a client that closes first leaves no timer of the error behind", () =>
   assert.equal(stranger.socket.closed, null);
 });
 
-testPure("reject() and close() after reject() change nothing", () => {
+testPure("reject() and close() do nothing after reject()", () => {
   const board = new Switchboard();
   const stranger = board.connect();
   stranger.send("nonsense");
@@ -611,33 +623,33 @@ testPure("close() for a silent reason closes at once", () => {
   assert.deepEqual(board.events.of("unregistered").map(({ reason }) => reason), ["disconnected"]);
 });
 
-testPure("a flooder gets its last rate_limited before the close frame", () => {
+testPure("a client over the rate limit gets the last rate_limited before the close frame", () => {
   const board = new Switchboard({ rateLimitPerSecond: 1, rateBurst: 1 });
   const alice = board.register("alice");
   for (let n = 0; n < 1000; n++) alice.send({ target_id: "alice" });
-  assert.equal(alice.frames().filter(({ code }) => code === "rate_limited").length, 500);
+  assert.equal(alice.messages().filter(({ code }) => code === "rate_limited").length, 500);
   assert.equal(alice.socket.closed, null);
   board.clock.advance(LINGER_MS);
   assert.deepEqual(alice.socket.closed, { code: 1008, reason: "rate_limited" });
 });
 
-// Registrations that are refused.
+// Refused registrations.
 
-testPure("id_held says after how many milliseconds at the most the ID is free", () => {
+testPure("id_held has the longest time until the ID is free", () => {
   const board = new Switchboard({ resumeTtlMs: 30_000 });
   const alice = board.register("alice", { resume: true });
   alice.connection.ended(1006);
   board.clock.advance(12_345);
   const newer = board.connect();
   newer.send(register("alice"));
-  const [error, ...others] = newer.frames();
+  const [error, ...others] = newer.messages();
   assert.deepEqual([error?.code, error?.retry_after_ms, others], ["id_held", 17_655, []]);
   assert.match(String(error?.message), /"alice".* 18 s/);
   assert.equal(newer.closed, "1013 id_held");
   board.clock.advance(17_655);
   const last = board.connect();
   last.send(register("alice"));
-  assert.equal(last.frames()[0]?.type, "registered");
+  assert.equal(last.messages()[0]?.type, "registered");
 });
 
 testPure("id_taken has no retry_after_ms", () => {
@@ -645,12 +657,12 @@ testPure("id_taken has no retry_after_ms", () => {
   board.register("alice", { resume: true });
   const newer = board.connect();
   newer.send(register("alice"));
-  const [error] = newer.frames();
+  const [error] = newer.messages();
   assert.deepEqual([error?.code, "retry_after_ms" in error!], ["id_taken", false]);
   assert.equal(newer.closed, "4409 id_taken");
 });
 
-/** Connects as a server does: the connection counts until it has ended. */
+/** Connects as a server does, which counts the connection until it has ended. */
 function connectCounted(board: Switchboard) {
   const peer = board.connect();
   const { address } = peer.connection;
@@ -673,7 +685,7 @@ for (
     const connect = (clientId: string, more = {}) => {
       const { peer, end } = connectCounted(board);
       peer.send({ ...register(clientId), ...more });
-      const [answer] = peer.frames();
+      const [answer] = peer.messages();
       return { peer, answer, end: (code: number) => end(code) };
     };
     const lost = connect("lost", { resume: true });
@@ -692,7 +704,7 @@ for (
   });
 }
 
-testPure("server_full does not meet the owner of a held ID that has a token for it", async () => {
+testPure("the owner of a held ID with a token for it never gets server_full", async () => {
   const grant = { clientId: "owner", rooms: null };
   const authenticator = { check: () => Promise.resolve(grant) } as unknown as Authenticator;
   const board = new Switchboard({ resumeTtlMs: 30_000, maxConnections: 2 }, authenticator);
@@ -704,9 +716,9 @@ testPure("server_full does not meet the owner of a held ID that has a token for 
   };
   const before = await connect();
   before.end(1006);
-  connectCounted(board); // the server is full, but for the held ID
+  connectCounted(board); // the server is full, except for the held ID
   const { peer } = await connect();
-  const [answer] = peer.frames();
+  const [answer] = peer.messages();
   assert.deepEqual([answer?.type, answer?.resumed], ["registered", false]);
 });
 
@@ -725,15 +737,15 @@ testPure("a message that waits for a registration is dropped if the client leave
 
 // The cost of messages.
 
-/** Returns how many messages a burst of 40 tokens pays for. */
-function affordable(frame: string | Record<string, unknown>, others = 0): number {
+/** Returns the number of messages that a burst of 40 tokens pays for. */
+function affordable(message: string | Record<string, unknown>, others = 0): number {
   const options = { rateLimitPerSecond: 1, rateBurst: 40, maxMessageSizeBytes: 1024 * 1024 };
   const board = new Switchboard(options);
   const alice = board.register("alice");
   for (let n = 0; n < others; n++) board.register(`other ${n}`);
   for (let count = 0;; count++) {
-    alice.send(frame);
-    if (alice.frames().some(({ code }) => code === "rate_limited")) return count;
+    alice.send(message);
+    if (alice.messages().some(({ code }) => code === "rate_limited")) return count;
   }
 }
 
@@ -763,9 +775,9 @@ testPure("no message costs more than a burst", () => {
   assert.equal(affordable(`{"a":"${"x".repeat(100_000)}"}`, 200), 1);
 });
 
-// What waits for all together.
+// The total of all send buffers.
 
-testPure("while the total is exceeded, a client past its limit gets no grace", () => {
+testPure("a client past its limit gets no grace while the total is exceeded", () => {
   const board = new Switchboard({ maxBufferedBytes: 100, maxBufferedTotalBytes: 300 });
   const alice = board.register("alice");
   const [a, b] = [board.register("a"), board.register("b")];
@@ -788,7 +800,7 @@ testPure("while the total is exceeded, a client past its limit gets no grace", (
   assert.equal(d.closed, null);
 });
 
-testPure("what waits for registrations counts in what may wait for all together", () => {
+testPure("send buffers of clients that have not registered count in the total", () => {
   const authenticator: Authenticator = { check: () => new Promise(() => {}) };
   const board = new Switchboard({ maxBufferedTotalBytes: 1000 }, authenticator);
   const peers = ["alice", "bob", "carol"].map((id) => {
@@ -796,7 +808,7 @@ testPure("what waits for registrations counts in what may wait for all together"
     peer.send({ ...register(id), token: "x" }, `"${"x".repeat(598)}"`);
     return peer;
   });
-  assert.deepEqual(peers.map((peer) => peer.frames().map(({ code }) => code)), [
+  assert.deepEqual(peers.map((peer) => peer.messages().map(({ code }) => code)), [
     [],
     [],
     ["rate_limited"],

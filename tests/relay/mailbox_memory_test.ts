@@ -1,4 +1,4 @@
-/** The mailbox's bound in all is one of memory, whatever is sent. */
+/** The mailbox's bound in all limits the memory of any messages. */
 
 import assert from "node:assert/strict";
 import { MAILBOX_LIMITS } from "../../lib/relay/mailbox.ts";
@@ -24,7 +24,7 @@ for (
     ["1 KB with one wide character", 100_000],
   ] as const
 ) {
-  Deno.test(`${count} messages to absent targets take no more than the bound: ${kind}`, async () => {
+  Deno.test(`${count} messages to absent targets stay within the bound of memory: ${kind}`, async () => {
     const { stored, usedBytes } = await fill(kind, count);
     const mebibytes = (usedBytes / 1024 ** 2).toFixed(1);
     const each = Math.round(usedBytes / stored);

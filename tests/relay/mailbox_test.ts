@@ -1,4 +1,4 @@
-/** Messages are stored in order, within bounds to the byte, and each is delivered or expires, never both. */
+/** The mailbox stores messages in order and within bounds, and each is delivered or expires, never both. */
 
 import assert from "node:assert/strict";
 import fc from "fast-check";
@@ -31,7 +31,7 @@ function senderAt(address: string, name = "sender"): Sender {
   return { name, address };
 }
 
-/** Returns a sender with an address of its own for each number. */
+/** Returns a sender, with an address of its own for each number. */
 function strangers(): (n: number) => Sender {
   return (n) => senderAt(`192.0.2.${n}`, `${n}`);
 }
@@ -40,7 +40,7 @@ function textsOf(messages: readonly StoredMessage<Sender>[]): string[] {
   return messages.map(({ text }) => text);
 }
 
-testPure("take() returns what is stored for a client, in order, with its sender, and once", () => {
+testPure("take() returns the messages of a client once, in order and with their senders", () => {
   const { mailbox, store, alice } = setUp();
   for (const text of ["1", "2", "3"]) assert(store("bob", text));
   store("carol", "for carol");
@@ -51,7 +51,7 @@ testPure("take() returns what is stored for a client, in order, with its sender,
   assert.equal(mailbox.size, 1);
 });
 
-testPure("take() tells rooms apart, however their names and IDs run together", () => {
+testPure("take() distinguishes rooms whose names and IDs are alike when joined", () => {
   const { mailbox, store, alice } = setUp();
   store("b", "room a", alice, "a");
   store("ab", "no room");
@@ -74,7 +74,7 @@ testPure("each message expires at its own time, once", () => {
   assert.deepEqual([expired.length, mailbox.size, clock.pending], [1, 0, 0]);
 });
 
-testPure("expireAll() lets all messages expire now, clear() forgets them", () => {
+testPure("expireAll() expires all messages, clear() forgets them", () => {
   const { clock, mailbox, store, expired } = setUp();
   store("bob", "1");
   store("carol", "2");
@@ -101,7 +101,7 @@ testPure("one sender may have 64 messages stored for one target", () => {
   assert(!store("bob", ""));
 });
 
-testPure("for one target 512 messages are stored, whoever sends them", () => {
+testPure("512 messages of all senders are stored for one target", () => {
   const { store, mailbox } = setUp();
   const senders = Array.from({ length: 9 }, (_, n) => senderAt("192.0.2.1", `${n}`));
   const results = senders.flatMap((sender) =>
@@ -112,7 +112,7 @@ testPure("for one target 512 messages are stored, whoever sends them", () => {
   assert.equal(mailbox.take("", "bob").length, messagesPerTarget);
 });
 
-testPure("for one target 1 MiB of UTF-8 is stored, and not one byte more", () => {
+testPure("1 MiB of UTF-8 is stored for one target, and no byte more", () => {
   for (const character of ["a", "é", "😀"]) {
     const { clock, store } = setUp();
     const half = character.repeat(bytesPerTarget / 2 / new TextEncoder().encode(character).length);
@@ -126,7 +126,7 @@ testPure("for one target 1 MiB of UTF-8 is stored, and not one byte more", () =>
   }
 });
 
-testPure("what has expired makes place for more", () => {
+testPure("expired messages make capacity for others", () => {
   const { clock, store } = setUp();
   const half = "x".repeat(bytesPerTarget / 2);
   store("bob", half);
@@ -138,7 +138,7 @@ testPure("what has expired makes place for more", () => {
   assert(!store("bob", "x"));
 });
 
-testPure("clients of one address may have 4 MiB stored, what a message takes included", () => {
+testPure("clients of one address may have 4 MiB stored, overhead included", () => {
   for (
     const [first, second, stranger] of [
       ["192.0.2.1", "192.0.2.1", "192.0.2.2"],
@@ -159,7 +159,7 @@ testPure("clients of one address may have 4 MiB stored, what a message takes inc
   }
 });
 
-testPure("in all no more than 64 MiB are stored, what a message takes included", () => {
+testPure("at most 64 MiB are stored in all, overhead included", () => {
   const { clock, mailbox, store } = setUp();
   const sender = strangers();
   const text = "x".repeat(bytesPerTarget);
@@ -175,7 +175,7 @@ testPure("in all no more than 64 MiB are stored, what a message takes included",
   assert(store("bob", text, sender(255)));
 });
 
-testPure("empty messages to many targets are bounded, too", () => {
+testPure("empty messages to many targets are bounded", () => {
   const { mailbox, store } = setUp();
   const sender = strangers();
   let refused = 0;

@@ -1,11 +1,11 @@
-/** No client gets more than the limit, and each that keeps to it gets all of it. */
+/** No client exceeds the limit, and a client within it is never refused. */
 
 import assert from "node:assert/strict";
 import fc from "fast-check";
 import { broadcastFactor, messageCost, TokenBucket } from "../../lib/relay/rate_limit.ts";
 import { testPure } from "../helpers/pure.ts";
 
-testPure("TokenBucket.take() allows a burst at once, then the rate", () => {
+testPure("take() allows a burst at once, then the rate", () => {
   const bucket = new TokenBucket(10, 3, 5000);
   const taken = [5000, 5000, 5000, 5000, 5099, 5100, 5100, 5200].map((nowMs) =>
     bucket.take(1, nowMs)
@@ -13,21 +13,21 @@ testPure("TokenBucket.take() allows a burst at once, then the rate", () => {
   assert.deepEqual(taken, [true, true, true, false, false, true, false, true]);
 });
 
-testPure("TokenBucket.take() saves up no more than a burst", () => {
+testPure("take() saves up no more than a burst", () => {
   const bucket = new TokenBucket(10, 3, 0);
   const hourMs = 3_600_000;
   const taken = [1, 1, 1, 1].map((cost) => bucket.take(cost, hourMs));
   assert.deepEqual(taken, [true, true, true, false]);
 });
 
-testPure("TokenBucket.take() takes nothing if it refuses", () => {
+testPure("take() takes nothing if it refuses", () => {
   const bucket = new TokenBucket(1, 5, 0);
   assert(bucket.take(3, 0));
   assert(!bucket.take(3, 0));
   assert(bucket.take(2, 0));
 });
 
-testPure("TokenBucket.take() takes a burst for what costs more", () => {
+testPure("take() takes a burst for a higher cost", () => {
   const bucket = new TokenBucket(1, 5, 0);
   assert(bucket.take(1000, 0));
   assert(!bucket.take(1, 0));
@@ -43,7 +43,7 @@ testPure("TokenBucket without a rate refuses nothing", () => {
 const rate = fc.integer({ min: 1, max: 1000 });
 const burst = fc.integer({ min: 1, max: 500 });
 
-testPure("TokenBucket accepts no more than a burst and the rate, over any stretch of time", () => {
+testPure("TokenBucket allows no more than a burst and the rate in any period", () => {
   const ask = fc.record({ afterMs: fc.nat(200), cost: fc.integer({ min: 1, max: 5 }) });
   const asks = fc.array(ask, { maxLength: 100, size: "max" });
   fc.assert(
@@ -68,7 +68,7 @@ testPure("TokenBucket accepts no more than a burst and the rate, over any stretc
   );
 });
 
-testPure("TokenBucket refuses no client that keeps to the rate", () => {
+testPure("TokenBucket refuses no client within the rate", () => {
   fc.assert(
     fc.property(rate, burst, fc.integer({ min: 1, max: 300 }), (perSecond, burst, count) => {
       const bucket = new TokenBucket(perSecond, burst, 0);

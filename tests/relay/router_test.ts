@@ -1,4 +1,4 @@
-/** Who is registered where, who is notified of it, and where messages go, without any connection. */
+/** Registrations, messages and notices of the router, with fake connections. */
 
 import assert from "node:assert/strict";
 import { signalbox } from "../../lib/dialects/signalbox.ts";
@@ -11,14 +11,14 @@ import { FakeClock } from "../helpers/clock.ts";
 import { RecordedEvents } from "../helpers/events.ts";
 import { testPure } from "../helpers/pure.ts";
 
-/** A connection that records what it is sent, and takes nothing more once it is full. */
+/** A connection that records its texts, and refuses them once it is full. */
 class FakeConnection implements SessionConnection {
   readonly address = "192.0.2.1";
   readonly dialect = null;
   readonly isOpen = true;
   readonly texts: string[] = [];
   timesReplaced = 0;
-  /** Called for each text that it cannot take; null if it takes all. */
+  /** Called for each text that it refuses; null if it accepts all. */
   whenFull: (() => void) | null = null;
 
   send(text: string): boolean {
@@ -81,12 +81,12 @@ function setUp(options: Partial<DirectoryOptions & CapacityOptions> = {}) {
     const { session, claim } = joined!;
     const { resumed, secret } = claim;
     const end = (mayResume: boolean) => router.detach(session, connection, mayResume, null);
-    /** Lets the connection end with the next text. */
+    /** Lets the connection end at the next text. */
     const fill = () => connection.whenFull = () => end(true);
     return { session, connection, resumed, secret, end, fill };
   }
 
-  /** Returns the code with which a registration is refused; null if it is not. */
+  /** Returns the error code of a refused registration; null if it succeeds. */
   function refusal(clientId: string, more: Partial<Registration> = {}, ownsId = false) {
     try {
       join(clientId, more, ownsId);
@@ -97,7 +97,7 @@ function setUp(options: Partial<DirectoryOptions & CapacityOptions> = {}) {
     }
   }
 
-  /** Sends a text, and returns what became of it. */
+  /** Sends a text, and returns the result. */
   function send(from: Session, targetId: string, text: string): "sent" | "stored" | "refused" {
     if (router.deliver(from, targetId, text)) return "sent";
     const { directory } = router;
@@ -128,7 +128,7 @@ function notFound(id: string): string {
 
 // Registrations.
 
-testPure("attach() gives an ID, and detach() takes it back", () => {
+testPure("attach() registers an ID, and detach() releases it", () => {
   const { router, join, events } = setUp();
   const alice = join("alice");
   assert.deepEqual([alice.session.id, alice.session.address], ["alice", "192.0.2.1"]);
@@ -189,7 +189,7 @@ testPure(
   },
 );
 
-testPure("events carry the reason for which the server closed a connection", () => {
+testPure("events have the reason for which the server closed a connection", () => {
   const { router, join, events } = setUp();
   const alice = join("alice");
   const bob = join("bob", { resume: true });
@@ -212,7 +212,7 @@ testPure("deliver() sends to one client, broadcast() to all others", () => {
   assert.deepEqual(carol.connection.read(), ["to all"]);
 });
 
-testPure("broadcast() counts the clients that took it, and survives those that it drops", () => {
+testPure("broadcast() counts the clients that accept it, and may drop others", () => {
   const { router, join } = setUp();
   const alice = join("alice");
   const others = ["a", "b", "c", "d"].map((id) => join(id));
@@ -267,7 +267,7 @@ testPure("a room ends with its last session, attached or detached", () => {
   assert.equal(router.room("lobby"), undefined);
 });
 
-testPure("a stored message waits in its room alone", () => {
+testPure("a stored message is delivered only in its room", () => {
   const { join, send } = setUp();
   const alice = join("alice", { room: "lobby" });
   send(alice.session, "bob", "for bob in the lobby");
@@ -279,7 +279,7 @@ testPure("a stored message waits in its room alone", () => {
 
 // Presence.
 
-testPure("clients that asked for presence are notified of joins and leaves, others are not", () => {
+testPure("only clients with presence are notified of joins and leaves", () => {
   const { join } = setUp();
   const other = join("other");
   const watcher = join("watcher", { presence: true });
@@ -304,7 +304,7 @@ testPure("a replaced connection is a leave and a join", () => {
   assert.deepEqual(batched.connection.read(), []);
 });
 
-testPure("presence is asked for anew with each registration", () => {
+testPure("each registration sets presence again", () => {
   const { router, join } = setUp();
   const watcher = join("watcher", { presence: true });
   const newer = join("watcher");
@@ -318,7 +318,7 @@ testPure("presence is asked for anew with each registration", () => {
   assert.deepEqual(newer.connection.read(), []);
 });
 
-testPure("peersOf() lists the others of the room, detached sessions among them", () => {
+testPure("peersOf() lists the others of the room, detached sessions included", () => {
   const { router, join } = setUp();
   const alice = join("alice", { resume: true });
   const bob = join("bob");
@@ -327,7 +327,7 @@ testPure("peersOf() lists the others of the room, detached sessions among them",
   assert.deepEqual(router.peersOf(bob.session), ["alice"]);
 });
 
-testPure("any number of watchers may be dropped in one announcement", () => {
+testPure("one announcement may drop any number of watchers", () => {
   const { router, join, clock, send } = setUp();
   const watchers = Array.from({ length: 20_000 }, (_, n) => join(`${n}`));
   for (const { session, fill } of watchers) {
@@ -340,7 +340,7 @@ testPure("any number of watchers may be dropped in one announcement", () => {
   assert.equal(send(alice.session, "alice", "{}"), "sent");
 });
 
-testPure("watchers that stay are notified once of each that an announcement drops", () => {
+testPure("the remaining watchers are notified once of each that an announcement drops", () => {
   const { join, clock } = setUp();
   const first = join("first", { presence: true });
   const dropped = ["a", "b", "c"].map((id) => join(id, { presence: true }));
@@ -398,7 +398,7 @@ testPure("claim() with the secret resumes a held session, without a leave or a j
   assert.deepEqual(after.connection.read(), []); // presence was asked for before, not now
 });
 
-testPure("claim() with the secret takes the ID from a connection that still looks alive", () => {
+testPure("claim() with the secret takes the ID from an open connection", () => {
   for (const onDuplicate of ["replace", "reject"] as const) {
     const { join } = setUp({ onDuplicate });
     const watcher = join("watcher", { presence: true });
@@ -410,7 +410,7 @@ testPure("claim() with the secret takes the ID from a connection that still look
   }
 });
 
-testPure("claim() gives a resumable ID only to its secret or its token", () => {
+testPure("claim() gives a resumable ID only for its secret or its token", () => {
   for (const onDuplicate of ["replace", "reject"] as const) {
     const { router, join, refusal } = setUp({ onDuplicate });
     const watcher = join("watcher", { presence: true });
@@ -430,7 +430,7 @@ testPure("claim() gives a resumable ID only to its secret or its token", () => {
   }
 });
 
-testPure("detach() of a client that may not resume gives its ID up at once", () => {
+testPure("detach() releases the ID of a client that may not resume at once", () => {
   const { join } = setUp();
   const alice = join("alice", { resume: true });
   alice.end(false);
@@ -445,7 +445,7 @@ testPure("with the resume time 0 no client gets a secret, and no ID is held", ()
   assert.equal(router.find("", "alice"), undefined);
 });
 
-testPure("a client that is lost again is held for the whole time again", () => {
+testPure("an ID is held for the whole time after each disconnection", () => {
   const { router, clock, join } = setUp();
   let alice = join("alice", { resume: true });
   for (let round = 0; round < 3; round++) {
@@ -456,18 +456,21 @@ testPure("a client that is lost again is held for the whole time again", () => {
   assert.equal(router.connected, 1);
 });
 
-testPure("at most half of the connection limit is held, and the oldest is given up first", () => {
-  const { router, clock, join, events } = setUp({ maxConnections: 5 });
-  const watcher = join("watcher", { presence: true });
-  for (const id of ["a", "b", "c"]) {
-    join(id, { resume: true }).end(true);
-    clock.advance(1);
-  }
-  assert.deepEqual(router.peersOf(watcher.session), ["b", "c"]);
-  assert.deepEqual(watcher.connection.read().slice(-1), left("a"));
-  assert.equal(events.lines.filter((line) => line.startsWith("unregistered")).length, 1);
-  assert.equal(router.connected, 1);
-});
+testPure(
+  "at most half of the connection limit is held, and the oldest ID is released first",
+  () => {
+    const { router, clock, join, events } = setUp({ maxConnections: 5 });
+    const watcher = join("watcher", { presence: true });
+    for (const id of ["a", "b", "c"]) {
+      join(id, { resume: true }).end(true);
+      clock.advance(1);
+    }
+    assert.deepEqual(router.peersOf(watcher.session), ["b", "c"]);
+    assert.deepEqual(watcher.connection.read().slice(-1), left("a"));
+    assert.equal(events.lines.filter((line) => line.startsWith("unregistered")).length, 1);
+    assert.equal(router.connected, 1);
+  },
+);
 
 testPure("with a limit of one connection, one ID may still be held", () => {
   const { join } = setUp({ maxConnections: 1 });
@@ -478,7 +481,7 @@ testPure("with a limit of one connection, one ID may still be held", () => {
 
 // Stored messages.
 
-testPure("a client that registers gets what is stored for it, in order and once", () => {
+testPure("a client that registers gets its stored messages once and in order", () => {
   const { router, clock, join, send } = setUp();
   const alice = join("alice");
   for (const text of ["1", "2", "3"]) assert.equal(send(alice.session, "bob", text), "stored");
@@ -504,7 +507,7 @@ testPure("the sender of a stored message that expires is notified", () => {
   ]);
 });
 
-testPure("the sender of a stored message that its target cannot take is notified", () => {
+testPure("the sender of a stored message that its target refuses is notified", () => {
   const { router, join, send } = setUp();
   const alice = join("alice");
   send(alice.session, "bob", "1");
@@ -518,7 +521,7 @@ testPure("the sender of a stored message that its target cannot take is notified
   assert.deepEqual([alice.connection.read(), router.directory.stored], [[notFound("bob")], 0]);
 });
 
-testPure("a message to a client that is dropped over it is stored for its resume", () => {
+testPure("a message that drops its target is stored for the resume", () => {
   const { join, send } = setUp();
   const alice = join("alice");
   const bob = join("bob", { resume: true });
@@ -527,7 +530,7 @@ testPure("a message to a client that is dropped over it is stored for its resume
   assert.deepEqual(join("bob", { resume: bob.secret! }).connection.read(), ["1"]);
 });
 
-testPure("a notice to a detached session waits for its resume", () => {
+testPure("a notice to a detached session is stored for its resume", () => {
   const { clock, events, join, send } = setUp();
   const alice = join("alice", { resume: true });
   send(alice.session, "bob", "1");
@@ -538,7 +541,7 @@ testPure("a notice to a detached session waits for its resume", () => {
   assert(!events.lines.includes("stored_delivered alice"), "it is no message that was delivered");
 });
 
-testPure("a notice waits as long as its session is held, and for no other", () => {
+testPure("a notice is stored as long as its session is held, and for no other session", () => {
   const { router, clock, join, send } = setUp();
   const alice = join("alice", { resume: true });
   for (const text of ["1", "2"]) send(alice.session, "bob", text);
@@ -547,7 +550,7 @@ testPure("a notice waits as long as its session is held, and for no other", () =
   const back = join("alice", { resume: alice.secret! });
   assert.deepEqual(back.connection.read(), [notFound("bob"), notFound("bob")]);
   send(back.session, "bob", "3");
-  clock.advance(MAILBOX_TTL_MS / 2); // so that its notice waits when the ID is given up
+  clock.advance(MAILBOX_TTL_MS / 2); // its notice is stored when the ID is released
   back.end(true);
   clock.advance(RESUME_TTL_MS);
   assert.deepEqual(join("alice").connection.read(), []);
@@ -555,7 +558,7 @@ testPure("a notice waits as long as its session is held, and for no other", () =
   assert.deepEqual([router.directory.stored, clock.pending], [0, 0]);
 });
 
-testPure("a notice does not wait for a client that takes a held ID by its token", () => {
+testPure("a client that takes a held ID by its token gets no stored notice", () => {
   const { clock, join, send } = setUp();
   const alice = join("alice", { resume: true });
   send(alice.session, "bob", "1");
@@ -564,7 +567,7 @@ testPure("a notice does not wait for a client that takes a held ID by its token"
   assert.deepEqual(join("alice", { resume: true }, true).connection.read(), []);
 });
 
-testPure("notices of all that a detached session had stored wait for it", () => {
+testPure("notices of the expired messages of a detached session are stored for it", () => {
   const { clock, join, send } = setUp();
   const alice = join("alice", { resume: true });
   for (let n = 0; n < 600; n++) send(alice.session, `target ${n}`, "1");
@@ -575,7 +578,7 @@ testPure("notices of all that a detached session had stored wait for it", () => 
   assert.deepEqual(back.connection.read(), expected);
 });
 
-testPure("a notice to a session that has ended does not go to the next one of that ID", () => {
+testPure("a notice to an ended session is not sent to the next session with its ID", () => {
   const { router, clock, join, send } = setUp();
   const alice = join("alice");
   send(alice.session, "bob", "1");

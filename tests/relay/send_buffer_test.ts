@@ -1,4 +1,4 @@
-/** Slow readers, on a socket and a clock that the test moves. */
+/** Slow readers, with a fake socket and a fake clock. */
 
 import assert from "node:assert/strict";
 import { BufferedTotal, SendBuffer } from "../../lib/relay/send_buffer.ts";
@@ -6,13 +6,13 @@ import { FakeClock } from "../helpers/clock.ts";
 import { testPure } from "../helpers/pure.ts";
 
 const OPTIONS = { maxBufferedBytes: 1000, idleTimeoutMs: 10_000 };
-/** As often as a server checks. */
+/** Interval of a server's checks. */
 const CHECK_EVERY_MS = 1250;
 
 class Bench {
   readonly socket = { readyState: WebSocket.OPEN as number, bufferedAmount: 0 };
   readonly clock = new FakeClock();
-  /** When the client was dropped. */
+  /** Time at which the client was dropped. */
   droppedAtMs: number | null = null;
   readonly buffer: SendBuffer;
 
@@ -22,14 +22,14 @@ class Bench {
     });
   }
 
-  /** Sends a message of this size; false if it may not be sent. */
+  /** Sends a message of this size; returns false if it may not be sent. */
   send(bytes: number): boolean {
     if (!this.buffer.canSend("x".repeat(bytes))) return false;
     this.socket.bufferedAmount += bytes;
     return true;
   }
 
-  /** Lets time pass, with the checks in it. */
+  /** Advances the clock, with the checks of that time. */
   check(ms: number): void {
     for (let past = 0; past < ms; past += CHECK_EVERY_MS) {
       this.clock.advance(CHECK_EVERY_MS);
@@ -38,7 +38,7 @@ class Bench {
   }
 }
 
-testPure("canSend() lets as much wait as the limit says, for any time", () => {
+testPure("canSend() allows a buffer up to the limit for any time", () => {
   const bench = new Bench();
   assert(bench.send(1000));
   assert(bench.send(10)); // 1000 were waiting
@@ -47,7 +47,7 @@ testPure("canSend() lets as much wait as the limit says, for any time", () => {
   assert.deepEqual([bench.droppedAtMs, bench.clock.pending], [null, 0]);
 });
 
-testPure("canSend() does not ask the socket while what was sent is within the limit", () => {
+testPure("canSend() does not read bufferedAmount while the sent bytes are within the limit", () => {
   let asked = 0;
   const socket = {
     readyState: WebSocket.OPEN,
@@ -72,7 +72,7 @@ testPure("canSend() gives a client past the limit 100 ms to read", () => {
   assert.equal(bench.droppedAtMs, 100);
 });
 
-testPure("canSend() counts what is sent meanwhile", () => {
+testPure("canSend() counts bytes that are sent during the grace time", () => {
   const bench = new Bench();
   bench.send(1001);
   bench.send(500);
@@ -102,7 +102,7 @@ testPure("canSend() allows a burst for a client that reads", () => {
   assert.deepEqual([bench.droppedAtMs, bench.clock.pending], [null, 0]);
 });
 
-testPure("canSend() refuses at once what is past sixteen limits", () => {
+testPure("canSend() refuses at once past sixteen limits", () => {
   const bench = new Bench();
   bench.send(16_000);
   assert(bench.send(1));
@@ -117,7 +117,7 @@ testPure(
     const bench = new Bench();
     bench.check(60_000);
     bench.send(10);
-    bench.check(12_500); // the first check finds that something waits
+    bench.check(12_500); // the first check finds a filled buffer
     assert.equal(bench.droppedAtMs, null);
     bench.check(CHECK_EVERY_MS);
     assert.equal(bench.droppedAtMs, 60_000 + CHECK_EVERY_MS + 12_500);
@@ -135,7 +135,7 @@ testPure("checkStalled() drops a client within two idle timeouts after it was cu
   }
 });
 
-testPure("checkStalled() is not deceived by what is sent meanwhile", () => {
+testPure("checkStalled() drops a stalled client that is still sent messages", () => {
   const bench = new Bench();
   bench.send(10);
   for (let n = 0; n < 16 && bench.droppedAtMs === null; n++) {
@@ -162,7 +162,7 @@ testPure(
 
 testPure("checkStalled() drops a client if the runtime's close is stuck", () => {
   const bench = new Bench();
-  bench.socket.readyState = WebSocket.CLOSING; // no pong came; bufferedAmount reads 0 from here on
+  bench.socket.readyState = WebSocket.CLOSING; // no pong came; from now on bufferedAmount is 0
   bench.check(CHECK_EVERY_MS);
   assert.equal(bench.droppedAtMs, null); // it may be a close that is under way
   bench.check(CHECK_EVERY_MS);
@@ -178,7 +178,7 @@ testPure("checkStalled() drops no client with the idle timeout 0", () => {
 
 // The total.
 
-testPure("canSend() counts what waits past the limit, and release() takes it out", () => {
+testPure("canSend() adds a buffer past the limit to the total, and release() takes it out", () => {
   const total = new BufferedTotal(Infinity);
   const [a, b] = [new Bench(OPTIONS, total), new Bench(OPTIONS, total)];
   for (const bench of [a, b]) {
@@ -188,9 +188,9 @@ testPure("canSend() counts what waits past the limit, and release() takes it out
   assert.equal(total.bytes, 0);
   for (const bench of [a, b]) bench.send(100);
   assert.equal(total.bytes, 2 * 1600);
-  a.buffer.stop(); // it is closed, but has not left
+  a.buffer.stop(); // closed, but not ended
   a.socket.readyState = WebSocket.CLOSING;
-  a.socket.bufferedAmount = 0; // as the runtime has it from here on
+  a.socket.bufferedAmount = 0; // from now on, in the runtime
   a.buffer.checkStalled();
   assert.equal(total.bytes, 2 * 1600);
   a.buffer.release();
@@ -200,7 +200,7 @@ testPure("canSend() counts what waits past the limit, and release() takes it out
   assert.equal(total.bytes, 0);
 });
 
-testPure("checkStalled() and stop() count what waits within the limit, too", () => {
+testPure("checkStalled() and stop() add a buffer within the limit to the total", () => {
   const total = new BufferedTotal(Infinity);
   const bench = new Bench({ ...OPTIONS, idleTimeoutMs: 0 }, total);
   bench.send(10);
@@ -213,7 +213,7 @@ testPure("checkStalled() and stop() count what waits within the limit, too", () 
   assert.equal(total.bytes, 0);
 });
 
-testPure("canSend() counts anew when the grace is over", () => {
+testPure("canSend() updates the total when the grace time ends", () => {
   const total = new BufferedTotal(Infinity);
   const bench = new Bench(OPTIONS, total);
   bench.send(1001);

@@ -1,4 +1,4 @@
-/** The codes and IDs are those of the protocol. */
+/** Codes and IDs are as the protocol specifies. */
 
 import assert from "node:assert/strict";
 import fc from "fast-check";
@@ -14,7 +14,7 @@ import {
 } from "../../lib/relay/vocabulary.ts";
 import { testPure } from "../helpers/pure.ts";
 
-testPure("isClientId() takes 1 to 128 code points", () => {
+testPure("isClientId() accepts 1 to 128 code points", () => {
   for (const character of ["a", "é", "€", "😀", "\u200b", " "]) {
     assert(isClientId(character));
     assert(isClientId(character.repeat(128)));
@@ -36,7 +36,7 @@ testPure(
   },
 );
 
-testPure("isClientId() takes no lone surrogates", () => {
+testPure("isClientId() rejects lone surrogates", () => {
   for (
     const id of ["\ud800", "\udfff", "a\ud83d", "\ude00b", "\ude00\ud83d", "\ud83d\ud83d\ude00"]
   ) {
@@ -44,13 +44,13 @@ testPure("isClientId() takes no lone surrogates", () => {
   }
 });
 
-testPure("isClientId() takes nothing but strings", () => {
+testPure("isClientId() rejects values that are not strings", () => {
   for (const value of [undefined, null, 5, true, ["a"], { length: 1 }, new String("a")]) {
     assert(!isClientId(value));
   }
 });
 
-testPure("isClientId() decides as the protocol says for any string", () => {
+testPure("isClientId() follows the protocol for any string", () => {
   fc.assert(
     fc.property(fc.string({ unit: "binary", maxLength: 140 }), (text) => {
       const points = Array.from(text, (character) => character.codePointAt(0)!);
@@ -63,7 +63,7 @@ testPure("isClientId() decides as the protocol says for any string", () => {
   );
 });
 
-/** Close codes as section 2 of the protocol lists them; and whether the ID is held after it (section 6). */
+/** Close codes of section 2 of the protocol, and true if the ID is held afterwards (section 6). */
 const REASONS: Readonly<Record<CloseReason, readonly [code: number, held: boolean]>> = {
   invalid_message: [1008, false],
   not_registered: [1008, false],
@@ -101,12 +101,12 @@ testPure("an error code is fatal if it closes, and the silent reasons are no err
   assert.deepEqual(ERROR_CODES.filter((code) => !isFatalCode(code)), mild);
 });
 
-testPure("isGoodbye() holds for a close with 1000 or without a code, and for no other end", () => {
+testPure("isGoodbye() is true for a close with 1000 or without a code alone", () => {
   for (const code of [1000, 1005]) assert(isGoodbye(code));
   for (const code of [0, 1001, 1002, 1003, 1006, 1008, 1011, 3000, 4000]) assert(!isGoodbye(code));
 });
 
-testPure("describe() quotes a value in short", () => {
+testPure("describe() quotes and shortens values", () => {
   for (
     const [value, text] of [
       [undefined, "nothing"],

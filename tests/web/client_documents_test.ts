@@ -80,6 +80,27 @@ Deno.test({
 });
 
 Deno.test({
+  name: "the video call of 25 lines calls anew after the other page was reloaded",
+  ignore,
+  async fn() {
+    const html = blockUnder(readDocument("clients"), "A video call", "html");
+    await using server = startServer({ resumeTtlMs: "0", mailboxTtlMs: "0" });
+    await using browser = await TestBrowser.launch(FAKE_CAMERA);
+    const alice = await openPrinted(browser, server, html, "call.html?me=alice&peer=bob");
+    const bob = await openPrinted(browser, server, html, "call.html?me=bob&peer=alice");
+    for (const page of [alice, bob]) await page.getByText("registered").waitFor();
+    await alice.getByRole("button", { name: "Call" }).click();
+    for (const page of [alice, bob]) await shows(page, "#theirs");
+    await bob.reload();
+    await bob.getByText("registered").waitFor();
+    await alice.getByRole("button", { name: "Call" }).click();
+    await shows(bob, "#theirs");
+    assert.deepEqual(browser.complaints, []);
+    for (const page of [alice, bob]) await page.close();
+  },
+});
+
+Deno.test({
   name: "the first lines of JavaScript open a data channel",
   ignore,
   async fn() {
@@ -96,9 +117,9 @@ Deno.test({
     for (const page of [alice, bob]) {
       await page.waitForFunction(() => document.title === "registered");
     }
-    const heard = bob.waitForEvent("console", (message) => message.text() === "Hello!");
+    const seen = bob.waitForEvent("console", (message) => message.text() === "Hello!");
     await alice.evaluate(`call("bob")`);
-    await heard;
+    await seen;
     for (const page of [alice, bob]) await page.close();
   },
 });

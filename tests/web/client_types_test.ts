@@ -159,7 +159,7 @@ const RUN_IN_NODE = `
 import { connect } from "signalbox-client";
 import * as ws from "ws";
 const WebSocket = globalThis.WebSocket ?? ws.WebSocket;
-const lost = connect("ws://127.0.0.1:9", { clientId: "nobody", WebSocket });
+const lost = connect("ws://127.0.0.1:9", { clientId: "alice", WebSocket });
 lost.on("statechange", ({ state }) => {
   if (state !== "waiting") return;
   lost.close();

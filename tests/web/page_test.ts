@@ -10,7 +10,7 @@ import { testInBrowser } from "../helpers/chromium.ts";
 import { RecordedEvents } from "../helpers/events.ts";
 import { startServer } from "../helpers/server.ts";
 
-/** For servers that shall keep nothing for clients which are gone with their browser when the test ends. */
+/** Options of servers that store nothing for clients whose browser has closed when the test ends. */
 const forgetful = { resumeTtlMs: "0", mailboxTtlMs: "0" };
 
 /** One peer on the page. */
@@ -155,7 +155,7 @@ testInBrowser("a peer whose tab was closed is not shown as connected for long", 
   await host.locator("#map:not([data-direct=connected])").waitFor();
 });
 
-testInBrowser("the page tells programs for other servers what to connect to", async (browser) => {
+testInBrowser("the page shows programs for other servers what to connect to", async (browser) => {
   await using server = startServer(forgetful);
   const page = await browser.open(server.httpUrl);
   const { port } = server.server.address;

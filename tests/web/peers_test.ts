@@ -13,11 +13,11 @@ import { UdpRelay } from "../helpers/udp_relay.ts";
 /** Options of servers that store nothing, so that a test may end before its clients are forgotten. */
 const forgetful = { resumeTtlMs: "0", mailboxTtlMs: "0" };
 
-/** What a page of these tests has at hand; what it hears is written down, and awaited by that. */
+/** The page of these tests; what happens in it is recorded, and awaited by that. */
 interface Lab {
-  readonly heard: string[];
+  readonly seen: string[];
   readonly client: typeof import("../../lib/web/clients/client.js");
-  /** For what one step leaves to the next. */
+  /** Values that one step leaves to the next. */
   pair?: Signaling[];
   connection?: RTCPeerConnection;
   /** The connection of the last call that was taken. */
@@ -49,30 +49,30 @@ async function openLab(browser: TestBrowser, httpUrl: string): Promise<Page> {
 async function installLab(page: Page): Promise<void> {
   await page.evaluate(async (path: string) => {
     const client: typeof import("../../lib/web/clients/client.js") = await import(path);
-    const heard: string[] = [];
+    const seen: string[] = [];
     const listen = (channel: RTCDataChannel) => {
       channel.onmessage = ({ data }) => {
-        heard.push(`data ${data}`);
+        seen.push(`data ${data}`);
         if (data.startsWith("hello ")) channel.send(`welcome ${data.slice(6)}`);
       };
     };
     const all: Signaling[] = [];
     const lab: Lab = {
-      heard,
+      seen,
       client,
       connect(clientId, options = {}) {
         const signaling = client.connect("/", { clientId, ...options });
         all.push(signaling);
         signaling.on("statechange", ({ state }) => {
-          heard.push(`${clientId} ${state}${signaling.resumed ? " as before" : ""}`);
+          seen.push(`${clientId} ${state}${signaling.resumed ? " as before" : ""}`);
         });
-        signaling.on("error", ({ code, message }) => void heard.push(`error ${code} ${message}`));
-        signaling.on("ended", ({ peerId }) => void heard.push(`ended ${peerId}`));
+        signaling.on("error", ({ code, message }) => void seen.push(`error ${code} ${message}`));
+        signaling.on("ended", ({ peerId }) => void seen.push(`ended ${peerId}`));
         signaling.on("frame", ({ direction, text }) => {
-          heard.push(`${clientId} ${direction} ${JSON.parse(text).type}`);
+          seen.push(`${clientId} ${direction} ${JSON.parse(text).type}`);
         });
         signaling.on("call", ({ peerId, replaces, accept }) => {
-          heard.push(`call ${peerId}${replaces ? " again" : ""}`);
+          seen.push(`call ${peerId}${replaces ? " again" : ""}`);
           lab.taken = accept();
           lab.attend(lab.taken);
         });
@@ -95,20 +95,20 @@ async function installLab(page: Page): Promise<void> {
   }, "/client.js");
 }
 
-async function heard(page: Page, ...lines: string[]): Promise<void> {
+async function seen(page: Page, ...lines: string[]): Promise<void> {
   for (const line of lines) {
     try {
-      await page.waitForFunction((line) => lab.heard.includes(line), line);
+      await page.waitForFunction((line) => lab.seen.includes(line), line);
     } catch (cause) {
-      const all = await page.evaluate(() => lab.heard);
-      throw new Error(`"${line}" was not heard, but:\n${all.join("\n")}`, { cause });
+      const all = await page.evaluate(() => lab.seen);
+      throw new Error(`"${line}" was not seen, but:\n${all.join("\n")}`, { cause });
     }
   }
 }
 
 async function assertNoErrors(...pages: Page[]): Promise<void> {
   for (const page of pages) {
-    const lines = await page.evaluate(() => lab.heard);
+    const lines = await page.evaluate(() => lab.seen);
     assert.deepEqual(lines.filter((line) => line.startsWith("error")), []);
   }
 }
@@ -118,10 +118,10 @@ testInBrowser("Signaling.peer() connects two pages, and data goes both ways", as
   const alice = await openLab(browser, server.httpUrl);
   const bob = await openLab(browser, server.httpUrl);
   await bob.evaluate(() => void lab.connect("bob"));
-  await heard(bob, "bob registered");
+  await seen(bob, "bob registered");
   await alice.evaluate(() => void lab.greet(lab.connect("alice"), "bob"));
-  await heard(bob, "data hello alice");
-  await heard(alice, "data welcome alice");
+  await seen(bob, "data hello alice");
+  await seen(alice, "data welcome alice");
   await assertNoErrors(alice, bob);
 });
 
@@ -135,8 +135,8 @@ testInBrowser(
       lab.greet(lab.connect("alice"), "bob");
       lab.greet(lab.connect("bob"), "alice");
     });
-    await heard(page, "data welcome alice", "data welcome bob");
-    const lines = await page.evaluate(() => lab.heard);
+    await seen(page, "data welcome alice", "data welcome bob");
+    const lines = await page.evaluate(() => lab.seen);
     const firstOffers = lines.filter((line) => line.endsWith("offer")).slice(0, 2);
     assert.deepEqual(firstOffers.sort(), ["alice out offer", "bob out offer"]);
     assert.deepEqual(lines.filter((line) => line.startsWith("call")), []);
@@ -171,9 +171,9 @@ testInBrowser("Signaling.peer() before there is a server waits for it", async (b
     lab.connect("bob");
     lab.greet(lab.connect("alice"), "bob");
   });
-  await heard(page, "alice waiting");
+  await seen(page, "alice waiting");
   await using _second = startServer({ port: String(first.server.address.port) });
-  await heard(page, "data welcome alice");
+  await seen(page, "data welcome alice");
   await assertNoErrors(page);
 });
 
@@ -186,28 +186,28 @@ testInBrowser(
       lab.connect("bob", { resume: true });
       lab.connection = lab.greet(lab.connect("alice", { resume: true }), "bob");
     });
-    await heard(page, "data welcome alice");
+    await seen(page, "data welcome alice");
     await first.server.drain();
-    await heard(page, "alice waiting");
+    await seen(page, "alice waiting");
     await page.evaluate(() => {
       // A second channel needs no signaling; a transceiver does, and has to wait for it.
       const channel = lab.connection!.createDataChannel("second");
       channel.onopen = () => channel.send("hello meanwhile");
       lab.connection!.addTransceiver("audio");
     });
-    await heard(page, "data hello meanwhile");
-    await page.evaluate(() => void (lab.heard.length = 0));
+    await seen(page, "data hello meanwhile");
+    await page.evaluate(() => void (lab.seen.length = 0));
     const events = new RecordedEvents();
     await using _second = startServer({ port: String(first.server.address.port) }, {
       emit: events.emit,
     });
-    await heard(page, "alice registered", "alice in answer");
+    await seen(page, "alice registered", "alice in answer");
     const after = await page.waitForFunction(() => {
       const { currentRemoteDescription, connectionState } = lab.connection!;
       return currentRemoteDescription?.sdp.includes("m=audio") && connectionState;
     });
     assert.equal(await after.jsonValue(), "connected");
-    const lines = await page.evaluate(() => lab.heard);
+    const lines = await page.evaluate(() => lab.seen);
     assert.deepEqual(lines.filter((line) => line.startsWith("call")), []);
     await assertNoErrors(page);
     await page.evaluate(() => lab.leave());
@@ -229,17 +229,17 @@ testInBrowser(
         lab.greet(lab.connect("bob", { resume }), "alice");
       });
     await alice.evaluate(() => void lab.connect("alice"));
-    await heard(alice, "alice registered");
+    await seen(alice, "alice registered");
     await join();
-    await heard(bob, "bob registered", "data welcome bob");
+    await seen(bob, "bob registered", "data welcome bob");
 
     await bob.reload();
     await events.happened("detached bob");
-    await alice.evaluate(() => void (lab.heard.length = 0));
+    await alice.evaluate(() => void (lab.seen.length = 0));
     await installLab(bob);
     await join();
-    await heard(bob, "bob registered as before", "data welcome bob");
-    await heard(alice, "call bob again", "data hello bob");
+    await seen(bob, "bob registered as before", "data welcome bob");
+    await seen(alice, "call bob again", "data hello bob");
     assert.equal(events.lines.includes("unregistered bob"), false);
     await assertNoErrors(alice, bob);
     await bob.evaluate(() => lab.leave());
@@ -254,7 +254,7 @@ testInBrowser("an ICE failure leads to a restart, with the call kept", async (br
     lab.connect("bob");
     lab.connection = lab.greet(lab.connect("alice"), "bob");
   });
-  await heard(page, "data welcome alice");
+  await seen(page, "data welcome alice");
   const restarted = await page.evaluate(async () => {
     const connection = lab.connection!;
     const name = () => /a=ice-ufrag:(.*)/.exec(connection.currentLocalDescription!.sdp)![1];
@@ -296,7 +296,7 @@ testInBrowser(
       lab.connection = lab.greet(lab.connect("alice"), "bob");
       lab.connection.restartIce = () => {};
     });
-    await heard(page, "data welcome alice");
+    await seen(page, "data welcome alice");
     relay.isCut = true;
     const timeout = 60_000; // Chromium takes half a minute to call a path failed
     await page.waitForFunction(() => lab.taken!.connectionState === "failed", null, { timeout });
@@ -307,11 +307,11 @@ testInBrowser(
       { timeout },
     );
     await page.evaluate(() => {
-      lab.heard.length = 0;
+      lab.seen.length = 0;
       const channel = lab.taken!.createDataChannel("after");
       channel.onopen = () => channel.send("hello again");
     });
-    await heard(page, "data hello again");
+    await seen(page, "data hello again");
     await assertNoErrors(page);
   },
 );
@@ -340,11 +340,11 @@ testInBrowser(
     const alice = await openLab(browser, server.httpUrl);
     const bob = await openLab(browser, server.httpUrl);
     await alice.evaluate(() => void lab.connect("alice"));
-    await heard(alice, "alice registered");
+    await seen(alice, "alice registered");
     await bob.evaluate(() => void lab.greet(lab.connect("bob", { resume: true }), "alice"));
-    await heard(bob, "data welcome bob");
+    await seen(bob, "data welcome bob");
     await bob.reload();
-    await heard(alice, "ended bob");
+    await seen(alice, "ended bob");
     await events.happened("unregistered bob");
     assert.equal(events.lines.includes("detached bob"), false);
     await alice.evaluate(() => lab.leave());
@@ -363,18 +363,18 @@ testInBrowser(
       lab.connection = lab.greet(alice, "bob");
       lab.pair = [alice];
     });
-    await heard(page, "call alice", "data welcome alice");
+    await seen(page, "call alice", "data welcome alice");
     const state = await page.evaluate(() => {
       lab.pair![0]!.hangUp("bob");
       return lab.connection!.connectionState;
     });
     assert.equal(state, "closed");
-    await heard(page, "ended alice");
+    await seen(page, "ended alice");
     await page.evaluate(() => {
-      lab.heard.length = 0;
+      lab.seen.length = 0;
       lab.greet(lab.pair![0]!, "bob");
     });
-    await heard(page, "call alice", "data welcome alice");
+    await seen(page, "call alice", "data welcome alice");
     await assertNoErrors(page);
   },
 );
@@ -385,12 +385,12 @@ testInBrowser(
     await using server = startServer();
     const page = await openLab(browser, server.httpUrl);
     await page.evaluate(() => void lab.connect("alice"));
-    await heard(page, "alice registered");
+    await seen(page, "alice registered");
     await page.evaluate(async () => {
       const connection = new RTCPeerConnection();
       const channel = connection.createDataChannel("chat");
       channel.onopen = () => channel.send("hello core");
-      channel.onmessage = ({ data }) => lab.heard.push(`core got ${data}`);
+      channel.onmessage = ({ data }) => lab.seen.push(`core got ${data}`);
       const candidates: object[] = [];
       connection.onicecandidate = ({ candidate }) =>
         void (candidate && candidates.push(candidate.toJSON()));
@@ -422,7 +422,7 @@ testInBrowser(
         }
       };
     });
-    await heard(page, "call core", "core got welcome core");
+    await seen(page, "call core", "core got welcome core");
     // Without its candidates, the ways to it would be known from its own checks only: as peer-reflexive ones.
     const ways = await page.evaluate(async () => {
       const stats = [...(await lab.taken!.getStats() as Map<string, Stats>).values()];

@@ -1,6 +1,6 @@
--- What the scripts have in common. A script gets the functions that it uses, each after those that it uses itself.
+-- Functions that scripts share. A script gets those that it uses; each follows the functions that it uses itself.
 
--- The time (ms): in a script it stands still.
+-- Returns the time (ms), the same one throughout a script.
 local readTime
 local function now()
   if not readTime then
@@ -15,8 +15,8 @@ local function count()
 end
 
 local function isAlive(node)
-  local heard = redis.call('ZSCORE', NODES_KEY, node)
-  return heard and tonumber(heard) > now() - NODE_LIFETIME_MS
+  local heartbeat = redis.call('ZSCORE', NODES_KEY, node)
+  return heartbeat and tonumber(heartbeat) > now() - NODE_LIFETIME_MS
 end
 
 local function publish(node, text)
@@ -55,7 +55,7 @@ local function disown(room, id, record)
   end
 end
 
--- Gives an ID to a node, whoever had it before.
+-- Assigns an ID to a node, and takes it from the previous one, if any.
 local function give(ids, room, id, record, old)
   if old then disown(room, id, old) end
   redis.call('HSET', ids, id, cjson.encode(record))
@@ -70,12 +70,12 @@ local function remove(ids, room, id, record)
   toRoom(room, 'leave', id)
 end
 
--- Tells whether an ID is held when its connection is lost.
+-- Returns whether an ID is held when its connection is lost.
 local function isHoldable(record)
   return record.s ~= '' and string.sub(record.s, 1, 1) ~= '='
 end
 
--- Ends a registration; where it may be resumed, Redis holds the ID for `ttl` ms.
+-- Ends a registration. If it may be resumed, Redis holds the ID for `ttl` ms.
 local function retire(ids, room, id, record, ttl)
   if not isHoldable(record) or tonumber(ttl) == 0 then return remove(ids, room, id, record) end
   disown(room, id, record)
@@ -84,18 +84,17 @@ local function retire(ids, room, id, record, ttl)
   redis.call('ZADD', HELD_KEY, now() + ttl, entry(room, id))
 end
 
-local function isMine(record, node, claim)
-  return record and record.n == node and record.c == tonumber(claim)
+local function isMine(record, node, epoch)
+  return record and record.n == node and record.c == tonumber(epoch)
 end
 
--- A stored message is stored as its rank, its number, when its time is up (ms), its bytes, its sender's node, its text.
--- What comes back from a node that has just lost the target has rank 0: it was sent before all that is stored. What the
--- server itself has to say to somebody has no sender's node.
+-- Parses a stored message: its rank, its number, its expiry time (ms), its bytes, its sender's node, its text. A message that
+-- a node returned, as its target disconnected, has rank 0: it was sent before all others. A notice has no sender's node.
 local function readStored(stored)
-  local rank, number, due, bytes, node, text =
+  local rank, number, expiry, bytes, node, text =
     string.match(stored, '^(%d) (%d+) (%d+) (%d+) (%S*) (.*)$')
   return {
-    rank = rank, number = tonumber(number), due = tonumber(due), bytes = bytes, node = node, text = text,
+    rank = rank, number = tonumber(number), expiry = tonumber(expiry), bytes = bytes, node = node, text = text,
   }
 end
 
@@ -104,8 +103,8 @@ local function isEarlier(a, b)
   return a.number < b.number
 end
 
--- Takes out what is stored for an ID, in order and each with its number before it, and tells the senders' nodes. Nil where
--- there is nothing. What the server has to say is for the one who had the ID then.
+-- Takes out the messages that are stored for an ID, in order and each with its number in front, and notifies the senders'
+-- nodes; nil if there are none. Notices are for a resumed session alone.
 local function fetch(mail, size, isSame)
   local stored = redis.call('HGETALL', mail)
   if #stored == 0 then return nil end
@@ -114,7 +113,7 @@ local function fetch(mail, size, isSame)
   for i = 1, #stored, 2 do
     local message = readStored(stored[i + 1])
     message.id = stored[i]
-    if message.due > time and (isSame or message.node ~= '') then table.insert(messages, message) end
+    if message.expiry > time and (isSame or message.node ~= '') then table.insert(messages, message) end
   end
   table.sort(messages, isEarlier)
   for i, message in ipairs(messages) do
@@ -124,12 +123,12 @@ local function fetch(mail, size, isSame)
   return #texts > 0 and texts or nil
 end
 
--- Drops stored messages whose time is up, and which no node has taken back.
+-- Drops expired messages that no node has taken back.
 local function dropOld(mail, size)
   local stored, time = redis.call('HGETALL', mail), now()
   for i = 1, #stored, 2 do
     local message = readStored(stored[i + 1])
-    if message.due <= time then
+    if message.expiry <= time then
       redis.call('HDEL', mail, stored[i])
       redis.call('DECRBY', size, message.bytes)
     end

@@ -1,6 +1,6 @@
--- A sign of life; those of the IDs that Redis holds whose time is up are ended by the way. Replies with the time,
--- whether the node was known, and who has not given a sign for too long. One that is not known is so only by the first
--- sign of a session: at any other it is about to end its session, and nothing may be sent to it there.
+-- Notes a node's heartbeat, and ends the held IDs that have expired. Replies with the time, whether the node was known, and
+-- the dead nodes. Only the first heartbeat of a session makes a node known: at a later one, an unknown node is about to end
+-- its session, and nothing may be sent to it.
 local node, isFirst = unpack(ARGV)
 local time = now()
 local known = isAlive(node)

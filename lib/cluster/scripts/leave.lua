@@ -1,2 +1,2 @@
--- A node leaves: it is as if it had not been heard of for long.
+-- Declares a node dead that leaves the cluster.
 redis.call('ZADD', NODES_KEY, 0, ARGV[1])

@@ -1,2 +1,2 @@
--- Replies with what a node has registered.
+-- Replies with the clients of a node.
 return redis.call('SMEMBERS', CLIENTS_PREFIX .. ARGV[1])

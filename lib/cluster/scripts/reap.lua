@@ -1,4 +1,4 @@
--- Clears some of the clients of a node away that is gone. Replies with how many; 0 when none is left.
+-- Ends registrations of a dead node, a bounded number at a time. Replies with that number; 0 if none is left.
 local dead, ttl = unpack(ARGV)
 if isAlive(dead) then return 0 end
 local clients = redis.call('SPOP', CLIENTS_PREFIX .. dead, REAPED_AT_ONCE)

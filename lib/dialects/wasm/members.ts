@@ -1,19 +1,19 @@
 // @ts-nocheck: this is AssemblyScript, TypeScript's syntax for WebAssembly. `deno task wasm` compiles it to members.wasm.
 /**
- * Finds the members of a JSON object (RFC 8259) that have given names, for lib/dialects/members.ts. Accepts and refuses the
- * same texts as JSON.parse, but makes no values.
+ * Finds the members with given names in a JSON object (RFC 8259), for lib/dialects/members.ts. Accepts and refuses the same
+ * texts as JSON.parse, but creates no values.
  *
- * A place is an address in the memory. The memory holds the table of names, the text in UTF-8, the brackets that are open in
- * the text, and the notes of the members.
+ * A place is an address in the memory. The memory holds the table of names, the text in UTF-8, the open brackets of the
+ * text, and the notes of the members.
  */
 
 const NAMES: usize = 8;
 const TEXT: usize = 256;
-/** Follows the text. JSON has no such character, so only this byte marks where the text ends. */
+/** Byte that marks the end of the text. Valid JSON does not contain it. */
 const END: u8 = 0;
 /** Bytes that are read at once, at the end of the text too. */
 const WORD_BYTES: usize = 8;
-/** A note of a member: the number of its name, and the UTF-16 positions of its comma, its name and both ends of its value. */
+/** Size of a member's note: the number of its name, and the UTF-16 positions of its comma, its name and its value's ends. */
 const NOTE_BYTES: usize = 20;
 
 const QUOTE: u8 = 0x22;
@@ -68,12 +68,12 @@ export function failedAt(): i32 {
 }
 
 /**
- * Finds the members whose names are in the table. Returns the place of their notes, or 0 for JSON that is not an object. Traps
- * if the text is not JSON.
+ * Finds the members whose names are in the table. Returns the place of their notes, or 0 for JSON that is not an object.
+ * Traps if the text is not JSON.
  *
- * The memory must have 320 bytes, and 6 for each UTF-16 code unit. An ASCII character takes one byte, another one if it is an
- * open bracket, and its share of a note, as a member has at least 6 characters. Any other character takes at most three bytes
- * for each unit, and as many in the space for open brackets.
+ * The memory must have 320 bytes, and 6 for each UTF-16 code unit. An ASCII character takes one byte, another one if it is
+ * an open bracket, and its share of a note, because a member has at least 6 characters. Any other character takes at most
+ * three bytes for each unit, and as many in the space for open brackets.
  */
 export function findMembers(bytes: i32, units: i32): usize {
   textEnd = TEXT + bytes;
@@ -148,7 +148,7 @@ function isName(entry: usize, length: usize, start: usize, end: usize): bool {
   return place === end; // the quote at the end is in no name of the table
 }
 
-/** The code unit of a `\u` escape; 0 for any other, as the table has no characters that those stand for. */
+/** Returns the code unit of a `\u` escape; 0 for any other escape, which stands for no character in the table. */
 function unitOfEscape(start: usize): u32 {
   if (load<u8>(start + 1) !== SMALL_U) return 0;
   let unit: u32 = 0;
@@ -159,7 +159,7 @@ function unitOfEscape(start: usize): u32 {
   return unit;
 }
 
-/** Counts the UTF-16 code units before a place. Called from front to back, so that each byte is counted once. */
+/** Counts the UTF-16 code units before a place. Calls go from front to back and count each byte once. */
 function unitsTo(place: usize): i32 {
   if (isAscii) return i32(place - TEXT);
   for (; countedTo + WORD_BYTES <= place; countedTo += WORD_BYTES) {
@@ -169,7 +169,7 @@ function unitsTo(place: usize): i32 {
   return countedUnits;
 }
 
-/** Each byte counts one, but a continuation byte none, and the first one of four two: a surrogate pair. */
+/** Counts one for each byte, but none for a continuation byte, and two for the first of four (a surrogate pair). */
 function unitsIn(word: u64): i32 {
   const high = word & 0x8080808080808080;
   const second = word << 1 & high;
@@ -181,7 +181,7 @@ function afterColon(nameEnd: usize): usize {
   return skipSpace(endOfCharacter(skipSpace(nameEnd), COLON));
 }
 
-/** Needs no call for each level, so that no depth is too much. Stacks the closing brackets that are due behind the text. */
+/** Returns the end of a value of any depth, without recursion. Stacks the expected closing brackets behind the text. */
 function endOfValue(start: usize): usize {
   const outermost = textEnd + WORD_BYTES;
   let open = outermost;
@@ -200,7 +200,7 @@ function endOfValue(start: usize): usize {
     } else {
       place = endOfScalar(place);
     }
-    // A value has ended: on to the next one, out of all that ends with it.
+    // After a value: ends all values that end with it, and continues with the next one.
     while (true) {
       if (open === outermost) return place;
       const closer = load<u8>(open - 1);
@@ -259,8 +259,8 @@ function endOfString(start: usize): usize {
 }
 
 /**
- * Sets the top bit of each byte that does not stand for itself in a string: control characters, quotes and backslashes. Only
- * the first one found is certain, as the bytes after it may have lent something to it.
+ * Sets the top bit of each byte that is special in a string: a control character, a quote or a backslash. Only the first
+ * bit is exact, because a borrow may set later ones.
  */
 function specialBytes(word: u64): u64 {
   const control = word - 0x2020202020202020;
@@ -315,12 +315,12 @@ function skipSpace(start: usize): usize {
   return place;
 }
 
-/** The first comparison is almost always the only one. */
+/** Returns whether a byte is white space. The first comparison is almost always the only one. */
 function isSpace(byte: u8): bool {
   return byte <= 0x20 && (byte === 0x20 || byte === 0x0a || byte === 0x0d || byte === 0x09);
 }
 
-/** Traps: the character at this place is wrong. */
+/** Traps, because the character at this place is wrong. */
 function fail(place: usize): usize {
   failure = unitsTo(place);
   return unreachable();

@@ -56,7 +56,7 @@ export class Timeline {
   /**
    * Adds samples in order.
    *
-   * @param {string} startedAt tells a restarted server from the one before
+   * @param {string} startedAt differs after a restart of the server
    * @param {number} taken
    * @param {readonly Sample[]} samples
    */

@@ -101,7 +101,7 @@ export class Signaling extends EventTarget {
      */
     peer(peerId: string, options?: PeerOptions): PeerConnection;
     /**
-     * Closes the connection to another client, and tells that client.
+     * Closes the connection to another client, and notifies that client.
      *
      * @param {string} peerId
      * @returns {void}

@@ -263,7 +263,7 @@ export class Signaling extends EventTarget {
   }
 
   /**
-   * Closes the connection to another client, and tells that client.
+   * Closes the connection to another client, and notifies that client.
    *
    * @param {string} peerId
    * @returns {void}
@@ -771,7 +771,7 @@ class Negotiation {
   }
 
   /**
-   * Tells whether a message is of the known peer; true if nothing contradicts that.
+   * Returns whether a message is of the known peer; true if nothing contradicts that.
    *
    * @param {PeerMessage} message
    */

@@ -166,7 +166,7 @@ class Call:
         return self._calls.open(self.peer_id, polite, configuration)
 
     async def refuse(self) -> None:
-        """Tells the caller that the call is not taken."""
+        """Refuses the call, and notifies the caller."""
         await self._calls.hang_up(self.peer_id)
 
 
@@ -492,7 +492,7 @@ class Signaling:
         return self._calls.open(peer_id, polite, configuration)
 
     async def hang_up(self, peer_id: str) -> None:
-        """Ends the connection to another client, and tells that client."""
+        """Ends the connection to another client, and notifies that client."""
         await self._calls.hang_up(peer_id)
 
     def on(self, event: str, callback: Callable[[Any], object]) -> Callable[[], None]:
@@ -888,7 +888,7 @@ class _Calls:
     its predecessor may still arrive. So offers, answers, candidates and byes carry
     ``session``, the name of the sender's connection, and ``peer_session``, the
     receiver's once it is known. Partners without them (any client of the core protocol)
-    are told apart by the DTLS fingerprint in their SDP.
+    are distinguished by the DTLS fingerprint in their SDP.
     """
 
     def __init__(self, signaling: Signaling, environment: _Environment) -> None:
@@ -1413,7 +1413,7 @@ def _candidate_of(message: Message, description: str) -> Any:
 
 
 def _mark_of(message: Message) -> str | None:
-    """Returns what tells one connection of a client from its next one, if it is there."""
+    """Returns what distinguishes one connection of a client from its next one, if it is there."""
     sdp = message.get("sdp")
     fingerprint = None
     if isinstance(sdp, str):

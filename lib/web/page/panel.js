@@ -85,7 +85,7 @@ export class Panel {
       clientId: this.clientId,
       signaling: this.#signaling?.state ?? "closed",
       connection,
-      // A channel stays open long after the other side has gone.
+      // A channel stays open long after the other side has left.
       isOpen: this.#channel?.readyState === "open" && connection === "connected",
       isAway: this.#isAway,
     };
