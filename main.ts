@@ -34,7 +34,7 @@ const SHUTDOWN_SIGNALS: readonly Deno.Signal[] = Deno.build.os === "windows"
 /** Drain timeout of a shutdown for want of memory: the clients that fill it go on, and never answer a close. */
 const MEMORY_DRAIN_TIMEOUT_MS = 250;
 
-/** How long the last log lines may take to be written. */
+/** The time for the last log lines to be written, in milliseconds. */
 const LAST_LINES_MS = 200;
 
 const DAY_MS = 24 * 60 * 60 * 1000;

@@ -17,12 +17,12 @@ import {
 } from "./metrics.ts";
 import { readAdminPage } from "./page.ts";
 
-/** What the admin listener needs of a server. */
+/** A server, as the admin listener sees it. */
 export interface WatchedServer extends MeasuredServer {
   readonly connections: ReadonlySet<ListedConnection & { close(reason: CloseReason): void }>;
 }
 
-/** What the admin listener works with. */
+/** The dependencies of the admin listener. */
 export interface AdminParts {
   readonly version: string;
   readonly clock: Clock;

@@ -3,7 +3,7 @@
 import type { ClientInfo } from "../events.ts";
 import { readChoice, readInteger } from "../config/parse.ts";
 
-/** What is listed of a connection. */
+/** A connection, as it is listed. */
 export interface ListedConnection {
   readonly address: string;
   readonly connectedAtMs: number;
@@ -33,7 +33,7 @@ const SORT_NAMES = Object.keys(SORT_KEYS) as SortKey[];
 const DEFAULT_LIMIT = 50;
 const MAX_LIMIT = 500;
 
-/** What is asked for. */
+/** A query of the list. */
 export interface ClientQuery {
   /** Part of an ID, a room or an address, in lower case. */
   readonly filter: string;
@@ -87,7 +87,7 @@ export interface ClientRow {
 }
 
 export interface ClientPage {
-  /** How many clients there are, and how many of them match. */
+  /** The number of clients, and of those that match. */
   readonly total: number;
   readonly matching: number;
   readonly offset: number;

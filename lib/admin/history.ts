@@ -5,7 +5,7 @@ import type { Clock } from "../clock.ts";
 const INTERVAL_MS = 1000;
 const MAX_SAMPLES = 600;
 
-/** What is sampled, as JSON has it. Counts of what has happened are since the start. */
+/** A sample, as JSON has it. Counters count from the start. */
 export interface Sample {
   /** Milliseconds since 1970. */
   readonly time_ms: number;
@@ -43,7 +43,7 @@ export class History {
     this.#cancelTimer = this.#clock.after(INTERVAL_MS, () => this.#tick());
   }
 
-  /** How many samples have been taken: for {@link after}, the next time. */
+  /** The number of samples taken, for the next call of {@link after}. */
   get taken(): number {
     return this.#taken;
   }

@@ -155,7 +155,7 @@ function increment<Key>(counts: Map<Key, number>, key: Key): void {
   counts.set(key, (counts.get(key) ?? 0) + 1);
 }
 
-/** What a scrape reads, beside what was counted. */
+/** The values that a scrape reads beside the counters. */
 export interface MeasuredServer {
   readonly connections: Iterable<{ readonly session: { readonly dialect: string | null } | null }>;
   /** Clients that are registered and connected. */

@@ -36,7 +36,7 @@ export function isLoopback(hostname: string): boolean {
     (isIPv4(hostname) && hostname.startsWith("127."));
 }
 
-/** As it is written into an option or a URL. */
+/** Writes an address for an option or a URL. */
 export function writeAddress({ hostname, port }: AdminAddress): string {
   return `${isIP(hostname) === 6 ? `[${hostname}]` : hostname}:${port}`;
 }

@@ -19,7 +19,7 @@ import { writeAddress } from "./admin_address.ts";
 import { isClientId } from "../relay/vocabulary.ts";
 import { readMoreThanZeroMs } from "./parse.ts";
 
-/** What the command line asks for. */
+/** A command with its options. */
 export type Task =
   | {
     readonly kind: "serve";
@@ -136,7 +136,7 @@ function optionOf(setting: Setting): Option {
   });
 }
 
-/** What was written on the command line, by the names that options have in the program. */
+/** Collects what was written on the command line, by the names that options have in the program. */
 function given(command: Command): GivenOptions {
   const written = command.opts<Record<string, readonly string[] | boolean | undefined>>();
   const entries = Object.entries<Setting>(SETTINGS).map(([name, setting]) => {
@@ -192,7 +192,7 @@ function readServerUrl(given: string | undefined, env: Environment, system: Syst
   return new URL(`${scheme}://${writeAddress(address)}`);
 }
 
-/** What commander says, in one line and without the value of an option that it does not know: it may be a secret. */
+/** Shortens commander's message to one line, without the value of an unknown option: it may be a secret. */
 function explain(
   { code, message }: CommanderError,
   program: Command,

@@ -24,12 +24,12 @@ import {
   readText,
 } from "./parse.ts";
 
-/** How one option is written and read. */
+/** One option: its notation, its help, its parser. */
 export interface Setting {
-  /** As the help shows it: `--port <number>`. */
+  /** The notation in the help: `--port <number>`. */
   readonly flag: string;
   readonly help: string;
-  /** As a user would write it. An option without a default is off: its value is undefined. */
+  /** The text that a user would write. An option without a default is off: its value is undefined. */
   readonly default?: string;
   /** Default that {@link readOptions} computes, as the help shows it. */
   readonly computedDefault?: string;
@@ -301,12 +301,12 @@ export type Options = {
 /** Error in the command line, a variable or a file. Its message is one line for the operator. */
 export class UsageError extends Error {}
 
-/** What was written for each option that was given on the command line; a list for one that was repeated. */
+/** The text of each option that was given on the command line; a list for one that was repeated. */
 export type GivenOptions = { readonly [Name in keyof Settings]?: string | readonly string[] };
 
 export type Environment = Readonly<Record<string, string | undefined>>;
 
-/** What the options depend on beside arguments and environment. */
+/** The facts that options depend on beside arguments and environment. */
 export interface System {
   /** The memory that the process can use, in bytes. */
   readonly memoryBytes: number;
@@ -405,7 +405,7 @@ export function readOption(
 
 type Written = readonly [source: string, texts: readonly string[]];
 
-/** What a variable says, or the file that it names; null if there is neither. */
+/** Returns the text of a variable, or of the file that it names; null if there is neither. */
 function readVariable(setting: Setting, env: Environment, system: System): Written | null {
   const variable = variableName(setting);
   const fileVariable = `${variable}_FILE`;

@@ -168,12 +168,12 @@ export class Server {
     return this.#connections;
   }
 
-  /** How many clients are registered and connected. */
+  /** The number of clients that are registered and connected. */
   get clients(): number {
     return this.#router.connected;
   }
 
-  /** How many messages wait in the mailbox; in a cluster, of this node's clients. */
+  /** The number of stored messages; in a cluster, those of this node's clients. */
   get storedMessages(): number {
     return this.#router.directory.stored;
   }
