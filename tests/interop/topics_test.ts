@@ -15,6 +15,7 @@ const ignore = isChromiumMissing();
 
 /** What the page of y_webrtc.js has. */
 declare const openDocument: (url: string, room: string, password?: string) => void;
+declare const provider: { readonly signalingConns: readonly { readonly connected: boolean }[] };
 declare const text: { insert(index: number, content: string): void };
 declare const reads: (wanted: string) => Promise<void>;
 declare const exchange: (url: string, own: string) => Promise<string>;
@@ -26,15 +27,19 @@ async function openDocuments(
   url: string,
   { count = 2, password = undefined as string | undefined } = {},
 ): Promise<Page[]> {
-  return await Promise.all(Array.from({ length: count }, async () => {
+  const pages: Page[] = [];
+  while (pages.length < count) {
     const opened = await browser.open(page);
     await opened.waitForFunction(() => "openDocument" in globalThis);
     await opened.evaluate(([url, password]) => openDocument(url!, "room", password), [
       url,
       password,
     ]);
-    return opened;
-  }));
+    // One after the other: two that announce themselves at once may wait for each other for ever.
+    await opened.waitForFunction(() => provider.signalingConns.every(({ connected }) => connected));
+    pages.push(opened);
+  }
+  return pages;
 }
 
 /** Each writes in turn, and all read it. */
