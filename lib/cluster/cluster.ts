@@ -22,7 +22,6 @@ import { within } from "./within.ts";
 const EXPIRE_TIMEOUT_MS = 1000;
 
 export class Cluster implements Directory {
-  readonly isImmediate = false;
   readonly #url: string;
   readonly #options: DirectoryOptions;
   readonly #clock: Clock;

@@ -212,11 +212,9 @@ export class Connection implements SessionConnection {
 
   /** Rejects a client that has not registered in time. */
   giveUp(): void {
-    if (this.#deferredError !== null) this.#rejectFor(this.#deferredError);
-    else {this.reject(
-        "register_timeout",
-        "No valid register message came in time (--register-timeout).",
-      );}
+    if (this.#deferredError !== null) return this.#rejectFor(this.#deferredError);
+    const message = "No valid register message came in time (--register-timeout).";
+    this.reject("register_timeout", message);
   }
 
   /** True if {@link opened} will register the client by its URL. */

@@ -51,8 +51,6 @@ export interface DirectoryOptions {
 
 /** The IDs of one node ({@link LocalDirectory}), or of a cluster. */
 export interface Directory {
-  /** True if {@link Directory.claim} always decides before it returns. */
-  readonly isImmediate: boolean;
   /**
    * Assigns an ID to a connection, which `enter` attaches, and delivers the messages that are stored for the ID.
    *
@@ -144,7 +142,6 @@ function reasonOf(code: ErrorCode, target: string): string {
 }
 
 export class LocalDirectory implements Directory {
-  readonly isImmediate = true;
   readonly #options: DirectoryOptions;
   readonly #router: Router;
   readonly #emit: Emit;
