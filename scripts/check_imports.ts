@@ -30,7 +30,9 @@ const RULES: Readonly<Record<string, Rule>> = {
 };
 
 /** The room that may import each package; a lazy one costs time at the start, and so is imported when it is needed. */
-const PACKAGES: Readonly<Record<string, { readonly room: string; readonly isLazy: boolean }>> = {
+export const PACKAGES: Readonly<
+  Record<string, { readonly room: string; readonly isLazy: boolean }>
+> = {
   commander: { room: "config", isLazy: false },
   "lean-qr": { room: "http", isLazy: false },
   jose: { room: "auth", isLazy: true },

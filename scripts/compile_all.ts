@@ -1,6 +1,7 @@
 /** Makes the executables for all systems with the options of the task `compile`: `dist/signalbox-<target>`. */
 
 import config from "../deno.json" with { type: "json" };
+import { writeRuntimeLock } from "./package/runtime_lock.ts";
 
 /** Targets by the names of `deno compile --target`. */
 export const TARGETS = [
@@ -14,13 +15,14 @@ export const TARGETS = [
 /** The task's arguments for `deno`, with another target and output file. */
 export function argsFor(target: string): string[] {
   const words = config.tasks.compile.command.split(" ");
-  const args = words.slice(words.indexOf("deno") + 1);
+  const args = words.slice(words.lastIndexOf("deno") + 1);
   const output = args.indexOf("--output") + 1;
   args.splice(output, 1, `${args[output]}-${target}`, "--target", target);
   return args;
 }
 
 if (import.meta.main) {
+  writeRuntimeLock();
   const failed: string[] = [];
   for (const target of TARGETS) {
     console.log(`\n${target}`);
