@@ -42,11 +42,16 @@ const DAY_MS = 24 * 60 * 60 * 1000;
 async function main(): Promise<void> {
   try {
     const system = { memoryBytes: usableMemoryBytes(), readTextFile: Deno.readTextFileSync };
-    await run(readCommandLine(Deno.args, Deno.env.toObject(), config.version, system));
+    await run(readCommandLine(Deno.args, Deno.env.toObject(), describeVersion(), system));
   } catch (error) {
     print(Deno.stderr, `signalbox: ${asSentence(messageOf(error))}\n`);
     Deno.exit(error instanceof UsageError ? STATUS.USAGE : STATUS.FAILURE);
   }
+}
+
+/** Names what a report of a bug needs: version, runtime and machine. */
+function describeVersion(): string {
+  return `signalbox ${config.version} (Deno ${Deno.version.deno}, ${Deno.build.target})`;
 }
 
 async function run(task: Task): Promise<void> {

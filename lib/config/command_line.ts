@@ -48,6 +48,7 @@ export const TOPICS: readonly string[] = [
  * Reads the command line.
  *
  * @param args without the program's name
+ * @param version what `--version` prints
  * @throws {UsageError} with one line for the person who wrote it
  */
 export function readCommandLine(
@@ -66,7 +67,7 @@ export function readCommandLine(
     .description(
       "Signaling server for WebRTC: carries JSON messages between clients over WebSocket.",
     )
-    .version(version, "--version", "print the version")
+    .version(version, "--version", "print the version and the runtime's")
     .helpOption("--help", "print this help")
     .helpCommand(
       "help [command|topic]",

@@ -2,38 +2,15 @@
 
 import assert from "node:assert/strict";
 import config from "../../deno.json" with { type: "json" };
+import { findExecutable, isExecutableMissing } from "../helpers/executable.ts";
 import { exchange, shutDown } from "../helpers/core_exchange.ts";
 import { type ProgramOptions, runProgram, ServingProgram } from "../helpers/program.ts";
-import { isFile, isMissing } from "../helpers/tools.ts";
-
-const TOP = new URL("../../", import.meta.url).pathname;
-
-/** The one that the environment names, else the one that was made here, if nothing has changed since. */
-function findExecutable(): string | null {
-  const named = Deno.env.get("TEST_EXECUTABLE");
-  if (named !== undefined) return named;
-  const path = `${TOP}dist/signalbox`;
-  const sources = [`${TOP}main.ts`, `${TOP}deno.json`, ...filesIn(`${TOP}lib`)];
-  const isNewest = isFile(path) && sources.every((source) => timeOf(source) <= timeOf(path));
-  return isNewest ? path : null;
-}
-
-function filesIn(folder: string): string[] {
-  return [...Deno.readDirSync(folder)].flatMap(({ name, isDirectory }) =>
-    isDirectory ? filesIn(`${folder}/${name}`) : `${folder}/${name}`
-  );
-}
-
-function timeOf(path: string): number {
-  return Deno.statSync(path).mtime?.getTime() ?? 0;
-}
 
 const EXECUTABLE = findExecutable();
 
 function test(name: string, run: (options: ProgramOptions) => Promise<void>): void {
   Deno.test(name, async () => {
-    const what = "an executable of this source: deno task compile, or TEST_EXECUTABLE";
-    if (isMissing(EXECUTABLE !== null, what) || EXECUTABLE === null) return;
+    if (isExecutableMissing(EXECUTABLE)) return;
     const cwd = await Deno.makeTempDir();
     try {
       await run({ command: [EXECUTABLE], cwd, env: {} });
@@ -44,9 +21,12 @@ function test(name: string, run: (options: ProgramOptions) => Promise<void>): vo
   });
 }
 
-test("the executable prints its version", async (options) => {
-  const ending = await runProgram(["--version"], options);
-  assert.deepEqual(ending, { status: 0, stdout: `${config.version}\n`, stderr: "" });
+test("the executable prints its version, the runtime's and the machine", async (options) => {
+  const { status, stdout, stderr } = await runProgram(["--version"], options);
+  assert.deepEqual([status, stderr], [0, ""]);
+  const [, version] = /^signalbox (\S+) \(Deno 2\.[\d.]+, \w+-\w+-\w+(?:-\w+)?\)\n$/.exec(stdout) ??
+    [];
+  assert.equal(version, config.version, stdout);
 });
 
 test("the executable reports an error in one line", async (options) => {

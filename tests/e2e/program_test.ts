@@ -57,7 +57,8 @@ Deno.test("the start prints an IPv6 address as URLs have it, and listens there",
 
 Deno.test("--version and --help print on stdout, and end with 0", async () => {
   const version = await runProgram(["--version"]);
-  assert.deepEqual(version, { status: 0, stdout: `${config.version}\n`, stderr: "" });
+  const text = `signalbox ${config.version} (Deno ${Deno.version.deno}, ${Deno.build.target})\n`;
+  assert.deepEqual(version, { status: 0, stdout: text, stderr: "" });
   const help = await runProgram(["--help"]);
   assert.deepEqual([help.status, help.stderr], [0, ""]);
   assert.match(help.stdout, /^Usage: signalbox /);
