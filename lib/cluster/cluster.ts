@@ -6,7 +6,7 @@ import type { Directory, DirectoryOptions, Enter } from "../relay/directory.ts";
 import type { Router } from "../relay/router.ts";
 import type { Session } from "../relay/session.ts";
 import type { Message, Notice, Registration } from "../relay/vocabulary.ts";
-import { nodeChannel, roomOf } from "./keys.ts";
+import { Keys } from "./keys.ts";
 import { type DirectMessage, readMessage } from "./messages.ts";
 import { Node } from "./node.ts";
 import { Forwarder } from "./forwarder.ts";
@@ -20,10 +20,18 @@ import { within } from "./within.ts";
 
 /** Time limit for taking back stored messages at a shutdown, in milliseconds. */
 const EXPIRE_TIMEOUT_MS = 1000;
+/** Time after which a node that serves alone logs the same reason again, in milliseconds. */
+const REMINDER_MS = 60_000;
+
+export interface ClusterOptions extends DirectoryOptions {
+  /** The start of every key and channel. */
+  readonly redisPrefix: string;
+}
 
 export class Cluster implements Directory {
   readonly #url: string;
-  readonly #options: DirectoryOptions;
+  readonly #options: ClusterOptions;
+  readonly #keys: Keys;
   readonly #clock: Clock;
   readonly #emit: Emit;
   readonly #router: Router;
@@ -37,20 +45,24 @@ export class Cluster implements Directory {
   #starting: PromiseWithResolvers<void> | null = Promise.withResolvers();
   /** The last reason for serving alone that was logged: a repeated one is not. */
   #trouble = "";
+  #troubleAtMs = 0;
 
+  /** @param list see {@link Node} */
   constructor(
     url: string,
-    options: DirectoryOptions,
+    list: string,
+    options: ClusterOptions,
     router: Router,
     clock: Clock,
     emit: Emit,
   ) {
     this.#url = url;
     this.#options = options;
+    const keys = this.#keys = new Keys(options.redisPrefix);
     this.#clock = clock;
     this.#emit = emit;
     this.#router = router;
-    this.#node = new Node(url, clock, {
+    this.#node = new Node(url, list, keys, clock, {
       sync: (session) => this.#sync(session),
       onReady: (session) => this.#onReady(session),
       onSettled: (session) => this.#rooms.refreshAll(session).catch(() => {}),
@@ -58,12 +70,14 @@ export class Cluster implements Directory {
       onLost: (error) => this.#onLost(error),
     });
     this.#rooms = new Rooms(
+      keys,
       this.#node,
       this.#requests,
       router,
-      (text, channel) => this.#guard(() => this.#onRoomMessage(roomOf(channel), text)),
+      (text, channel) => this.#guard(() => this.#onRoomMessage(keys.roomOf(channel), text)),
     );
     this.#registry = new Registry(
+      keys,
       options,
       router,
       this.#node,
@@ -73,9 +87,10 @@ export class Cluster implements Directory {
     );
     this.#topics = new ClusterTopics(
       this.#node,
+      keys,
       (key, text) => this.#guard(() => this.#router.topics.deliver(key, text)),
     );
-    this.#forwarder = new Forwarder(options, emit, router, this.#node, this.#registry, clock);
+    this.#forwarder = new Forwarder(keys, options, emit, router, this.#node, this.#registry, clock);
   }
 
   /** Connects. Resolves after the first attempt: if it fails, the node serves alone and keeps trying. */
@@ -212,7 +227,7 @@ export class Cluster implements Directory {
   /** Claims this node's clients again, releases those that left meanwhile, and reads the members of their rooms. */
   async #sync(session: RedisSession): Promise<void> {
     await session.subscribe(
-      nodeChannel(this.#node.id),
+      this.#keys.nodeChannel(this.#node.id),
       (text) => this.#guard(() => this.#onNodeMessage(text)),
     );
     await this.#rooms.subscribe(session);
@@ -231,7 +246,11 @@ export class Cluster implements Directory {
     this.#registry.unconfirmAll();
     this.#rooms.markStale();
     const trouble = explain(error, this.#url);
-    if (trouble !== this.#trouble) this.#emit({ kind: "cluster_lost", reason: trouble });
+    const nowMs = this.#clock.now();
+    if (trouble !== this.#trouble || nowMs >= this.#troubleAtMs + REMINDER_MS) {
+      this.#emit({ kind: "cluster_lost", reason: trouble });
+      this.#troubleAtMs = nowMs;
+    }
     this.#trouble = trouble;
     this.#requests.rejectAll();
   }

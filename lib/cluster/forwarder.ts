@@ -15,7 +15,7 @@ import {
   type Storage,
 } from "../relay/vocabulary.ts";
 import { StoredMessages } from "./stored_messages.ts";
-import { mailKeys, roomChannel } from "./keys.ts";
+import type { Keys } from "./keys.ts";
 import { type DirectMessage, type ReturnedMessage, writeMessage } from "./messages.ts";
 import type { Node } from "./node.ts";
 import type { Registry } from "./registry.ts";
@@ -27,6 +27,7 @@ const MAX_BYTES_UNDER_WAY = MAILBOX_LIMITS.bytesInAll;
 type Outcome = "sent" | "stored" | "full" | "off" | "unavailable";
 
 export class Forwarder {
+  readonly #keys: Keys;
   readonly #resumeTtlMs: number;
   #mailboxTtlMs: number;
   readonly #emit: Emit;
@@ -38,6 +39,7 @@ export class Forwarder {
   #bytesUnderWay = 0;
 
   constructor(
+    keys: Keys,
     options: DirectoryOptions,
     emit: Emit,
     router: Router,
@@ -45,6 +47,7 @@ export class Forwarder {
     registry: Registry,
     clock: Clock,
   ) {
+    this.#keys = keys;
     this.#resumeTtlMs = options.resumeTtlMs;
     this.#mailboxTtlMs = options.mailboxTtlMs;
     this.#emit = emit;
@@ -53,7 +56,7 @@ export class Forwarder {
     this.#registry = registry;
     this.#stored = new StoredMessages(clock, (messages) => {
       const { room, targetId } = messages[0]!;
-      const [, mail, size] = mailKeys(room, targetId);
+      const [, mail, size] = keys.mail(room, targetId);
       const each = messages.flatMap(({ id, bytes }) => [id, bytes]);
       return this.#node.run("expire", mail, size, ...each);
     });
@@ -163,7 +166,7 @@ export class Forwarder {
     // Returned messages and notices do not wait until all of this node's clients are confirmed.
     const reply = await this.#node.runEarly(
       "send",
-      ...mailKeys(room, targetId),
+      ...this.#keys.mail(room, targetId),
       room,
       targetId,
       writeMessage(message),
@@ -186,7 +189,7 @@ export class Forwarder {
   async broadcast(from: Session, text: string): Promise<void> {
     const message = writeMessage({ kind: "broadcast", node: this.#node.id, text });
     const delivery = await this.#underWay(Buffer.byteLength(text), async () => {
-      const channel = roomChannel(from.room.name);
+      const channel = this.#keys.roomChannel(from.room.name);
       const reply = await this.#node.run("broadcast", channel, message, this.#node.deadlineMs)
         .catch(() => "late");
       return reply === "late" ? "unavailable" : "sent";

@@ -4,13 +4,15 @@ import { randomBytes } from "node:crypto";
 import type { Clock } from "../clock.ts";
 import { RemoteClock } from "./remote_clock.ts";
 import { RedisSession, type Reply } from "./redis.ts";
-import { NODE_LIFETIME_MS, readScripts, type ScriptName } from "./scripts.ts";
+import type { Keys } from "./keys.ts";
+import { NODE_LIFETIME_MS, readScripts, type ScriptName, type Scripts } from "./scripts.ts";
 import { within } from "./within.ts";
 
 const HEARTBEAT_MS = 2000;
 /** Time limit of a heartbeat. Past it, the node ends the session and rejects all pending requests. */
 const HEARTBEAT_TIMEOUT_MS = 3000;
-const RECONNECT_MS = 250;
+/** Bounds of the time between two attempts to connect. It doubles from one to the next. */
+const RECONNECT_MS = { first: 250, last: 5000 } as const;
 /** Time after which Redis must ignore a command, because its sender has stopped waiting. */
 const COMMAND_LIFETIME_MS = 5000;
 /** Time that a node without a lease waits for Redis before it serves alone. */
@@ -37,7 +39,8 @@ export interface NodeHooks {
 export class Node {
   readonly id = randomBytes(12).toString("base64url");
   readonly #url: string;
-  readonly #scripts = readScripts();
+  readonly #list: string;
+  readonly #scripts: Scripts;
   readonly #clock: Clock;
   readonly #hooks: NodeHooks;
   #session: RedisSession | null = null;
@@ -49,10 +52,14 @@ export class Node {
   #leaseUntilMs = Infinity;
   readonly #redisClock: RemoteClock;
   #cancelTimer = () => {};
+  #reconnectMs: number = RECONNECT_MS.first;
   #leaseRenewal: PromiseWithResolvers<void> | null = null;
 
-  constructor(url: string, clock: Clock, hooks: NodeHooks) {
+  /** @param list the hash of the list of Redis servers, which all nodes have in common */
+  constructor(url: string, list: string, keys: Keys, clock: Clock, hooks: NodeHooks) {
     this.#url = url;
+    this.#list = list;
+    this.#scripts = readScripts(keys);
     this.#clock = clock;
     this.#hooks = hooks;
     this.#redisClock = new RemoteClock(clock);
@@ -80,6 +87,7 @@ export class Node {
     if (session !== this.#session) return;
     this.#isReady = true;
     this.#readyAtMs = this.#clock.now();
+    this.#reconnectMs = RECONNECT_MS.first;
     this.#leaseRenewal?.resolve();
     this.#hooks.onReady(session);
   }
@@ -170,9 +178,10 @@ export class Node {
     const reply = await within(
       HEARTBEAT_TIMEOUT_MS,
       this.#clock,
-      session.run("heartbeat", this.id, isFirst ? 1 : 0),
+      session.run("heartbeat", this.id, isFirst ? 1 : 0, this.#list),
       "no reply to a heartbeat",
     );
+    if (reply === "refused") throw new Error("another list");
     const [timeMs, isKnown, dead] = reply as [number, number, string[]];
     if (isKnown === 1) this.#leaseUntilMs = sentAtMs + NODE_LIFETIME_MS;
     this.#redisClock.note(timeMs, sentAtMs);
@@ -188,7 +197,9 @@ export class Node {
     session?.end();
     this.#serveAlone();
     this.#hooks.onLost(error);
-    this.#cancelTimer = this.#clock.after(RECONNECT_MS, () => this.start());
+    const delayMs = this.#reconnectMs * (0.5 + Math.random() / 2); // nodes do not come back all at once
+    this.#reconnectMs = Math.min(2 * this.#reconnectMs, RECONNECT_MS.last);
+    this.#cancelTimer = this.#clock.after(delayMs, () => this.start());
   }
 
   /** Leaves the cluster, which the other nodes notice at once. */

@@ -9,6 +9,9 @@ const CONNECT_TIMEOUT_MS = 3000;
 /** Time limit for connecting and loading the scripts, in milliseconds. */
 const BEGIN_TIMEOUT_MS = 5000;
 
+/** Thrown if the server cannot keep a cluster's state; the message is its mode and its role, as HELLO returns them. */
+export class WrongServer extends Error {}
+
 /** A reply of Redis, as the client library gives it. */
 export type Reply = string | number | null | readonly Reply[];
 
@@ -27,7 +30,7 @@ export class RedisSession {
   /**
    * Connects.
    *
-   * @throws what the client library throws, or that Redis does not answer
+   * @throws {WrongServer}, what the client library throws, or that Redis does not answer
    */
   static async begin(url: string, scripts: Scripts, clock: Clock): Promise<RedisSession> {
     const { createClient } = await import("redis"); // not at the top: loading it takes a tenth of a second
@@ -37,6 +40,7 @@ export class RedisSession {
         RESP: 3, // published messages then come over the same connection
         disableOfflineQueue: true,
         maintNotifications: "disabled",
+        commandOptions: { timeout: 0 }, // a timer for each command would cost as much as the command
         socket: { reconnectStrategy: false, connectTimeout: CONNECT_TIMEOUT_MS },
       }) as unknown as RedisClientType,
       scripts,
@@ -52,6 +56,8 @@ export class RedisSession {
 
   async #open(): Promise<void> {
     await this.#client.connect();
+    const { mode, role } = await this.#client.sendCommand<Record<string, string>>(["HELLO"]);
+    if (mode !== "standalone" || role !== "master") throw new WrongServer(`${mode} ${role}`);
     const entries = Object.entries(this.#scripts).map(async ([name, { text }]) => [
       name,
       await this.#client.scriptLoad(text),
@@ -72,8 +78,7 @@ export class RedisSession {
         ["EVALSHA", this.#digests[name]!, String(keys), ...args.map(String)],
       );
     } catch (error) {
-      // Redis has lost the scripts. Loading them here would let messages overtake each other.
-      if (error instanceof Error && error.message.startsWith("NOSCRIPT")) this.#end.resolve(error);
+      this.#end.resolve(error); // such as NOSCRIPT: loading them here would let messages overtake each other
       throw error;
     }
   }

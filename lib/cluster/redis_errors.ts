@@ -13,12 +13,34 @@ const MEANINGS: readonly (readonly [sign: string, meaning: string])[] = [
   ["ECONNRESET", "Redis at {address} has closed the connection"],
   ["WRONGPASS", "Redis at {address} does not accept the password in --redis"],
   ["NOAUTH", "Redis at {address} wants a password: --redis redis://:password@{address}"],
-  ["NOPERM", "Redis at {address} does not allow its user all that is needed: {message}"],
+  ["NOPERM", "{rights}"],
+  ["ERR The user executing the script", "{rights}"],
+  ["ERR ACL failure", "{rights}"],
   ["NOPROTO", "Redis at {address} is too old: it has to be 6.2 or later, or Valkey"],
   ["NOSCRIPT", "the scripts were removed from Redis at {address}"],
-  ["READONLY", "Redis at {address} is a replica: --redis has to name the primary"],
+  ["READONLY", "{replica}"],
+  ["standalone", "{replica}"],
+  [
+    "cluster",
+    "{address} is a node of a Redis Cluster: --redis has to name a single Redis, or several of them",
+  ],
+  [
+    "sentinel",
+    "{address} is a Sentinel: --redis has to name a Redis, by a name that follows the primary",
+  ],
   ["OOM", "Redis at {address} is full: raise its maxmemory"],
+  [
+    "another list",
+    "Redis at {address} has nodes with another list of --redis: give all nodes the same list",
+  ],
 ];
+
+/** Meanings that several errors share. */
+const SHARED: Readonly<Record<string, string>> = {
+  "{replica}": "Redis at {address} is a replica: --redis has to name the primary",
+  "{rights}": "Redis at {address} does not allow its user all that is needed " +
+    "(see the ACL in cluster.md): {message}",
+};
 
 /**
  * Explains an error of the Redis client, without the secrets of the URL.
@@ -31,6 +53,6 @@ export function explain(error: unknown, url: string): string {
   const [, meaning] = MEANINGS.find(([sign]) => code === sign || message.startsWith(sign)) ??
     ["", "Redis at {address}: {message}"];
   const { hostname, port } = new URL(url);
-  return meaning.replaceAll("{address}", `${hostname}:${port || 6379}`)
+  return (SHARED[meaning] ?? meaning).replaceAll("{address}", `${hostname}:${port || 6379}`)
     .replaceAll("{message}", message);
 }

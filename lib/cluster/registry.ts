@@ -12,7 +12,7 @@ import {
 import type { Router } from "../relay/router.ts";
 import { newSecret, type Session } from "../relay/session.ts";
 import { clientKey, type Registration } from "../relay/vocabulary.ts";
-import { idsKey, mailKeys, readEntry } from "./keys.ts";
+import { type Keys, readEntry } from "./keys.ts";
 import {
   type AnswerMessage,
   type DirectMessage,
@@ -65,6 +65,7 @@ const RECLAIMS_AT_ONCE = 1000;
 const MAX_PENDING = 1000;
 
 export class Registry {
+  readonly #keys: Keys;
   readonly #options: DirectoryOptions;
   readonly #router: Router;
   readonly #node: Node;
@@ -76,6 +77,7 @@ export class Registry {
 
   /** @param onStored receives each message that was stored for an ID, once this node has the ID */
   constructor(
+    keys: Keys,
     options: DirectoryOptions,
     router: Router,
     node: Node,
@@ -83,6 +85,7 @@ export class Registry {
     rooms: Rooms,
     onStored: (message: DirectMessage) => void,
   ) {
+    this.#keys = keys;
     this.#options = options;
     this.#router = router;
     this.#node = node;
@@ -105,7 +108,7 @@ export class Registry {
     const put = (requestId: number) =>
       this.#node.run(
         "claim",
-        ...mailKeys(room, id),
+        ...this.#keys.mail(room, id),
         room,
         id,
         this.#node.id,
@@ -261,7 +264,9 @@ export class Registry {
   }
 
   #hold({ id, room }: Session, { epoch }: Record): void {
-    this.#node.runEarly("hold", idsKey(room.name), id, this.#node.id, epoch).catch(() => {});
+    this.#node.runEarly("hold", this.#keys.ids(room.name), id, this.#node.id, epoch).catch(
+      () => {},
+    );
   }
 
   left(client: Session): void {
@@ -278,7 +283,15 @@ export class Registry {
       if (this.#router.find(room, id) === undefined) this.#rooms.get(room)?.remove(id);
     };
     if (!record.isConfirmed) return forget();
-    this.#node.runEarly("release", idsKey(room), room, id, this.#node.id, record.epoch, ttlMs)
+    this.#node.runEarly(
+      "release",
+      this.#keys.ids(room),
+      room,
+      id,
+      this.#node.id,
+      record.epoch,
+      ttlMs,
+    )
       .catch(forget);
   }
 
@@ -338,7 +351,7 @@ export class Registry {
     const put = (requestId: number) =>
       session.run(
         "reclaim",
-        ...mailKeys(room.name, id),
+        ...this.#keys.mail(room.name, id),
         room.name,
         id,
         this.#node.id,
@@ -370,7 +383,7 @@ export class Registry {
     await Promise.all(known.map(async (entry) => {
       const [room, id] = readEntry(entry);
       if (this.#router.find(room, id) !== undefined) return;
-      await session.run("forget", idsKey(room), room, id, this.#node.id);
+      await session.run("forget", this.#keys.ids(room), room, id, this.#node.id);
     }));
   }
 }

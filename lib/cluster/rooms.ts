@@ -1,7 +1,7 @@
 /** Tracks the members, on all nodes, of the rooms in which this node has clients or claims. */
 
 import type { Router } from "../relay/router.ts";
-import { idsKey, roomChannel } from "./keys.ts";
+import type { Keys } from "./keys.ts";
 import type { MembershipMessage } from "./messages.ts";
 import type { Node } from "./node.ts";
 import type { PendingRequests } from "./pending_requests.ts";
@@ -9,6 +9,7 @@ import type { RedisSession } from "./redis.ts";
 import { RoomView } from "./room_view.ts";
 
 export class Rooms {
+  readonly #keys: Keys;
   readonly #node: Node;
   readonly #requests: PendingRequests;
   readonly #router: Router;
@@ -17,11 +18,13 @@ export class Rooms {
 
   /** @param onMessage receives the messages on the channels of rooms */
   constructor(
+    keys: Keys,
     node: Node,
     requests: PendingRequests,
     router: Router,
     onMessage: (text: string, channel: string) => void,
   ) {
+    this.#keys = keys;
     this.#node = node;
     this.#requests = requests;
     this.#router = router;
@@ -38,7 +41,7 @@ export class Rooms {
     if (view === undefined) {
       view = new RoomView((change, id) => this.#router.announce(room, change, id));
       this.#views.set(room, view);
-      this.#node.session?.subscribe(roomChannel(room), this.#onMessage).catch(() => {});
+      this.#node.session?.subscribe(this.#keys.roomChannel(room), this.#onMessage).catch(() => {});
     }
     return view;
   }
@@ -48,7 +51,7 @@ export class Rooms {
     const view = this.#views.get(room);
     if (view === undefined || view.claims > 0 || this.#router.room(room) !== undefined) return;
     this.#views.delete(room);
-    this.#node.session?.unsubscribe(roomChannel(room), this.#onMessage).catch(() => {});
+    this.#node.session?.unsubscribe(this.#keys.roomChannel(room), this.#onMessage).catch(() => {});
   }
 
   apply(room: string, message: MembershipMessage): void {
@@ -61,7 +64,7 @@ export class Rooms {
 
   /** Subscribes a new session to all rooms. */
   async subscribe(session: RedisSession): Promise<void> {
-    const channels = [...this.#views.keys()].map(roomChannel);
+    const channels = [...this.#views.keys()].map((room) => this.#keys.roomChannel(room));
     if (channels.length > 0) await session.subscribe(channels, this.#onMessage);
   }
 
@@ -83,14 +86,14 @@ export class Rooms {
     const { session } = this.#node;
     if (session === null || view?.isStale === false) return ids;
     const put = (requestId: number) =>
-      session.run("members", idsKey(room), this.#node.id, requestId);
+      session.run("members", this.#keys.ids(room), this.#node.id, requestId);
     await this.#requests.request(put, (answer) => ids = answer?.ids ?? ids).catch(() => {});
     return ids;
   }
 
   #refresh(session: RedisSession, room: string, areAll: boolean): Promise<void> {
     const put = (requestId: number) =>
-      session.run("members", idsKey(room), this.#node.id, requestId);
+      session.run("members", this.#keys.ids(room), this.#node.id, requestId);
     return this.#requests.request(put, (answer) => {
       if (answer === null) throw new Error("no answer");
       this.#views.get(room)?.reset(answer.ids, areAll);

@@ -7,28 +7,29 @@
  * secret that takes the ID over, but does not hold it.
  */
 
-import * as KEYS from "./keys.ts";
+import type { Keys } from "./keys.ts";
 import { VERSION } from "./messages.ts";
 
 /** Time without a heartbeat after which a node is dead and its clients count as disconnected, in milliseconds. */
 export const NODE_LIFETIME_MS = 9000;
 
-/** Constants that scripts use by these names. */
-const CONSTANTS = {
-  IDS_PREFIX: KEYS.IDS_PREFIX,
-  ROOM_CHANNEL_PREFIX: KEYS.ROOM_CHANNEL_PREFIX,
-  NODE_CHANNEL_PREFIX: KEYS.NODE_CHANNEL_PREFIX,
-  CLIENTS_PREFIX: KEYS.CLIENTS_PREFIX,
-  NODES_KEY: KEYS.NODES_KEY,
-  HELD_KEY: KEYS.HELD_KEY,
-  COUNT_KEY: KEYS.COUNT_KEY,
+/** Returns the constants that scripts use, by their names there. */
+const constantsFor = (keys: Keys) => ({
+  IDS_PREFIX: keys.idsPrefix,
+  ROOM_CHANNEL_PREFIX: keys.roomChannelPrefix,
+  NODE_CHANNEL_PREFIX: keys.nodeChannelPrefix,
+  CLIENTS_PREFIX: keys.clientsPrefix,
+  NODES_KEY: keys.nodes,
+  HELD_KEY: keys.held,
+  COUNT_KEY: keys.count,
+  LIST_KEY: keys.list,
   VERSION,
   NODE_LIFETIME_MS,
   /** Time that stored messages outlive their TTL, in which their sender's node takes them back, in milliseconds. */
   MAIL_GRACE_MS: 10_000,
   /** The number of a dead node's clients that one script removes: meanwhile, all other commands wait. */
   REAPED_AT_ONCE: 200,
-} as const;
+});
 
 /** The number of each script's arguments that are keys. */
 const KEY_COUNTS = {
@@ -58,11 +59,12 @@ export interface Script {
 export type Scripts = Readonly<Record<ScriptName, Script>>;
 
 /** Reads the scripts. */
-export function readScripts(): Scripts {
+export function readScripts(keys: Keys): Scripts {
+  const constants = constantsFor(keys);
   const functions = readLua("functions").split("\n\n").slice(1);
-  const scripts = Object.entries(KEY_COUNTS).map(([name, keys]) => {
-    const text = withDefinitions(readLua(name), functions);
-    return [name, { keys, text }];
+  const scripts = Object.entries(KEY_COUNTS).map(([name, count]) => {
+    const text = withDefinitions(readLua(name), functions, constants);
+    return [name, { keys: count, text }];
   });
   return Object.fromEntries(scripts) as Scripts;
 }
@@ -72,14 +74,18 @@ function readLua(name: string): string {
 }
 
 /** Adds the functions and constants that a script uses, and no others: each costs time whenever the script runs. */
-function withDefinitions(script: string, functions: readonly string[]): string {
+function withDefinitions(
+  script: string,
+  functions: readonly string[],
+  constants: Readonly<Record<string, string | number>>,
+): string {
   let text = script;
   const uses = (name: string) => new RegExp(`\\b${name}\\b`).test(text);
   for (const definition of functions.toReversed()) {
     const [, name] = /^local function (\w+)/m.exec(definition)!;
     if (uses(name!)) text = `${definition}\n${text}`;
   }
-  for (const [name, value] of Object.entries(CONSTANTS)) {
+  for (const [name, value] of Object.entries(constants)) {
     if (uses(name)) text = `local ${name} = ${JSON.stringify(value)}\n${text}`;
   }
   return text;

@@ -1,22 +1,24 @@
 /** The topics of this node's subscribers, on channels of Redis. */
 
 import { Buffer } from "node:buffer";
+import type { Keys } from "./keys.ts";
 import type { Node } from "./node.ts";
 import type { RedisSession } from "./redis.ts";
 
-const CHANNEL_PREFIX = "signalbox:topic:";
 /** Upper bound of what is on its way to Redis; more would wait in this node's memory. In bytes. */
 const MAX_BYTES_UNDER_WAY = 16 * 1024 * 1024;
 
 export class ClusterTopics {
   readonly #node: Node;
+  readonly #prefix: string;
   readonly #deliver: (key: string, text: string) => void;
   readonly #watched = new Set<string>();
   #bytesUnderWay = 0;
 
   /** @param deliver receives what other nodes publish */
-  constructor(node: Node, deliver: (key: string, text: string) => void) {
+  constructor(node: Node, { topicPrefix }: Keys, deliver: (key: string, text: string) => void) {
     this.#node = node;
+    this.#prefix = topicPrefix;
     this.#deliver = deliver;
   }
 
@@ -24,7 +26,7 @@ export class ClusterTopics {
     const { session } = this.#node;
     if (isWatched) this.#watched.add(key);
     else this.#watched.delete(key);
-    const channel = CHANNEL_PREFIX + key;
+    const channel = this.#prefix + key;
     const change = isWatched
       ? session?.subscribe(channel, this.#onMessage)
       : session?.unsubscribe(channel, this.#onMessage);
@@ -36,20 +38,20 @@ export class ClusterTopics {
     const bytes = Buffer.byteLength(text);
     if (!this.#node.isReady || this.#bytesUnderWay + bytes > MAX_BYTES_UNDER_WAY) return;
     this.#bytesUnderWay += bytes;
-    this.#node.session?.publish(CHANNEL_PREFIX + key, `${this.#node.id}\n${text}`)
+    this.#node.session?.publish(this.#prefix + key, `${this.#node.id}\n${text}`)
       .catch(() => {})
       .finally(() => this.#bytesUnderWay -= bytes);
   }
 
   /** Subscribes a new session to all topics. */
   async subscribe(session: RedisSession): Promise<void> {
-    const channels = [...this.#watched].map((key) => CHANNEL_PREFIX + key);
+    const channels = [...this.#watched].map((key) => this.#prefix + key);
     if (channels.length > 0) await session.subscribe(channels, this.#onMessage);
   }
 
   readonly #onMessage = (message: string, channel: string): void => {
     const lineFeed = message.indexOf("\n");
     if (message.slice(0, lineFeed) === this.#node.id) return;
-    this.#deliver(channel.slice(CHANNEL_PREFIX.length), message.slice(lineFeed + 1));
+    this.#deliver(channel.slice(this.#prefix.length), message.slice(lineFeed + 1));
   };
 }

@@ -18,6 +18,7 @@ import {
   readMoreThanZeroMs,
   readNetworks,
   readOrigin,
+  readPrefix,
   readRedisUrl,
   readSelection,
   readSwitch,
@@ -264,11 +265,20 @@ export const SETTINGS = {
     secret: true,
     read: readText,
   },
-  redisUrl: {
+  redisUrls: {
     flag: "--redis <url>",
-    help: "redis://… or rediss://… (Redis or Valkey): join the cluster there",
+    repeatable: true,
+    help:
+      "redis://… or rediss://… (Redis or Valkey): join the cluster there; repeatable: the rooms " +
+      "are spread over all of them",
     secret: true,
     read: readRedisUrl,
+  },
+  redisPrefix: {
+    flag: "--redis-prefix <name>",
+    default: "signalbox",
+    help: "start of every key and channel: several clusters may share a Redis",
+    read: readPrefix,
   },
   drainDelayMs: {
     flag: "--drain-delay <duration>",

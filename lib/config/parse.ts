@@ -85,6 +85,12 @@ export function readRedisUrl(text: string): string {
   throw new RangeError("a URL such as redis://127.0.0.1:6379, without the number of a database");
 }
 
+/** A prefix of names in Redis. A colon in it could make a name of one cluster that of another. */
+export function readPrefix(text: string): string {
+  if (/^[\w.-]{1,64}$/.test(text)) return text;
+  throw new RangeError("1 to 64 of the characters A-Z, a-z, 0-9, _, . and -");
+}
+
 /**
  * An origin as browsers write it (RFC 6454 section 6.2), `null`, or a pattern such as `https://*.example.org` for all
  * hosts below one.

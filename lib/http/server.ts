@@ -3,11 +3,12 @@
 import { checkOrigin, clientAddress } from "./admission.ts";
 import type { Authenticator } from "../auth/tokens.ts";
 import { type Clock, Deadlines } from "../clock.ts";
-import { Cluster } from "../cluster/cluster.ts";
+import type { ClusterOptions } from "../cluster/cluster.ts";
+import { Clusters } from "../cluster/clusters.ts";
 import { createDialects, type DialectOptions } from "../dialects/dialects.ts";
 import { Capacity, type CapacityOptions } from "../relay/capacity.ts";
 import { Connection, type ConnectionDeps, type ConnectionOptions } from "../relay/connection.ts";
-import { type DirectoryOptions, LocalDirectory } from "../relay/directory.ts";
+import { LocalDirectory } from "../relay/directory.ts";
 import type { Emit } from "../events.ts";
 import type { TlsFiles } from "./certificate.ts";
 import { atMost, closeSpread, wait } from "./drain.ts";
@@ -33,7 +34,7 @@ type OwnOptions = Pick<
   | "host"
   | "port"
   | "noPage"
-  | "redisUrl"
+  | "redisUrls"
   | "registerTimeoutMs"
   | "idleTimeoutMs"
   | "maxBufferedTotalBytes"
@@ -49,7 +50,7 @@ export type ServerOptions =
   & CapacityOptions
   & ConnectionOptions
   & DialectOptions
-  & DirectoryOptions
+  & ClusterOptions
   & Omit<IceConfig, "urls">;
 
 /** What a server needs beside its options. */
@@ -86,7 +87,7 @@ export class Server {
   readonly #parts: Parts;
   readonly #site: Site;
   readonly #router: Router;
-  readonly #cluster: Cluster | null;
+  readonly #cluster: Clusters | null;
   readonly #capacity: Capacity;
   readonly #deps: ConnectionDeps;
   readonly #startedAtMs: number;
@@ -110,10 +111,11 @@ export class Server {
     this.#options = options;
     this.#parts = parts;
     this.#capacity = new Capacity(options);
-    let cluster: Cluster | null = null;
+    let cluster: Clusters | null = null;
     this.#router = new Router(options, this.#capacity, clock, emit, (router) => {
-      if (options.redisUrl === undefined) return new LocalDirectory(options, router, clock, emit);
-      return cluster = new Cluster(options.redisUrl, options, router, clock, emit);
+      const { redisUrls } = options;
+      if (redisUrls === undefined) return new LocalDirectory(options, router, clock, emit);
+      return cluster = new Clusters(redisUrls, options, router, clock, emit);
     });
     this.#cluster = cluster;
     this.#deps = {

@@ -2,16 +2,11 @@
 
 import assert from "node:assert/strict";
 import fc from "fast-check";
-import {
-  idsKey,
-  mailKeys,
-  nodeChannel,
-  readEntry,
-  roomChannel,
-  roomOf,
-} from "../../lib/cluster/keys.ts";
+import { Keys, readEntry } from "../../lib/cluster/keys.ts";
 import { isClientId } from "../../lib/relay/vocabulary.ts";
 import { testPure } from "../helpers/pure.ts";
+
+const KEYS = new Keys("signalbox");
 
 const name = fc.oneof(
   fc.string({
@@ -27,8 +22,8 @@ testPure("no two rooms or IDs have a key in common", () => {
   fc.assert(
     fc.property(room, name, room, name, (room1, id1, room2, id2) => {
       fc.pre(room1 !== room2 || id1 !== id2);
-      const [ids1, ...mail1] = mailKeys(room1, id1);
-      const [ids2, ...mail2] = mailKeys(room2, id2);
+      const [ids1, ...mail1] = KEYS.mail(room1, id1);
+      const [ids2, ...mail2] = KEYS.mail(room2, id2);
       assert.equal(ids1 === ids2, room1 === room2);
       const keys = new Set([ids1, ...mail1, ...mail2]);
       assert.equal(keys.size, 5);
@@ -44,18 +39,18 @@ testPure(
     // The text between the first opening brace and the next closing one decides, unless it is empty.
     const tag = (key: string) => /\{([^}]+)\}/.exec(key)?.[1];
     fc.assert(fc.property(room, name, (room, id) => {
-      const tags = new Set([...mailKeys(room, id), roomChannel(room)].map(tag));
+      const tags = new Set([...KEYS.mail(room, id), KEYS.roomChannel(room)].map(tag));
       assert.equal(tags.size, 1);
       assert.notEqual([...tags][0], undefined);
     }));
-    assert.notEqual(tag(idsKey("a")), tag(idsKey("b")));
+    assert.notEqual(tag(KEYS.ids("a")), tag(KEYS.ids("b")));
   },
 );
 
 testPure("roomOf() is the inverse of roomChannel()", () => {
   fc.assert(fc.property(room, (room) => {
-    assert.equal(roomOf(roomChannel(room)), room);
-    assert.notEqual(roomChannel(room), nodeChannel(room));
+    assert.equal(KEYS.roomOf(KEYS.roomChannel(room)), room);
+    assert.notEqual(KEYS.roomChannel(room), KEYS.nodeChannel(room));
   }));
 });
 

@@ -1,6 +1,7 @@
 /** Errors that the operator reads when Redis cannot be reached. */
 
 import assert from "node:assert/strict";
+import { WrongServer } from "../../lib/cluster/redis.ts";
 import { explain } from "../../lib/cluster/redis_errors.ts";
 import { testPure } from "../helpers/pure.ts";
 
@@ -28,8 +29,21 @@ const CASES: readonly (readonly [error: unknown, explained: string])[] = [
   ],
   [
     new Error("NOPERM this user has no permissions to run the 'evalsha' command"),
-    "Redis at redis.example:6380 does not allow its user all that is needed: " +
+    "Redis at redis.example:6380 does not allow its user all that is needed (see the ACL in cluster.md): " +
     "NOPERM this user has no permissions to run the 'evalsha' command",
+  ],
+  [
+    new WrongServer("cluster master"),
+    "redis.example:6380 is a node of a Redis Cluster: " +
+    "--redis has to name a single Redis, or several of them",
+  ],
+  [
+    new WrongServer("sentinel master"),
+    "redis.example:6380 is a Sentinel: --redis has to name a Redis, by a name that follows the primary",
+  ],
+  [
+    new WrongServer("standalone replica"),
+    "Redis at redis.example:6380 is a replica: --redis has to name the primary",
   ],
   [new Error("no reply"), "Redis at redis.example:6380: no reply"],
   ["odd", "Redis at redis.example:6380: odd"],

@@ -2,11 +2,13 @@
 
 import assert from "node:assert/strict";
 import { systemClock } from "../../lib/clock.ts";
-import { idsKey, mailKeys, nodeChannel, readEntry, roomChannel } from "../../lib/cluster/keys.ts";
+import { Keys, readEntry } from "../../lib/cluster/keys.ts";
 import { type AnswerMessage, type BusMessage, readMessage } from "../../lib/cluster/messages.ts";
 import { RedisSession } from "../../lib/cluster/redis.ts";
 import { readScripts } from "../../lib/cluster/scripts.ts";
 import { isRedisMissing, TestRedis } from "../helpers/redis.ts";
+
+const KEYS = new Keys("signalbox");
 
 const ignore = isRedisMissing();
 const ROOM = "room";
@@ -42,15 +44,15 @@ class FakeNode implements Disposable {
   private constructor(readonly session: RedisSession, readonly id: string) {}
 
   static async join(redis: TestRedis, id: string): Promise<FakeNode> {
-    const session = await RedisSession.begin(redis.url, readScripts(), systemClock);
+    const session = await RedisSession.begin(redis.url, readScripts(KEYS), systemClock);
     const node = new FakeNode(session, id);
     const listen = (text: string) => {
       const message = readMessage(text);
       if (message === null) node.texts.push(text);
       else node.received.push(message);
     };
-    await session.subscribe([nodeChannel(id), roomChannel(ROOM)], listen);
-    await session.run("heartbeat", id, 1);
+    await session.subscribe([KEYS.nodeChannel(id), KEYS.roomChannel(ROOM)], listen);
+    await session.run("heartbeat", id, 1, "single");
     return node;
   }
 
@@ -65,7 +67,7 @@ class FakeNode implements Disposable {
     const { deadlineMs = FAR_AHEAD_MS } = options;
     const reply = await this.session.run(
       "claim",
-      ...mailKeys(ROOM, id),
+      ...KEYS.mail(ROOM, id),
       ROOM,
       id,
       this.id,
@@ -88,7 +90,7 @@ class FakeNode implements Disposable {
   ): Promise<AnswerMessage> {
     await this.session.run(
       "reclaim",
-      ...mailKeys(ROOM, id),
+      ...KEYS.mail(ROOM, id),
       ROOM,
       id,
       this.id,
@@ -117,7 +119,7 @@ class FakeNode implements Disposable {
     const { returnedEpoch, deadlineMs = FAR_AHEAD_MS } = options;
     return await this.session.run(
       "send",
-      ...mailKeys(ROOM, id),
+      ...KEYS.mail(ROOM, id),
       ROOM,
       id,
       text,
@@ -136,11 +138,11 @@ class FakeNode implements Disposable {
   }
 
   release(id: string, epoch: number, ttlMs = 0) {
-    return this.session.run("release", idsKey(ROOM), ROOM, id, this.id, epoch, ttlMs);
+    return this.session.run("release", KEYS.ids(ROOM), ROOM, id, this.id, epoch, ttlMs);
   }
 
   hold(id: string, epoch: number) {
-    return this.session.run("hold", idsKey(ROOM), id, this.id, epoch);
+    return this.session.run("hold", KEYS.ids(ROOM), id, this.id, epoch);
   }
 
   async owned(): Promise<string[]> {
@@ -149,7 +151,7 @@ class FakeNode implements Disposable {
   }
 
   broadcast(text: string) {
-    return this.session.run("broadcast", roomChannel(ROOM), text, FAR_AHEAD_MS);
+    return this.session.run("broadcast", KEYS.roomChannel(ROOM), text, FAR_AHEAD_MS);
   }
 
   [Symbol.dispose](): void {
@@ -233,7 +235,7 @@ testScripts("a script does nothing after its deadline", async (a, b) => {
   const deadlineMs = Date.now() - 60_000;
   assert.equal(await a.claim("x", { deadlineMs }), "late");
   assert.equal(await a.send("x", "1", { deadlineMs }), "late");
-  assert.equal(await a.session.run("broadcast", roomChannel(ROOM), "1", deadlineMs), "late");
+  assert.equal(await a.session.run("broadcast", KEYS.roomChannel(ROOM), "1", deadlineMs), "late");
   assert.deepEqual([await b.news(), await a.owned()], [[], []]);
   assert.deepEqual((await claim(b, "x")).mail, []);
 });
@@ -349,7 +351,7 @@ testScripts("an expired message is not delivered", async (a, b, redis) => {
 });
 
 testScripts("expire takes back messages that were not fetched", async (a, b) => {
-  const [, mail, size] = mailKeys(ROOM, "x");
+  const [, mail, size] = KEYS.mail(ROOM, "x");
   for (const text of ["1", "2", "3"]) await a.send("x", text);
   await a.session.run("expire", mail, size, "node-a:1", 1, "node-a:3", 1);
   assert.deepEqual((await claim(b, "x")).mail, ["2"]);
@@ -416,7 +418,7 @@ testScripts(
     await a.session.run("leave", a.id);
     while (await b.session.run("reap", a.id, 60_000) !== 0);
     assert.deepEqual(await a.owned(), []);
-    await a.session.run("heartbeat", a.id, 1);
+    await a.session.run("heartbeat", a.id, 1, "single");
     assert.equal((await a.reclaim("x", epoch, claimedAtMs, { secret: "secret" })).status, "ok");
     assert.equal(await b.send("x", "1"), "sent");
   },
@@ -434,7 +436,11 @@ testScripts(
     const left = (await b.news()).filter(({ kind }) => kind === "leave");
     assert.equal(left.length, 500);
     assert.deepEqual(await a.owned(), []);
-    const [, , dead] = await b.session.run("heartbeat", b.id, 0) as [number, number, string[]];
+    const [, , dead] = await b.session.run("heartbeat", b.id, 0, "single") as [
+      number,
+      number,
+      string[],
+    ];
     assert.deepEqual(dead, []);
     assert.equal(await b.send("resumable", "1"), "stored");
     const resumed = await claim(b, "resumable", { given: "secret" });
@@ -463,10 +469,10 @@ testScripts("an ID with a secret of the client's own is never held", async (a, b
 testScripts("heartbeat makes a node known only at the start of a session", async (a, b) => {
   await claim(a, "x");
   await a.session.run("leave", a.id);
-  const [, known] = await a.session.run("heartbeat", a.id, 0) as [number, number];
+  const [, known] = await a.session.run("heartbeat", a.id, 0, "single") as [number, number];
   assert.equal(known, 0);
   assert.equal(await b.send("x", "1"), "stored");
-  await a.session.run("heartbeat", a.id, 1);
+  await a.session.run("heartbeat", a.id, 1, "single");
   assert.equal(await b.send("x", "2"), "sent");
 });
 
@@ -475,7 +481,7 @@ testScripts("heartbeat ends held IDs that have expired", async (a, b, redis) => 
   const { epoch } = await claim(a, "x", { fresh: "secret" });
   await a.release("x", epoch, 1);
   for (let ended = false; !ended;) {
-    await b.session.run("heartbeat", b.id, 0);
+    await b.session.run("heartbeat", b.id, 0, "single");
     ended = (await b.news()).some((message) => message.kind === "leave" && message.id === "x");
   }
   assert.equal(await redis.command("ZCARD", "signalbox:held"), "0");
@@ -493,9 +499,9 @@ testScripts("heartbeat does not end an ID that was resumed", async (a, b, redis)
 testScripts("forget ends a registration of the given node alone", async (a, b) => {
   await claim(a, "x");
   await claim(a, "y");
-  await b.session.run("forget", idsKey(ROOM), ROOM, "x", b.id);
+  await b.session.run("forget", KEYS.ids(ROOM), ROOM, "x", b.id);
   assert.deepEqual(await a.owned(), ["x", "y"]);
-  await a.session.run("forget", idsKey(ROOM), ROOM, "x", a.id);
+  await a.session.run("forget", KEYS.ids(ROOM), ROOM, "x", a.id);
   assert.deepEqual(await a.owned(), ["y"]);
   assert.equal(await b.send("x", "1"), "stored");
 });
@@ -509,5 +515,6 @@ testScripts("Redis is empty after all clients and nodes have left", async (a, b,
   for (const node of [a, b]) await node.session.run("leave", node.id);
   await a.session.run("reap", a.id, 0);
   await a.session.run("reap", b.id, 0);
-  assert.equal(await redis.command("KEYS", "*"), "signalbox:count");
+  const keys = (await redis.command("KEYS", "*")).split("\n");
+  assert.deepEqual(keys.toSorted(), ["signalbox:count", "signalbox:list"]);
 });

@@ -355,16 +355,24 @@ const EXPECTED: Readonly<Record<Name, Expectation>> = {
     takes: A_VALUE,
     with: { iceServers: "turn:a.example", turnUsername: "user" },
   },
-  redisUrl: {
+  redisUrls: {
     flag: "--redis",
     variable: "SIGNALBOX_REDIS",
     byDefault: undefined,
     good: [
-      ["redis://127.0.0.1:6379", "redis://127.0.0.1:6379"],
-      ["rediss://:hush@redis.example", "rediss://:hush@redis.example"],
+      ["redis://127.0.0.1:6379", ["redis://127.0.0.1:6379"]],
+      ["rediss://:hush@redis.example", ["rediss://:hush@redis.example"]],
     ],
     bad: ["127.0.0.1:6379", "http://:hush@redis.example", "localhost", "redis://:hush@a.example/1"],
     takes: "a URL such as redis://127.0.0.1:6379, without the number of a database",
+  },
+  redisPrefix: {
+    flag: "--redis-prefix",
+    variable: "SIGNALBOX_REDIS_PREFIX",
+    byDefault: "signalbox",
+    good: [["a.B_c-1", "a.B_c-1"]],
+    bad: ["", "a:b", "a b", "{a}", "x".repeat(65)],
+    takes: "1 to 64 of the characters A-Z, a-z, 0-9, _, . and -",
   },
   drainDelayMs: {
     flag: "--drain-delay",

@@ -1,0 +1,113 @@
+/** Spreads the rooms over several Redis servers: one {@link Cluster} for each, and none knows of the others. */
+
+import type { Clock } from "../clock.ts";
+import type { Emit } from "../events.ts";
+import type { Directory, Enter } from "../relay/directory.ts";
+import type { Router } from "../relay/router.ts";
+import type { Session } from "../relay/session.ts";
+import type { Message, Notice, Registration } from "../relay/vocabulary.ts";
+import { Cluster, type ClusterOptions } from "./cluster.ts";
+import { hashOf, nameOf, pickServer } from "./server_list.ts";
+
+export class Clusters implements Directory {
+  readonly #clusters: ReadonlyMap<string, Cluster>;
+  readonly #names: readonly string[];
+
+  /** @param urls the values of `--redis`, in any order */
+  constructor(
+    urls: readonly string[],
+    options: ClusterOptions,
+    router: Router,
+    clock: Clock,
+    emit: Emit,
+  ) {
+    const byName = new Map(urls.map((url) => [nameOf(url), url]));
+    this.#names = [...byName.keys()];
+    const list = hashOf(this.#names);
+    const join = (url: string) => new Cluster(url, list, options, router, clock, emit);
+    this.#clusters = new Map([...byName].map(([name, url]) => [name, join(url)]));
+  }
+
+  #of(room: string): Cluster {
+    const name = this.#names.length === 1 ? this.#names[0]! : pickServer(this.#names, room);
+    return this.#clusters.get(name)!;
+  }
+
+  get #all(): readonly Cluster[] {
+    return [...this.#clusters.values()];
+  }
+
+  /** See {@link Cluster.start}. */
+  async start(): Promise<void> {
+    await Promise.all(this.#all.map((cluster) => cluster.start()));
+  }
+
+  /** True while this node serves alone in some of the rooms. */
+  get isDegraded(): boolean {
+    return this.#all.some(({ isDegraded }) => isDegraded);
+  }
+
+  get stored(): number {
+    return this.#all.reduce((sum, { stored }) => sum + stored, 0);
+  }
+
+  claim(registration: Registration, ownsId: boolean, enter: Enter): Promise<void> {
+    return this.#of(registration.room).claim(registration, ownsId, enter);
+  }
+
+  detached(session: Session): void {
+    this.#of(session.room.name).detached(session);
+  }
+
+  left(session: Session): void {
+    this.#of(session.room.name).left(session);
+  }
+
+  idsIn(room: string): Iterable<string> {
+    return this.#of(room).idsIn(room);
+  }
+
+  listIds(room: string): Promise<readonly string[]> {
+    return this.#of(room).listIds(room);
+  }
+
+  sizeOf(room: string): number {
+    return this.#of(room).sizeOf(room);
+  }
+
+  store(from: Session, targetId: string, message: Message): void {
+    this.#of(from.room.name).store(from, targetId, message);
+  }
+
+  broadcast(from: Session, message: Message): void {
+    this.#of(from.room.name).broadcast(from, message);
+  }
+
+  watchTopic(key: string, isWatched: boolean): void {
+    this.#of(key).watchTopic(key, isWatched);
+  }
+
+  publish(key: string, text: string): void {
+    this.#of(key).publish(key, text);
+  }
+
+  notify(session: Session, notice: Notice): void {
+    this.#of(session.room.name).notify(session, notice);
+  }
+
+  pauseAt(nowMs: number): Promise<void> | null {
+    for (const cluster of this.#clusters.values()) {
+      const renewal = cluster.pauseAt(nowMs);
+      if (renewal !== null) return renewal;
+    }
+    return null;
+  }
+
+  async expireStored(): Promise<void> {
+    await Promise.all(this.#all.map((cluster) => cluster.expireStored()));
+  }
+
+  async stop(): Promise<void> {
+    await Promise.all(this.#all.map((cluster) => cluster.stop()));
+  }
+}

@@ -1,0 +1,113 @@
+/** The Redis that a cluster is on: several of them, one with narrow rights, and those that will not do. */
+
+import assert from "node:assert/strict";
+import { TestClient } from "../helpers/client.ts";
+import { isRedisMissing, TestRedis } from "../helpers/redis.ts";
+import { testBesideEachOther } from "./beside_each_other.ts";
+import { assertConnected, closeAll } from "./expectations.ts";
+import { startNode, TestCluster } from "./nodes.ts";
+
+const { register } = TestClient;
+const ROOMS = Array.from({ length: 8 }, (_, n) => `room ${n}`);
+
+/** The rights that the documents ask for. */
+const RIGHTS = "~signalbox:* &signalbox:* -@all +hello +client +script|load +evalsha +subscribe " +
+  "+unsubscribe +publish +time +get +set +incr +hget +hset +hdel +hlen +hkeys +hgetall +hscan +sadd " +
+  "+srem +spop +smembers +zadd +zrem +zrange +zscore +zcount +del +incrby +decrby +pexpire +pttl";
+
+/** Checks that the clients of two nodes reach each other in each of these rooms. */
+async function assertRoomsShared(a: string, b: string, rooms: readonly string[]): Promise<void> {
+  for (const room of rooms) {
+    const alice = await register(a, "alice", { room });
+    const bob = await register(b, "bob", { room });
+    await assertConnected(alice, bob);
+    await closeAll(alice, bob);
+  }
+}
+
+async function statusOf(httpUrl: string): Promise<string> {
+  return (await (await fetch(`${httpUrl}/healthz`)).json()).status;
+}
+
+testBesideEachOther("the Redis of a cluster", isRedisMissing(), {
+  "rooms are spread over two, and one that fails takes its rooms alone": async () => {
+    await using one = await TestRedis.start();
+    await using two = await TestRedis.start();
+    const more = ["--redis-prefix", "mine"];
+    await using cluster = await TestCluster.of(one, [
+      startNode(one.url, ["--redis", two.url, ...more]),
+      startNode(two.url, ["--redis", one.url, ...more]),
+    ]);
+    const { urls: [a, b], nodes } = cluster;
+    await assertRoomsShared(a, b, ROOMS);
+    for (const redis of [one, two]) {
+      const keys = (await redis.command("KEYS", "*")).split("\n");
+      assert.ok(keys.every((key) => key.startsWith("mine:")), `${keys}`);
+      assert.match(await redis.command("INFO", "commandstats"), /cmdstat_hset/);
+    }
+
+    await using other = await startNode(one.url, more);
+    await other.logged("has nodes with another list of --redis: give all nodes the same list");
+    assert.equal(await statusOf(other.httpUrl), "degraded");
+    const stranger = await register(other.url, "stranger", { room: ROOMS[0]! });
+    await stranger.close(1000);
+
+    await two.kill();
+    await Promise.all(nodes.map((node) => node.logged("Serving alone")));
+    assert.equal(await statusOf(nodes[0]!.httpUrl), "degraded");
+    const reached: string[] = [];
+    for (const room of ROOMS) {
+      const alice = await register(a, "alice", { room });
+      const bob = await register(b, "bob", { room });
+      alice.send({ target_id: "bob" });
+      alice.send({ target_id: "alice" });
+      if ((await alice.next()).code !== "unavailable") reached.push(room);
+      await closeAll(alice, bob);
+    }
+    assert.ok(reached.length > 0 && reached.length < ROOMS.length, `${reached}`);
+  },
+
+  "its user needs the documented rights, and no others": async () => {
+    await using redis = await TestRedis.start();
+    const { port } = redis;
+    await redis.command("ACL", "SETUSER", "signalbox", "on", ">hush", ...RIGHTS.split(" "));
+    await redis.command("ACL", "SETUSER", "poor", "on", ">hush", ...RIGHTS.split(" "), "-publish");
+    const url = `redis://signalbox:hush@127.0.0.1:${port}`;
+    await using cluster = await TestCluster.join(redis, [url, url], "--resume-ttl", "1s");
+    const { urls: [a, b], nodes } = cluster;
+    await assertRoomsShared(a, b, ROOMS.slice(0, 2));
+    const alice = await register(a, "alice", { presence: true });
+    const bob = await register(b, "bob", { resume: true });
+    assert.equal((await alice.next()).client_id, "bob");
+    alice.send({ target_id: "absent" });
+    nodes[1]!.signal("SIGKILL");
+    await bob.closed;
+    while ((await alice.next()).type !== "peer_left");
+    await alice.close(1000);
+    assert.doesNotMatch(nodes[0]!.log, /Serving alone/);
+
+    await using poor = await startNode(`redis://poor:hush@127.0.0.1:${port}`, []);
+    const client = await register(poor.url, "client");
+    await poor.logged("does not allow its user all that is needed");
+    await client.close(1000);
+  },
+
+  "those that will not do are named": async () => {
+    const dir = await Deno.makeTempDir();
+    await using primary = await TestRedis.start("--dir", dir);
+    const follow = ["--replicaof", "127.0.0.1", String(primary.port)];
+    await using replica = await TestRedis.start("--dir", dir, ...follow);
+    await using sharded = await TestRedis.start("--dir", dir, "--cluster-enabled", "yes");
+    for (
+      const [{ url }, explained] of [
+        [replica, "is a replica: --redis has to name the primary"],
+        [sharded, "is a node of a Redis Cluster: --redis has to name a single Redis"],
+      ] as const
+    ) {
+      await using node = await startNode(url, []);
+      await node.logged(`Serving alone, trying again: `);
+      assert.ok(node.log.includes(explained), node.log);
+    }
+    await Deno.remove(dir, { recursive: true });
+  },
+});
