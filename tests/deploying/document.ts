@@ -1,12 +1,14 @@
-/** The files that lib/web/docs/deploying.md prints, and what a test replaces in them. */
+/** The files that deploying.md and cluster.md in lib/web/docs/ print, and what a test replaces in them. */
 
 import assert from "node:assert/strict";
 
-const DOCUMENT = new URL("../../lib/web/docs/deploying.md", import.meta.url);
+const DOCUMENTS = ["deploying.md", "cluster.md"];
 const CODE_BLOCK = /^```\w+\n(.*?)^```$/gms;
 const COMMENT = /^(?:#|\/\/|<!--) (.+?)(?: -->)?$/;
 
-const document = Deno.readTextFileSync(DOCUMENT);
+const document = DOCUMENTS.map((name) =>
+  Deno.readTextFileSync(new URL(`../../lib/web/docs/${name}`, import.meta.url))
+).join("\n");
 const blocks = [...document.matchAll(CODE_BLOCK)].map(([, text]) => text!);
 
 /**
