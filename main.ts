@@ -1,9 +1,12 @@
 /** The program: arguments and environment in, exit status out. */
 
+import process from "node:process";
 import config from "./deno.json" with { type: "json" };
 import { DEFAULT_ADMIN_ADDRESS, writeAddress } from "./lib/config/admin_address.ts";
 import { Admin, type AdminParts } from "./lib/admin/admin.ts";
 import { type Authenticator, createAuthenticator, signToken } from "./lib/auth/tokens.ts";
+import { checkServer } from "./lib/check/check.ts";
+import { checkHealth } from "./lib/check/healthcheck.ts";
 import { systemClock } from "./lib/clock.ts";
 import { readCommandLine, type Task } from "./lib/config/command_line.ts";
 import type { Emit } from "./lib/events.ts";
@@ -20,7 +23,6 @@ import { Metrics } from "./lib/admin/metrics.ts";
 import { type Options, UsageError } from "./lib/config/options.ts";
 import { readDocument } from "./lib/http/documents.ts";
 import { expiryWarning, readPair, type TlsFiles, type TlsPaths } from "./lib/http/certificate.ts";
-import { checkHealth } from "./lib/http/healthcheck.ts";
 import { explainListening, isPortFree } from "./lib/http/listen_errors.ts";
 import { Server } from "./lib/http/server.ts";
 
@@ -40,6 +42,7 @@ const LAST_LINES_MS = 200;
 const DAY_MS = 24 * 60 * 60 * 1000;
 
 async function main(): Promise<void> {
+  Object.assign(process, { noDeprecation: true }); // Deno 2.4's node:crypto and node:dns warn of themselves
   try {
     const system = { memoryBytes: usableMemoryBytes(), readTextFile: Deno.readTextFileSync };
     await run(readCommandLine(Deno.args, Deno.env.toObject(), describeVersion(), system));
@@ -62,6 +65,10 @@ async function run(task: Task): Promise<void> {
       return print(Deno.stdout, readDocument(task.topic));
     case "token":
       return print(Deno.stdout, `${await signToken(task)}\n`);
+    case "check": {
+      const isGood = await checkServer(task.request, (line) => print(Deno.stdout, `${line}\n`));
+      return Deno.exit(isGood ? STATUS.OK : STATUS.FAILURE); // an attempt to connect may still wait
+    }
     case "healthcheck":
       return print(Deno.stdout, `${await checkHealth(task.url)}\n`);
     case "serve":

@@ -18,14 +18,15 @@ interface Rule {
 
 /** `base` is the files in lib/ itself: clock, events, log, process. */
 const RULES: Readonly<Record<string, Rule>> = {
-  main: { imports: ["admin", "http", "auth", "config", "base"] },
+  main: { imports: ["admin", "http", "check", "auth", "config", "base"] },
+  check: { imports: [] },
   admin: { imports: ["http", "relay", "config", "base"] },
   http: { imports: ["dialects", "cluster", "relay", "auth", "base"], types: ["config"] },
   dialects: { imports: ["relay", "base"] },
   cluster: { imports: ["relay", "base"] },
   relay: { imports: ["auth", "base"] },
   auth: { imports: ["base"] },
-  config: { imports: ["relay", "auth", "base"] },
+  config: { imports: ["relay", "auth", "base"], types: ["check"] },
   base: { imports: [], types: ["relay"] },
 };
 

@@ -2,11 +2,13 @@
 
 import { Command, CommanderError, Option } from "commander";
 import type { TokenRequest } from "../auth/tokens.ts";
+import type { CheckRequest } from "../check/check.ts";
 import {
   type Environment,
   findUnknownVariables,
   type GivenOptions,
   type Options,
+  readFile,
   readOption,
   readOptions,
   readValue,
@@ -17,7 +19,7 @@ import {
 } from "./options.ts";
 import { writeAddress } from "./admin_address.ts";
 import { isClientId } from "../relay/vocabulary.ts";
-import { readMoreThanZeroMs } from "./parse.ts";
+import { readDurationMs, readMoreThanZeroMs, readOrigin } from "./parse.ts";
 
 /** A command with its options. */
 export type Task =
@@ -28,6 +30,7 @@ export type Task =
     readonly warnings: readonly string[];
   }
   | ({ readonly kind: "token" } & TokenRequest)
+  | { readonly kind: "check"; readonly request: CheckRequest }
   | { readonly kind: "healthcheck"; readonly url: URL }
   | { readonly kind: "document"; readonly topic: string }
   | { readonly kind: "print"; readonly text: string };
@@ -103,11 +106,21 @@ export function readCommandLine(
   token.action(() => {
     task = { kind: "token", ...readTokenRequest(token.opts(), env, system) };
   });
+  program.command("check")
+    .description("try a running server as its clients would, step by step; status 0 or 1")
+    .argument("[url]", "of the server; this machine's without it")
+    .option("--token <token>", "for a server that needs one")
+    .option("--idle <duration>", "stay silent for this time, then try again: 75s")
+    .option("--origin <origin>", "of the pages that connect (default: the URL's own)")
+    .option("--ca <file>", "certificate of an authority that your clients trust, PEM")
+    .action((url: string | undefined, written: CheckOptions) => {
+      task = { kind: "check", request: readCheckRequest(url, written, env, system) };
+    });
   program.command("healthcheck")
     .description("ask a running server whether it serves; status 0 or 1")
     .argument("[url]", "of the server; this machine's without it")
     .action((url?: string) => {
-      task = { kind: "healthcheck", url: readServerUrl(url, env, system) };
+      task = { kind: "healthcheck", url: readServerUrl("healthcheck", url, env, system) };
     });
   program.addHelpText("after", () => `\n${serve.helpInformation()}${SERVE_HELP}`);
   try {
@@ -180,11 +193,35 @@ function readServer(text: string): URL {
   throw new RangeError("the URL of a server such as http://127.0.0.1:8765");
 }
 
-/** The server to ask: the one that was named, or this machine's, as the environment describes it. */
-function readServerUrl(given: string | undefined, env: Environment, system: System): URL {
-  if (given !== undefined) {
-    return readValue("healthcheck", readServer, given);
-  }
+type CheckOptions = Readonly<Partial<Record<"token" | "idle" | "origin" | "ca", string>>>;
+
+function readCheckRequest(
+  given: string | undefined,
+  { token, idle = "0", origin, ca }: CheckOptions,
+  env: Environment,
+  system: System,
+): CheckRequest {
+  const url = readServerUrl("check", given, env, system);
+  const ownOrigin = given === undefined ? null : url.origin; // no app's page has that of loopback
+  url.protocol = url.protocol.replace("http", "ws");
+  return {
+    url,
+    isOwnMachine: given === undefined,
+    token: token ?? null,
+    origin: origin === undefined ? ownOrigin : readValue("--origin", readOrigin, origin),
+    idleMs: readValue("--idle", readDurationMs, idle),
+    caCerts: ca === undefined ? [] : [readFile("--ca", ca, system)],
+  };
+}
+
+/** Returns the server to ask: the one that was named, or this machine's, as the environment describes it. */
+function readServerUrl(
+  command: string,
+  given: string | undefined,
+  env: Environment,
+  system: System,
+): URL {
+  if (given !== undefined) return readValue(command, readServer, given);
   const read = (setting: Setting) => readOption(setting, undefined, env, system);
   const host = read(SETTINGS.host) as string;
   const own = host === "0.0.0.0" ? "127.0.0.1" : host === "::" ? "::1" : host;

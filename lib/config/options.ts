@@ -429,7 +429,7 @@ function readVariable(setting: Setting, env: Environment, system: System): Writt
     checkNotEmptied(variable, env);
     return null;
   }
-  const text = readSecretFile(fileVariable, path, system);
+  const text = readFile(fileVariable, path, system).replace(/\r?\n$/, "");
   return [fileVariable, setting.repeatable ? text.split(/\r?\n/) : [text]];
 }
 
@@ -447,12 +447,12 @@ function checkNotEmptied(variable: string, env: Environment): void {
 }
 
 /** @throws if the file cannot be read; which is an error of the machine, not in the options */
-function readSecretFile(variable: string, path: string, system: System): string {
+export function readFile(source: string, path: string, system: System): string {
   try {
-    return system.readTextFile(path).replace(/\r?\n$/, "");
+    return system.readTextFile(path);
   } catch (error) {
     const reason = error instanceof Error ? error.message : String(error);
-    throw new Error(`cannot read ${variable} ${path}: ${reason}`);
+    throw new Error(`cannot read ${source} ${path}: ${reason}`);
   }
 }
 

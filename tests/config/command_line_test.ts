@@ -150,6 +150,40 @@ testPure("healthcheck asks the server that is named, or this machine's", () => {
   assert.equal(urlOf(["http://a.example:81"]), "http://a.example:81/");
 });
 
+testPure("check asks the server that is named with what is given, or this machine's", () => {
+  const requestOf = (args: readonly string[], env: Environment = {}) => {
+    const task = read(["check", ...args], env);
+    return task.kind === "check" && { ...task.request, url: task.request.url.href };
+  };
+  const without = { token: null, origin: null, idleMs: 0, caCerts: [] };
+  assert.deepEqual(requestOf([], { SIGNALBOX_PORT: "9000" }), {
+    ...without,
+    url: "ws://127.0.0.1:9000/",
+    isOwnMachine: true,
+  });
+  const tls = { SIGNALBOX_TLS_CERT: "cert.pem", SIGNALBOX_TLS_KEY: "key.pem" };
+  assert.deepEqual(requestOf([], tls), {
+    ...without,
+    url: "wss://127.0.0.1:8765/",
+    isOwnMachine: true,
+  });
+  assert.deepEqual(requestOf(["https://a.example/signal/"]), {
+    ...without,
+    url: "wss://a.example/signal/",
+    isOwnMachine: false,
+    origin: "https://a.example",
+  });
+  const options = ["--token", "T", "--idle", "75s", "--origin", "https://b.example", "--ca", "/ca"];
+  assert.deepEqual(requestOf(["ws://a.example", ...options]), {
+    url: "ws://a.example/",
+    isOwnMachine: false,
+    token: "T",
+    origin: "https://b.example",
+    idleMs: 75_000,
+    caCerts: ["the secret of /ca, of 32 bytes"],
+  });
+});
+
 testPure("--version prints the version", () => {
   assert.equal(read(["--version"]).kind, "print");
   assert.equal(printed(["--version"]).trim(), "1.2.3");
@@ -206,19 +240,22 @@ const ERRORS: readonly (readonly [args: readonly string[], message: RegExp, env?
     ],
     [
       ["foo"],
-      /^there is no command "foo": those that exist are serve, token, healthcheck and help$/,
+      /^there is no command "foo": those that exist are serve, token, check, healthcheck and help$/,
     ],
     [["foo", "--port", "1"], /^there is no command "foo": /],
     [
       ["healthcheck", "nowhere"],
       /^healthcheck takes the URL of a server such as http:\/\/127\.0\.0\.1:8765, not "nowhere"$/,
     ],
+    [["check", "nowhere"], /^check takes the URL of a server such as .*, not "nowhere"$/],
+    [["check", "--idle", "75"], /^--idle takes a duration such as .*, not "75"$/],
+    [["check", "--origin", "x"], /^--origin takes an origin such as .*, not "x"$/],
     [["--trust-proxy="], /^--trust-proxy takes a comma-separated list .*, not ""$/],
     [["--allow-origin", "*"], /^--allow-origin takes an origin .*, not "\*"$/],
     [["--tls-cert", "cert.pem"], /^--tls-cert and --tls-key go together: one of them is missing$/],
     [
       ["help", "nonsense"],
-      /^help takes a command \(serve, token, healthcheck and help\) or a document \(protocol, .*\)$/,
+      /^help takes a command \(serve, token, check, healthcheck and help\) or a document \(protocol, .*\)$/,
     ],
     [["token"], /^required option '--client-id <id>' not specified$/],
     [

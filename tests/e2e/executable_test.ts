@@ -45,8 +45,11 @@ test("the executable prints the documents, and serves them as pages", async (opt
   assert.match(await response.text(), /<h1 id="the-protocol">/);
 });
 
-test("the executable carries the core protocol", async (options) => {
+test("the executable carries the core protocol, and finds that it does", async (options) => {
   await using program = await ServingProgram.start([], options);
+  const { status, stdout, stderr } = await runProgram(["check", program.url], options);
+  assert.deepEqual([status, stderr], [0, ""], stdout);
+  assert.equal((await runProgram(["healthcheck", program.url], options)).status, 0);
   await exchange(program.url);
 });
 

@@ -103,6 +103,28 @@ testOnRuntimes(
   },
 );
 
+testOnRuntimes(
+  "check tries this machine, and ends with 0 or 1 and no word on stderr",
+  async (command) => {
+    if (isMissingOpenssl()) return;
+    using certificate = await Certificate.make();
+    const { certPath, keyPath } = certificate;
+    const tls = ["--tls-cert", certPath, "--tls-key", keyPath];
+    const turn = ["--ice-server", "turn:127.0.0.1", "--turn-secret", "secret"];
+    const program = await ServingProgram.start([...tls, ...turn], { command });
+    const { port } = new URL(program.url);
+    const env = { ...ownEnvironment(), SIGNALBOX_PORT: port, SIGNALBOX_TLS_CERT: certPath };
+    const good = await runProgram(["check", "--ca", certPath], { command, env });
+    assert.deepEqual([good.status, good.stderr], [0, ""], good.stdout);
+    assert.match(good.stdout, /^✓ name: .*\n✓ TCP: [^]*\n✓ large message: 64 KiB in \d+ ms\n$/);
+    await program[Symbol.asyncDispose]();
+    assert.doesNotMatch(program.log, /Deprecation/); // of node:crypto's own, on Deno 2.4
+    const gone = await runProgram(["check"], { command, env });
+    assert.deepEqual([gone.status, gone.stderr], [1, ""]);
+    assert.match(gone.stdout, /\n✗ TCP: .*\n$/);
+  },
+);
+
 Deno.test("healthcheck takes a server that drains, and another that answers, for unhealthy", async () => {
   await using program = await ServingProgram.start(["--drain-delay", "1h"]);
   program.signal("SIGTERM");

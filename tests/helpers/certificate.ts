@@ -33,6 +33,14 @@ export class Certificate implements Disposable {
     }
   }
 
+  /** Makes one that expired yesterday. */
+  static async makeExpired(): Promise<Certificate> {
+    const certificate = await Certificate.make();
+    const { certPath, keyPath } = certificate;
+    await openssl(["x509", "-in", certPath, "-signkey", keyPath, "-days", "-1", "-out", certPath]);
+    return certificate;
+  }
+
   #opensslArguments(days: number): string[] {
     const key = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-noenc"];
     const names = [

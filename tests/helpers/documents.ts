@@ -43,9 +43,10 @@ export function tableUnder({ path, tokens }: Document, heading: string): string[
   return table.rows.map((row) => row.map(({ text }) => text));
 }
 
-/** What stands in backquotes. */
+/** What stands in backquotes; not what stands in blocks. */
 export function codeIn(markdown: string): string[] {
-  return [...markdown.matchAll(/`([^`]+)`/g)].map(([, code]) => code!);
+  const text = markdown.replaceAll(/^```[^]*?^```$/gm, "");
+  return [...text.matchAll(/`([^`]+)`/g)].map(([, code]) => code!);
 }
 
 /** Blocks of code in a language, in their order. */
