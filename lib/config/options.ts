@@ -520,6 +520,6 @@ function flagOf({ flag }: Setting): string {
 }
 
 /** `SIGNALBOX_MAX_MESSAGE_SIZE` of `--max-message-size`. */
-function variableName(setting: Setting): string {
+export function variableName(setting: Setting): string {
   return `${PREFIX}${flagOf(setting).slice(2).replaceAll("-", "_").toUpperCase()}`;
 }

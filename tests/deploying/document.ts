@@ -14,7 +14,7 @@ const blocks = [...document.matchAll(CODE_BLOCK)].map(([, text]) => text!);
 /**
  * Returns a printed file.
  *
- * @param title what the comment in its first or second line says: `/etc/signalbox.env`
+ * @param title what the comment in its first or second line says: `/etc/signalbox/signalbox.env`
  */
 export function printedFile(title: string): string {
   const found = blocks.filter((text) => titlesOf(text).includes(title));

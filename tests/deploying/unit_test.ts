@@ -1,7 +1,7 @@
 /** The systemd unit is one that systemd takes, and leaves the program no rights that it does not need. */
 
 import assert from "node:assert/strict";
-import { SETTINGS } from "../../lib/config/options.ts";
+import { findUnknownVariables, SETTINGS } from "../../lib/config/options.ts";
 import { readBytes } from "../../lib/config/parse.ts";
 import { hasCommand, isMissing } from "../helpers/tools.ts";
 import { printedFile } from "./document.ts";
@@ -64,6 +64,20 @@ Deno.test("systemd takes the printed drop-ins, and sees an error in one", async 
   assert.match(output, /LoadCredentials/);
 });
 
+Deno.test("systemd takes the unit's lines for secrets", async () => {
+  if (lacksSystemd()) return;
+  const lines = unit.match(/^#(?:LoadCredential|Environment)=.*$/gm)!;
+  const dropIn = ["[Service]", ...lines.map((line) => line.slice(1))].join("\n");
+  const files = { "signalbox.service": unit, "signalbox.service.d/secrets.conf": dropIn };
+  assert.deepEqual(await verify(files), FLAWLESS);
+  const variables = dropIn.match(/SIGNALBOX_\w+(?==)/g)!;
+  assert.ok(variables.length > 0);
+  assert.deepEqual(
+    findUnknownVariables(Object.fromEntries(variables.map((name) => [name, "1"]))),
+    [],
+  );
+});
+
 Deno.test("systemd takes the printed unit of the backend", async () => {
   if (lacksSystemd()) return;
   const backend = printedFile("/etc/systemd/system/tokens.service");
@@ -72,7 +86,7 @@ Deno.test("systemd takes the printed unit of the backend", async () => {
 
 Deno.test("every option in the printed drop-ins and the environment file exists", () => {
   const titles = ["tokens.conf", "turn.conf", "tls.conf", "tls.conf, with credentials"];
-  const files = ["/etc/signalbox.env", ...titles.map((name) => `${DROP_INS}/${name}`)];
+  const files = ["/etc/signalbox/signalbox.env", ...titles.map((name) => `${DROP_INS}/${name}`)];
   const flags = Object.values(SETTINGS).map(({ flag }) => flag.split(" ", 1)[0]!);
   for (const file of files) {
     const variables = printedFile(file).match(/SIGNALBOX_\w+/g)!;
