@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import unittest
+from functools import partial
+from types import SimpleNamespace
 from typing import Any
 
 import signalbox
@@ -144,6 +146,18 @@ class Negotiating(TestCase):
 
     async def test_two_offers_that_cross_in_the_middle_of_a_call(self) -> None:
         await self.glare(early=False)
+
+    async def test_data_channels_are_numbered_by_the_dtls_role(self) -> None:
+        async def start(sctp: Any) -> None:
+            sctp._data_channel_id = 7  # aiortc's choice
+
+        for role, number in (("client", 0), ("server", 1)):
+            transport = SimpleNamespace(_role=role)
+            sctp = SimpleNamespace(transport=transport, _data_channel_id=None)
+            sctp.start = partial(start, sctp)
+            signalbox._number_channels(sctp)
+            await sctp.start()
+            self.assertEqual(sctp._data_channel_id, number)
 
     async def test_a_track_that_is_added_later_arrives(self) -> None:
         alice, bob = await self.enter("alice"), await self.enter("bob")

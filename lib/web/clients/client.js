@@ -36,6 +36,8 @@ const STABLE_AFTER_MS = 10_000;
 /** Time from the attempt to connect until `registered`. */
 const REGISTER_TIMEOUT_MS = 15_000;
 const PING_TIMEOUT_MS = 5000;
+/** Upper bound of the wait for a first ICE candidate before an offer is taken back. */
+const FIRST_CANDIDATE_TIMEOUT_MS = 1000;
 /** Number of failed attempts in a row after which the client looks for the reason. */
 const ATTEMPTS_BEFORE_DIAGNOSIS = 3;
 
@@ -737,6 +739,8 @@ class Negotiation {
   /** The browser asked for an offer while none could be sent. */
   #isOfferDue = false;
   #hasRemote = false;
+  /** Resolves at the first ICE candidate of this side. */
+  #firstCandidate;
   /** @type {RTCIceCandidateInit[]} */
   #earlyCandidates = [];
 
@@ -756,6 +760,9 @@ class Negotiation {
     this.connection = connection;
     connection.addEventListener("negotiationneeded", () => this.#offer());
     connection.addEventListener("icecandidate", ({ candidate }) => this.#sendCandidate(candidate));
+    this.#firstCandidate = new Promise((resolve) => {
+      connection.addEventListener("icecandidate", resolve, { once: true });
+    });
     connection.addEventListener("connectionstatechange", () => this.#connectionStateChanged());
   }
 
@@ -850,6 +857,10 @@ class Negotiation {
     if (this.#ignoringOffer) {
       this.#earlyCandidates.length = 0; // they belong to this offer
       return;
+    }
+    // Chromium never gathers a candidate if an offer is taken back before the first one.
+    if (isCollision && !this.#hasRemote) {
+      await Promise.race([this.#firstCandidate, delay(FIRST_CANDIDATE_TIMEOUT_MS)]);
     }
     this.#settingAnswer = !isOffer;
     try {
@@ -1028,6 +1039,11 @@ function randomName() {
 /** @param {unknown} error */
 function messageOf(error) {
   return error instanceof Error ? error.message : String(error);
+}
+
+/** @param {number} ms */
+function delay(ms) {
+  return new Promise((resolve) => setTimeout(resolve, ms));
 }
 
 /**

@@ -1166,6 +1166,7 @@ class _Negotiation:
         """Does what aiortc leaves until the offer is the local description."""
         transports = {sender.transport for sender in self.connection.getSenders()}
         if self.connection.sctp is not None:
+            _number_channels(self.connection.sctp)
             transports.add(self.connection.sctp.transport)
         ice_transports = [transport.transport for transport in transports]
         for transport in ice_transports:
@@ -1208,6 +1209,8 @@ class _Negotiation:
             return self._calls.on_lost(self)  # an ICE restart
         self._offered = None
         await connection.setRemoteDescription(_description("offer", sdp))
+        if connection.sctp is not None:
+            _number_channels(connection.sctp)
         self._set_new_aside()
         self._note_directions()
         await connection.setLocalDescription(await connection.createAnswer())
@@ -1384,6 +1387,22 @@ def _ice_server(aiortc: Any, server: Message) -> Any:
         username=server.get("username"),
         credential=server.get("credential"),
     )
+
+
+def _number_channels(sctp: Any) -> None:
+    """
+    Numbers data channels by the DTLS role (RFC 8832, section 6). aiortc goes by the ICE
+    role, which changes if both sides were controlling: a browser that takes its offer
+    back stays so. Both would use the same numbers then.
+    """
+    start = sctp.start
+
+    async def start_by_role(*arguments: Any) -> None:
+        await start(*arguments)
+        sctp._data_channel_id = 0 if sctp.transport._role == "client" else 1
+
+    if sctp._data_channel_id is None:  # not started
+        sctp.start = start_by_role
 
 
 def _description(kind: str, sdp: str) -> Any:
