@@ -77,7 +77,11 @@ interface FirstMessage {
   readonly hasPayload: boolean;
 }
 
+/** A type of a first message, or an escape that may hide one. Most clients' first messages have neither. */
+const POSSIBLE_TYPE = /ping|publish|subscribe|\\u/;
+
 function isFirst(text: string, isOwn: (message: FirstMessage) => boolean): boolean {
+  if (!POSSIBLE_TYPE.test(text)) return false;
   try {
     const scan = scanMembers(text, MEMBERS);
     const has = (wanted: Name) => scan.members.some(({ name }) => name === wanted);

@@ -15,10 +15,10 @@ import { atMost, closeSpread, wait } from "./drain.ts";
 import {
   bearerToken,
   checkHandshake,
-  offeredProtocol,
+  type Handshake,
+  readHandshake,
   type Refusal,
   refuse,
-  wantsWebSocket,
 } from "./handshake.ts";
 import { type IceConfig, iceServers } from "../auth/turn.ts";
 import { Listener } from "./listener.ts";
@@ -197,8 +197,9 @@ export class Server {
   }
 
   #answer(request: Request, peer: string): Response | Promise<Response> {
-    return wantsWebSocket(request.headers)
-      ? this.#upgrade(request, peer)
+    const handshake = readHandshake(request.method, request.headers);
+    return handshake !== null
+      ? this.#upgrade(request, handshake, peer)
       : this.#site.answer(request, new URL(urlOf(request)).pathname);
   }
 
@@ -220,15 +221,13 @@ export class Server {
     return this.#cluster?.isDegraded ? "degraded" : "ok";
   }
 
-  #upgrade(request: Request, peer: string): Response {
-    // No header is read that does not matter: each takes the runtime a microsecond.
+  #upgrade(request: Request, handshake: Handshake, peer: string): Response {
     const { headers } = request;
     const { idleTimeoutMs, trustProxy = null, allowOrigins } = this.#options;
     const address = clientAddress(peer, headers, trustProxy, (entry) => this.#warnOfProxy(entry));
     const url = urlOf(request);
     const token = this.#parts.authenticator && bearerToken(headers, url);
-    const protocol = offeredProtocol(headers);
-    const refusal = checkHandshake(request.method, headers) ??
+    const refusal = checkHandshake(handshake) ??
       checkOrigin(headers, allowOrigins) ?? this.#checkCapacity(address);
     if (refusal !== null) {
       this.#parts.emit({ kind: "connection_refused", address, ...refusal });
@@ -238,7 +237,9 @@ export class Server {
     const idleTimeout = idleTimeoutMs / 1000;
     const { socket, response } = Deno.upgradeWebSocket(request, { idleTimeout });
     socket.binaryType = "arraybuffer";
-    // Not by the option `protocol`: with that, the runtime answers an offer such as `a,b` with 500.
+    // A browser closes a connection whose offer is not answered (RFC 6455 section 4.1). With the option `protocol`,
+    // the runtime would answer an offer such as `a,b` with 500.
+    const { protocol } = handshake;
     if (protocol !== null) response.headers.set("sec-websocket-protocol", protocol);
     this.#attend(socket, new Connection(socket, { address, url, token }, this.#deps));
     return response;

@@ -79,11 +79,13 @@ function cacheDirectory(): string {
 
 const RELAYS = `${import.meta.dirname}/relays`;
 
+/** The baseline runs without the project's settings of the runtime. */
 export function bareDeno(): Contender {
+  const flags = ["--no-config", "--allow-net", "--no-prompt"];
   return {
     name: BASELINE,
     version: Deno.version.deno,
-    command: [Deno.execPath(), "run", "--allow-net", "--no-prompt", `${RELAYS}/deno.ts`],
+    command: [Deno.execPath(), "run", ...flags, `${RELAYS}/deno.ts`],
   };
 }
 

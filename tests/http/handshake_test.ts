@@ -1,13 +1,7 @@
 /** An upgrade is refused before it begins, with the status that says why. */
 
 import assert from "node:assert/strict";
-import {
-  bearerToken,
-  checkHandshake,
-  offeredProtocol,
-  refuse,
-  wantsWebSocket,
-} from "../../lib/http/handshake.ts";
+import { bearerToken, checkHandshake, readHandshake, refuse } from "../../lib/http/handshake.ts";
 import { testPure } from "../helpers/pure.ts";
 
 /** The headers of RFC 6455 section 1.2, changed; undefined takes one out. */
@@ -23,12 +17,19 @@ function headers(changes: Readonly<Record<string, string | undefined>> = {}): He
   return new Headers(present as [string, string][]);
 }
 
-testPure("wantsWebSocket() looks for websocket in Upgrade, in whatever case", () => {
+/** Reads a request that has a key or `Upgrade: websocket`, and checks it. */
+function check(...given: Parameters<typeof readHandshake>) {
+  return checkHandshake(readHandshake(...given)!);
+}
+
+testPure("readHandshake() looks for websocket in Upgrade, in whatever case", () => {
+  const read = (upgrade?: string) =>
+    readHandshake("GET", headers({ upgrade, "sec-websocket-key": undefined }));
   for (const upgrade of ["websocket", "WebSocket", "h2c, WEBSOCKET", " websocket "]) {
-    assert(wantsWebSocket(headers({ upgrade, "sec-websocket-key": undefined })));
+    assert.notEqual(read(upgrade), null);
   }
   for (const upgrade of [undefined, "", "h2c", "websockets", "web socket"]) {
-    assert(!wantsWebSocket(headers({ upgrade, "sec-websocket-key": undefined })));
+    assert.equal(read(upgrade), null);
   }
 });
 
@@ -38,8 +39,7 @@ testPure(
     for (const upgrade of [undefined, "", "h2c", "websockets", "web socket"]) {
       for (const connection of ["close", "Upgrade", undefined]) {
         const dropped = headers({ upgrade, connection });
-        assert(wantsWebSocket(dropped));
-        const refusal = checkHandshake("GET", dropped);
+        const refusal = check("GET", dropped);
         assert.equal(refusal?.status, 426);
         assert.match(refusal!.message, /^The header Upgrade: websocket is missing\. If a proxy /);
       }
@@ -47,8 +47,9 @@ testPure(
   },
 );
 
-testPure("offeredProtocol() is the first that is offered", () => {
-  const offered = (text?: string) => offeredProtocol(headers({ "sec-websocket-protocol": text }));
+testPure("readHandshake() reads the first subprotocol that is offered", () => {
+  const offered = (text?: string) =>
+    readHandshake("GET", headers({ "sec-websocket-protocol": text }))?.protocol;
   assert.equal(offered("json"), "json");
   assert.equal(offered("a,b"), "a");
   assert.equal(offered(" graphql-ws , b"), "graphql-ws");
@@ -59,7 +60,7 @@ testPure("offeredProtocol() is the first that is offered", () => {
 
 testPure("checkHandshake() lets a good handshake through", () => {
   for (const connection of ["Upgrade", "upgrade", "keep-alive, Upgrade", "UPGRADE,keep-alive"]) {
-    assert.equal(checkHandshake("GET", headers({ connection })), null);
+    assert.equal(check("GET", headers({ connection })), null);
   }
 });
 
@@ -75,19 +76,19 @@ const NO_KEYS = [
 
 testPure("checkHandshake() refuses a broken one with 400", () => {
   for (const method of ["POST", "HEAD", "PUT", "OPTIONS"]) {
-    assert.equal(checkHandshake(method, headers())?.status, 400);
+    assert.equal(check(method, headers())?.status, 400);
   }
   for (const connection of [undefined, "keep-alive", "close", "upgraded"]) {
-    assert.equal(checkHandshake("GET", headers({ connection }))?.status, 400);
+    assert.equal(check("GET", headers({ connection }))?.status, 400);
   }
   for (const key of NO_KEYS) {
-    assert.equal(checkHandshake("GET", headers({ "sec-websocket-key": key }))?.status, 400);
+    assert.equal(check("GET", headers({ "sec-websocket-key": key }))?.status, 400);
   }
 });
 
 testPure("checkHandshake() refuses another version than 13 with 426", () => {
   for (const version of [undefined, "", "8", "12", "14", "013", "13, 8"]) {
-    assert.equal(checkHandshake("GET", headers({ "sec-websocket-version": version }))?.status, 426);
+    assert.equal(check("GET", headers({ "sec-websocket-version": version }))?.status, 426);
   }
 });
 
