@@ -3,7 +3,7 @@
 import process from "node:process";
 import config from "./deno.json" with { type: "json" };
 import { DEFAULT_ADMIN_ADDRESS, writeAddress } from "./lib/config/admin_address.ts";
-import { Admin, type AdminParts } from "./lib/admin/admin.ts";
+import { Admin, type AdminDeps } from "./lib/admin/admin.ts";
 import { type Authenticator, createAuthenticator, signToken } from "./lib/auth/tokens.ts";
 import { checkServer } from "./lib/check/check.ts";
 import { checkHealth } from "./lib/check/healthcheck.ts";
@@ -198,7 +198,7 @@ function startServer(
   isMemoryTight: () => boolean,
 ): Server {
   const { host, port, tlsCert, tlsKey } = options;
-  const parts = {
+  const deps = {
     version: config.version,
     clock: systemClock,
     emit,
@@ -207,7 +207,7 @@ function startServer(
     isMemoryTight,
   };
   try {
-    return new Server(options, parts);
+    return new Server(options, deps);
   } catch (error) {
     const withTls = tls === null ? "" : ` with --tls-cert ${tlsCert} and --tls-key ${tlsKey}`;
     const reason = explainListening(error, port, (other) => isPortFree(host, other));
@@ -238,15 +238,15 @@ function printStart({ noPage, logFormat }: Options, server: Server, admin: Admin
   print(Deno.stdout, `${lines.join("\n")}\n`);
 }
 
-type AdminRest = Pick<AdminParts, "metrics" | "emit" | "server">;
+type AdminRest = Pick<AdminDeps, "metrics" | "emit" | "server">;
 
 /** Starts the admin listener. Without `--admin`, the server rather runs without it than not at all: then null. */
 function startAdmin(options: Options, rest: AdminRest, log: Log): Admin | null {
   const { admin: asked, adminPassword: password } = options;
   const address = asked ?? DEFAULT_ADMIN_ADDRESS;
   try {
-    const parts = { version: config.version, clock: systemClock, password, ...rest };
-    return new Admin(address, parts);
+    const deps = { version: config.version, clock: systemClock, password, ...rest };
+    return new Admin(address, deps);
   } catch (error) {
     const reason = explainListening(
       error,

@@ -1,4 +1,4 @@
-/** The admin listener: metrics, the list of clients and the way to disconnect one, and a page of it all. */
+/** The admin listener: metrics, the list of clients, their disconnection, and a page that shows all that. */
 
 import type { Clock } from "../clock.ts";
 import type { Emit } from "../events.ts";
@@ -17,25 +17,25 @@ import {
 } from "./metrics.ts";
 import { readAdminPage } from "./page.ts";
 
-/** A server, as the admin listener sees it. */
+/** The part of a server that the admin listener uses. */
 export interface WatchedServer extends MeasuredServer {
   readonly connections: ReadonlySet<ListedConnection & { close(reason: CloseReason): void }>;
 }
 
 /** The dependencies of the admin listener. */
-export interface AdminParts {
+export interface AdminDeps {
   readonly version: string;
   readonly clock: Clock;
   readonly emit: Emit;
   readonly metrics: Metrics;
   readonly server: WatchedServer;
-  /** Undefined: none is needed. */
+  /** Undefined if none is needed. */
   readonly password: string | undefined;
 }
 
 const CLIENTS_PATH = "/api/clients";
 
-/** Nothing of it is for other pages, or to be kept. */
+/** Headers of every response: other pages may not use it, and caches may not store it. */
 const HEADERS = {
   "cache-control": "no-store",
   "cross-origin-resource-policy": "same-origin",
@@ -46,7 +46,7 @@ const HEADERS = {
 
 export class Admin {
   readonly #hostname: string;
-  readonly #parts: AdminParts;
+  readonly #deps: AdminDeps;
   readonly #startedAt = new Date().toISOString();
   readonly #page = readAdminPage();
   readonly #history: History;
@@ -56,13 +56,13 @@ export class Admin {
   /**
    * Starts to listen.
    *
-   * @throws {Deno.errors.AddrInUse} and what else listening can throw
+   * @throws {Deno.errors.AddrInUse} if the port is in use, and other errors of listening
    */
-  constructor({ hostname, port }: AdminAddress, parts: AdminParts) {
-    const { clock, emit } = parts;
+  constructor({ hostname, port }: AdminAddress, deps: AdminDeps) {
+    const { clock, emit } = deps;
     this.#hostname = hostname;
-    this.#parts = parts;
-    this.#guard = new Guard({ hostname, password: parts.password }, clock, emit);
+    this.#deps = deps;
+    this.#guard = new Guard({ hostname, password: deps.password }, clock, emit);
     const options = { hostname, port, tls: null };
     this.#listener = new Listener(options, clock, emit, async (request, peer) => {
       const response = await this.#answer(request, peer);
@@ -74,7 +74,7 @@ export class Admin {
     this.#history = new History(clock, () => this.#sample());
   }
 
-  /** Address of the listener, with the port that was picked for port 0. */
+  /** The address of the listener, with the port that was picked for port 0. */
   get address(): AdminAddress {
     return { hostname: this.#hostname, port: this.#listener.address.port };
   }
@@ -109,13 +109,13 @@ export class Admin {
   }
 
   #scrape(): Response {
-    const { version, metrics, server } = this.#parts;
+    const { version, metrics, server } = this.#deps;
     const headers = { "content-type": METRICS_TYPE };
     return new Response(metricsText(version, metrics, server), { headers });
   }
 
   #list(parameters: URLSearchParams): Response {
-    const { clock, server } = this.#parts;
+    const { clock, server } = this.#deps;
     try {
       const query = readClientQuery(parameters);
       return Response.json(listClients(server.connections, query, Date.now() - clock.now()));
@@ -126,7 +126,7 @@ export class Admin {
   }
 
   #overview(parameters: URLSearchParams): Response {
-    const { version, metrics } = this.#parts;
+    const { version, metrics } = this.#deps;
     const after = Number(parameters.get("after") ?? 0);
     return Response.json({
       version,
@@ -139,7 +139,7 @@ export class Admin {
   }
 
   #sample(): Sample {
-    const { metrics: { counts }, server } = this.#parts;
+    const { metrics: { counts }, server } = this.#deps;
     let waitingBytes = 0;
     for (const connection of server.connections) waitingBytes += connection.bufferedBytes;
     return {
@@ -157,12 +157,12 @@ export class Admin {
     };
   }
 
-  /** `DELETE /api/clients/{id}?room=&dialect=`, or `?id=` for the two IDs that no URL can have as its last part: `.` and `..`. */
+  /** Handles `DELETE /api/clients/{id}?room=&dialect=`, or `?id=` for the two IDs that no path can end with: `.` and `..`. */
   #delete({ pathname, searchParams }: URL): Response {
     const id = pathname === CLIENTS_PATH ? searchParams.get("id") : lastPart(pathname);
     if (id === null) return text(404, "DELETE is for /api/clients/{id}.");
     const roomName = searchParams.get("room") ?? "";
-    for (const connection of this.#parts.server.connections) {
+    for (const connection of this.#deps.server.connections) {
       const { session } = connection;
       if (session === null || session.id !== id || session.roomName !== roomName) continue;
       if (session.dialect !== searchParams.get("dialect")) continue;
@@ -172,14 +172,14 @@ export class Admin {
     return text(404, "No such client is connected.");
   }
 
-  /** Listens no more, and takes no more samples. */
+  /** Stops listening and sampling. */
   async stop(): Promise<void> {
     this.#history.stop();
     await this.#listener.stop();
   }
 }
 
-/** The ID in a path; null where it has none. */
+/** Returns the ID in a path; null if it has none. */
 function lastPart(pathname: string): string | null {
   const [, encoded] = /^\/api\/clients\/([^/]+)$/.exec(pathname) ?? [];
   try {

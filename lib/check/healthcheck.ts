@@ -1,18 +1,18 @@
-/** Asks a running server whether it serves. */
+/** Checks the health of a running server. */
 
 import { connect as connectTcp, isIP } from "node:net";
 import { connect as connectTls } from "node:tls";
 
 const TIMEOUT_MS = 5000;
-/** Size of an answer that is read, in characters. */
+/** Upper bound of the response, in characters. */
 const MAX_ANSWER = 65_536;
 
 /**
- * Asks `/healthz` of a server, and returns what it says.
+ * Requests `/healthz` of a server, and returns the response body.
  *
- * A certificate is not checked: inside a container the server is asked by another name than it is issued for.
+ * The certificate is not checked, because inside a container the server has another name than the certificate.
  *
- * @throws {Error} if it does not answer, or not with 200
+ * @throws {Error} if the server does not answer, or not with 200
  */
 export async function checkHealth(server: URL): Promise<string> {
   const url = new URL(server);
@@ -30,9 +30,8 @@ export async function checkHealth(server: URL): Promise<string> {
 }
 
 /**
- * Sends a GET in HTTP/1.0, whose answer ends with the connection, and resolves with the answer. The runtime's own
- * clients do not serve here: that of Deno 2.4 checks every certificate, and that of 2.9 needs a permission to read those
- * of NODE_EXTRA_CA_CERTS.
+ * Sends a GET in HTTP/1.0, whose response ends with the connection, and resolves with the response. fetch() cannot be
+ * used: on Deno 2.4 it checks every certificate, and on 2.9 it needs a permission to read those of NODE_EXTRA_CA_CERTS.
  */
 function ask(url: URL): Promise<string> {
   const { promise, resolve, reject } = Promise.withResolvers<string>();

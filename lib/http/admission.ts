@@ -1,4 +1,4 @@
-/** Conditions for a connection: the client's address behind proxies, and the page's origin. */
+/** Finds a client's address behind proxies, and checks the origin of a page. */
 
 import { isIP } from "node:net";
 import type { Refusal } from "./handshake.ts";
@@ -11,10 +11,10 @@ export type ProxyTest = (address: string) => boolean;
 
 /**
  * Returns the address of a client. If the peer is a trusted proxy, it is the first in X-Forwarded-For, from the right,
- * that is not trusted itself; without that header, what X-Real-IP says. IPv4 in IPv6 (`::ffff:1.2.3.4`) is written as IPv4.
+ * that is not trusted itself; without that header, the value of X-Real-IP. IPv4 in IPv6 (`::ffff:1.2.3.4`) is written as IPv4.
  *
  * @param isTrusted null if no proxy is trusted
- * @param onMalformed receives an entry that is no address: then the address of the proxy that wrote it counts
+ * @param onMalformed receives an entry that is no address; the result is then the address of the proxy that wrote it
  */
 export function clientAddress(
   peer: string,

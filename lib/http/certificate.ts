@@ -1,4 +1,4 @@
-/** Certificates and keys: what is wrong with a pair, in words, and how long it holds. */
+/** Checks certificates and their keys, and warns before a certificate expires. */
 
 import { Buffer } from "node:buffer";
 import { createPrivateKey, createPublicKey, X509Certificate } from "node:crypto";
@@ -9,7 +9,7 @@ export interface TlsFiles {
   readonly key: string;
 }
 
-/** Names of the files, for messages. */
+/** The paths of both files. */
 export interface TlsPaths {
   readonly cert: string;
   readonly key: string;
@@ -19,7 +19,7 @@ export interface TlsPaths {
  * Reads and checks both files.
  *
  * @param readTextFile throws if it cannot read a file
- * @throws {Error} that says which file is wrong, and what to do
+ * @throws {Error} if a file is wrong; the message names it and says what to do
  */
 export function readPair(paths: TlsPaths, readTextFile: (path: string) => string): TlsFiles {
   const read = (flag: string, path: string) => {
@@ -40,9 +40,9 @@ const PRIVATE_KEY = /-----BEGIN ([A-Z]+ )*PRIVATE KEY-----/;
 const ENCRYPTED = /-----BEGIN ENCRYPTED PRIVATE KEY-----|^Proc-Type: 4,ENCRYPTED/m;
 
 /**
- * Checks that a key belongs to the first certificate. What only the TLS library understands is left to it.
+ * Checks that a key belongs to the first certificate. Formats that only the TLS library reads are left to it.
  *
- * @throws {Error} that says which file is wrong, and what to do
+ * @throws {Error} if a file is wrong; the message names it and says what to do
  */
 export function checkPair({ cert, key }: TlsFiles, paths: TlsPaths): void {
   const chain = cert.match(CERTIFICATE) ?? [];
@@ -83,7 +83,7 @@ const DAY_MS = 24 * 60 * 60 * 1000;
 const WARN_DAYS = 7;
 
 /**
- * Returns a sentence about a certificate that has expired or soon will; null if it holds for longer.
+ * Returns a warning about a certificate that has expired or will within a week; null if it is valid for longer.
  *
  * @param epochMs the time, in milliseconds since 1970
  */

@@ -1,4 +1,4 @@
-/** The documents under `/docs/`: Markdown as it lies in `lib/web/docs`, and HTML made of it for browsers. */
+/** Serves the documents under `/docs/`: as Markdown, or rendered to HTML for browsers. */
 
 import type { Tokens } from "marked";
 import { PAGE_POLICY, StaticFiles } from "./static_files.ts";
@@ -14,10 +14,10 @@ export function readDocument(topic: string): string {
 }
 
 export class Documents {
-  /** Everything in the folder, by its path below `/docs/`. */
+  /** All files of the folder, by their path below `/docs/`. */
   readonly #files = new StaticFiles();
   readonly #markdown = new Map<string, Body>();
-  /** HTML pages, each made once, when a browser first asks for it. */
+  /** HTML pages, each rendered at its first request. */
   readonly #pages = new StaticFiles();
   readonly #making = new Map<string, Promise<void>>();
 
@@ -99,7 +99,7 @@ ${await toHtml(markdown)}</main>
 
 /** Renders Markdown. HTML in it is shown as text; headings get the anchors that they have on GitHub. */
 export async function toHtml(markdown: string): Promise<string> {
-  const { Marked, Renderer } = await import("marked"); // 10 ms that no start should take
+  const { Marked, Renderer } = await import("marked"); // here, because loading it takes 10 ms
   class DocumentRenderer extends Renderer {
     override heading({ tokens, depth, text }: Tokens.Heading): string {
       return `<h${depth} id="${toAnchor(text)}">${this.parser.parseInline(tokens)}</h${depth}>\n`;
@@ -118,7 +118,7 @@ export async function toHtml(markdown: string): Promise<string> {
   return await new Marked().parse(markdown, { renderer: new DocumentRenderer() });
 }
 
-/** The anchor of a heading: its letters, digits, hyphens and underscores, in lower case. */
+/** Returns the anchor of a heading: its letters, digits, hyphens and underscores, in lower case. */
 export function toAnchor(heading: string): string {
   return heading.toLowerCase().replaceAll(/[^\p{L}\p{N} _-]/gu, "").replaceAll(" ", "-");
 }

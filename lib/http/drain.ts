@@ -1,12 +1,12 @@
-/** Closing all clients of a server, for its end or for a new certificate. */
+/** Closes the clients of a server over time, so that they do not all reconnect at once. */
 
 import type { Clock } from "../clock.ts";
 
-/** Upper bound of the clients that are closed at once: more would all come back in one instant, to other nodes. */
+/** Upper bound of the clients that are closed at once. */
 const MAX_AT_ONCE = 100;
 const STEP_MS = 50;
 
-/** Calls `close` for each item; if there are more than a hundred, spread over a time. */
+/** Calls `close` for each item: at once, or spread over a time if there are more than {@link MAX_AT_ONCE}. */
 export async function closeSpread<Item>(
   items: Iterable<Item>,
   spreadMs: number,

@@ -4,15 +4,15 @@ const WEBSOCKET_VERSION = "13";
 /** 16 bytes in base64. */
 const KEY = /^[A-Za-z0-9+/]{22}==$/;
 
-// One of a comma-separated list, in whatever case. Blanks are HTTP's two alone (RFC 9110 section 5.6.3): String.trim takes
-// U+00A0 for another, but the runtime does not, and throws where it is the stricter one.
+// A member of a comma-separated list, in any case. Blanks are HTTP's two alone (RFC 9110 section 5.6.3), as in the
+// runtime: String.trim would remove U+00A0 too, and then the runtime would throw.
 const WEBSOCKET = /(?:^|,)[ \t]*websocket[ \t]*(?:,|$)/i;
 const UPGRADE = /(?:^|,)[ \t]*upgrade[ \t]*(?:,|$)/i;
 
-/** A refused upgrade, as HTTP says it. */
+/** The HTTP status and message of a refused upgrade. */
 export interface Refusal {
   readonly status: 400 | 403 | 426 | 429 | 503;
-  /** Sentence for the client and the log. */
+  /** A sentence for the client and the log. */
   readonly message: string;
 }
 
@@ -28,7 +28,7 @@ export interface Handshake {
   readonly protocol: string | null;
 }
 
-/** Reads an upgrade request; null if it is none. A proxy may have dropped `Upgrade`: then the key tells. */
+/** Reads an upgrade request; null if it is none. A key alone makes it one, because a proxy may have dropped `Upgrade`. */
 export function readHandshake(method: string, headers: Headers): Handshake | null {
   const upgrade = headers.get("upgrade") ?? "";
   const key = headers.get("sec-websocket-key");
@@ -69,7 +69,7 @@ export function checkHandshake(handshake: Handshake): Refusal | null {
 /** Answers a refused upgrade. */
 export function refuse({ status, message }: Refusal): Response {
   const headers = new Headers({
-    "connection": "close", // or the refused one keeps a file descriptor
+    "connection": "close", // or the client would keep a file descriptor
     "content-type": "text/plain; charset=utf-8",
   });
   if (status === 426) {

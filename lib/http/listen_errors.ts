@@ -1,12 +1,12 @@
-/** Why a port cannot be listened on, in words that help. */
+/** Explains why a port cannot be listened on, and what to do. */
 
-/** Ports that are tried for a suggestion. */
+/** The number of ports that are tried for a suggestion. */
 const MAX_TRIED = 20;
 
 /**
  * Explains an error of listening.
  *
- * @param option writes the option that would take another port
+ * @param option returns the option that sets another port
  * @param isFree returns whether another port could be listened on
  */
 export function explainListening(

@@ -1,4 +1,4 @@
-/** Listens for HTTP requests, and goes on when the runtime gives up. */
+/** Listens for HTTP requests, and listens again if the runtime's listener ends. */
 
 import type { Clock } from "../clock.ts";
 import type { Emit } from "../events.ts";
@@ -15,7 +15,7 @@ export interface ListenOptions {
   readonly hostname: string;
   /** 0 picks a free one. */
   readonly port: number;
-  /** Files for https; null is http. */
+  /** Null for http. */
   readonly tls: TlsFiles | null;
 }
 
@@ -30,7 +30,7 @@ export class Listener {
   #tls: TlsFiles | null;
   #server: Deno.HttpServer<Deno.NetAddr>;
   #abort = new AbortController();
-  /** Why the runtime ended it; null as long as it has not said that it did. */
+  /** The error that ended the runtime's listener; null if none is known. */
   #error: unknown = null;
   #cancelCheck = () => {};
 
@@ -49,7 +49,7 @@ export class Listener {
     this.#keepListening();
   }
 
-  /** Address that it listens on, with the port that was picked if 0 was asked for. */
+  /** The address, with the port that was picked for port 0. */
   get address(): Deno.NetAddr {
     return this.#server.addr;
   }
@@ -77,8 +77,8 @@ export class Listener {
   }
 
   /**
-   * Running out of file descriptors ends the runtime's listener, but not the connections: so listen again. Deno 2.4 does not
-   * say so before the last half-sent request has ended; but while it listens, the port cannot be taken.
+   * Listens again if the runtime's listener has ended for want of file descriptors, which its connections survive. Deno 2.4
+   * does not report that before the last half-sent request has ended, so the check tries to take the port.
    */
   #keepListening(): void {
     this.#cancelCheck = this.#clock.after(CHECK_EVERY_MS, () => {
@@ -94,7 +94,7 @@ export class Listener {
       Deno.listen({ hostname, port }).close();
       return false;
     } catch (error) {
-      // Another error, such as too many open files, proves nothing: the next check may.
+      // Another error, such as too many open files, proves nothing.
       if (!(error instanceof Deno.errors.AddrInUse)) this.#emit({ kind: "listener_failed", error });
       return true;
     }

@@ -1,6 +1,6 @@
-/** Files of the public port: the page at `/`, and the clients that the server hands out. */
+/** The static files of the public port: the page at `/`, and the client libraries. */
 
-// Embeds it in the executable; only browsers run it.
+// Embeds the package in the executable; only browsers run it.
 import "lean-qr";
 import { PAGE_POLICY, StaticFiles } from "./static_files.ts";
 
@@ -18,7 +18,7 @@ const PAGE_FILES = [
   "wire.js",
 ];
 
-/** Clients, always of the server's own version. */
+/** The client libraries, of the server's own version. */
 const CLIENT_FILES = ["client.js", "client.d.ts", "client.py"];
 
 /**
@@ -36,7 +36,7 @@ export function readPages(withPage: boolean): StaticFiles {
     });
   }
   if (!withPage) return files;
-  // The address from which the page's own modules import it: the same as in the folder, which `deno compile` reads.
+  // The page's modules import it by this path, which is also the one in the source tree, because `deno compile` follows it.
   files.add("/clients/client.js", new URL("../web/clients/client.js", import.meta.url));
   files.add("/", new URL("../web/page/index.html", import.meta.url), PAGE_POLICY);
   files.add("/page/base.css", new URL("../web/base.css", import.meta.url));

@@ -1,4 +1,4 @@
-/** The public port: plain HTTP, the upgrade to WebSocket, and the way from start to shutdown. */
+/** The server of the public port: HTTP, upgrades to WebSocket, a new certificate, and the shutdown. */
 
 import { checkOrigin, clientAddress } from "./admission.ts";
 import type { Authenticator } from "../auth/tokens.ts";
@@ -53,8 +53,8 @@ export type ServerOptions =
   & ClusterOptions
   & Omit<IceConfig, "urls">;
 
-/** What a server needs beside its options. */
-export interface Parts {
+/** The dependencies of a server. */
+export interface ServerDeps {
   readonly version: string;
   readonly clock: Clock;
   readonly emit: Emit;
@@ -66,7 +66,7 @@ export interface Parts {
   isMemoryTight(): boolean;
 }
 
-/** Share of the drain timeout that a drain takes: the rest is for the process to end. */
+/** Share of the drain timeout that a drain may take; the rest is for the process to end. */
 const DRAIN_SHARE = 0.9;
 /** Share of the drain timeout that the senders of stored messages may take to be notified. */
 const EXPIRE_SHARE = 0.25;
@@ -74,8 +74,8 @@ const EXPIRE_SHARE = 0.25;
 const SPREAD_SHARE = 0.5;
 /** Time that clients have to answer a close before a new certificate cuts them off. */
 const RELOAD_TIMEOUT_MS = 1000;
-/** Checks for stalled clients within one idle timeout. */
-const LOOKS_PER_IDLE_TIMEOUT = 8;
+/** The number of checks for stalled clients within one idle timeout. */
+const CHECKS_PER_IDLE_TIMEOUT = 8;
 
 /** Memory that the runtime takes for an idle connection, in bytes, as measured. */
 const CONNECTION_BYTES = 24 * 1024;
@@ -84,14 +84,14 @@ const MEMORY_PER_BUFFERED_BYTE = 2.8;
 
 export class Server {
   readonly #options: ServerOptions;
-  readonly #parts: Parts;
+  readonly #deps: ServerDeps;
   readonly #site: Site;
   readonly #router: Router;
   readonly #cluster: Clusters | null;
   readonly #capacity: Capacity;
-  readonly #deps: ConnectionDeps;
+  readonly #connectionDeps: ConnectionDeps;
   readonly #startedAtMs: number;
-  /** All sockets, also those that are closing and never end it. */
+  /** All connections, also those whose client never answers a close. */
   readonly #connections = new Set<Connection>();
   readonly #unregistered: Deadlines<Connection>;
   readonly #listener: Listener;
@@ -99,17 +99,17 @@ export class Server {
   #closedFor: "shutting down" | "restarting" | null = null;
   #hasWarnedOfProxy = false;
   #onAllEnded = () => {};
-  #cancelLook = () => {};
+  #cancelCheck = () => {};
 
   /**
    * Starts to listen.
    *
    * @throws {Deno.errors.AddrInUse} and what else listening can throw
    */
-  constructor(options: ServerOptions, parts: Parts) {
-    const { clock, emit, authenticator } = parts;
+  constructor(options: ServerOptions, deps: ServerDeps) {
+    const { clock, emit, authenticator } = deps;
     this.#options = options;
-    this.#parts = parts;
+    this.#deps = deps;
     this.#capacity = new Capacity(options);
     let cluster: Clusters | null = null;
     this.#router = new Router(options, this.#capacity, clock, emit, (router) => {
@@ -118,7 +118,7 @@ export class Server {
       return cluster = new Clusters(redisUrls, options, router, clock, emit);
     });
     this.#cluster = cluster;
-    this.#deps = {
+    this.#connectionDeps = {
       options,
       registrar: new Registrar({
         router: this.#router,
@@ -136,7 +136,7 @@ export class Server {
     this.#site = new Site({
       hasPage: !options.noPage,
       allowOrigins: options.allowOrigins,
-      dialects: this.#deps.dialects,
+      dialects: this.#connectionDeps.dialects,
       listIds: (room) => this.#router.directory.listIds(room),
       health: () => this.#health,
     });
@@ -144,28 +144,28 @@ export class Server {
     this.#unregistered = new Deadlines(
       clock,
       options.registerTimeoutMs,
-      (connection) => this.#giveUp(connection),
+      (connection) => this.#rejectUnregistered(connection),
     );
     this.#listener = new Listener(
-      { hostname: options.host, port: options.port, tls: parts.tls },
+      { hostname: options.host, port: options.port, tls: deps.tls },
       clock,
       emit,
       (request, peer) => this.#answer(request, peer),
     );
-    if (options.idleTimeoutMs > 0) this.#lookAgain();
+    if (options.idleTimeoutMs > 0) this.#checkStalled();
   }
 
-  /** Joins the cluster, if there is one. Resolves after the first attempt: a node that cannot serves alone, and goes on trying. */
+  /** Joins the cluster, if there is one. Resolves after the first attempt; a node that fails serves alone, and retries. */
   async join(): Promise<void> {
     await this.#cluster?.start();
   }
 
-  /** Address of the listener, with the port that was picked for port 0. */
+  /** The address of the listener, with the port that was picked for port 0. */
   get address(): Deno.NetAddr {
     return this.#listener.address;
   }
 
-  /** All sockets: those that have not registered, and those that are closing, among them. */
+  /** All connections, unregistered and closing ones included. */
   get connections(): ReadonlySet<Connection> {
     return this.#connections;
   }
@@ -185,15 +185,15 @@ export class Server {
     return this.#cluster && !this.#cluster.isDegraded;
   }
 
-  /** Memory that connections hold outside of the heap, in bytes, by estimate. */
+  /** Estimate of the memory that connections hold outside of the heap, in bytes. */
   get heldBytes(): number {
     return this.#connections.size * CONNECTION_BYTES +
-      this.#deps.bufferedTotal.bytes * MEMORY_PER_BUFFERED_BYTE;
+      this.#connectionDeps.bufferedTotal.bytes * MEMORY_PER_BUFFERED_BYTE;
   }
 
-  /** True if it speaks wss and https. */
+  /** True for wss and https. */
   get isSecure(): boolean {
-    return this.#parts.tls !== null;
+    return this.#deps.tls !== null;
   }
 
   #answer(request: Request, peer: string): Response | Promise<Response> {
@@ -207,8 +207,8 @@ export class Server {
     return {
       status: this.#status(),
       clients: this.clients,
-      version: this.#parts.version,
-      uptime_seconds: Math.floor((this.#parts.clock.now() - this.#startedAtMs) / 1000),
+      version: this.#deps.version,
+      uptime_seconds: Math.floor((this.#deps.clock.now() - this.#startedAtMs) / 1000),
     };
   }
 
@@ -226,11 +226,11 @@ export class Server {
     const { idleTimeoutMs, trustProxy = null, allowOrigins } = this.#options;
     const address = clientAddress(peer, headers, trustProxy, (entry) => this.#warnOfProxy(entry));
     const url = urlOf(request);
-    const token = this.#parts.authenticator && bearerToken(headers, url);
+    const token = this.#deps.authenticator && bearerToken(headers, url);
     const refusal = checkHandshake(handshake) ??
       checkOrigin(headers, allowOrigins) ?? this.#checkCapacity(address);
     if (refusal !== null) {
-      this.#parts.emit({ kind: "connection_refused", address, ...refusal });
+      this.#deps.emit({ kind: "connection_refused", address, ...refusal });
       return refuse(refusal);
     }
     // From here on nothing may throw: an upgrade whose response is not returned stops the runtime's listener.
@@ -241,17 +241,17 @@ export class Server {
     // the runtime would answer an offer such as `a,b` with 500.
     const { protocol } = handshake;
     if (protocol !== null) response.headers.set("sec-websocket-protocol", protocol);
-    this.#attend(socket, new Connection(socket, { address, url, token }, this.#deps));
+    this.#attend(socket, new Connection(socket, { address, url, token }, this.#connectionDeps));
     return response;
   }
 
-  /** Once: what a proxy writes, it writes again and again. */
+  /** Warns once, because a proxy repeats its error in every request. */
   #warnOfProxy(entry: string): void {
     if (this.#hasWarnedOfProxy) return;
     this.#hasWarnedOfProxy = true;
     const message = `A proxy sent an address that is none, ${JSON.stringify(entry)}, in ` +
       "X-Forwarded-For or X-Real-IP. The proxy's own address counts as the client's.";
-    this.#parts.emit({ kind: "warning", message });
+    this.#deps.emit({ kind: "warning", message });
   }
 
   #checkCapacity(address: string): Refusal | null {
@@ -263,7 +263,7 @@ export class Server {
       const message = `The server is full: --max-connections is ${maxConnections}.`;
       return { status: 503, message };
     }
-    if (this.#parts.isMemoryTight()) {
+    if (this.#deps.isMemoryTight()) {
       return { status: 503, message: "The server is short of memory (--max-memory)." };
     }
     if (!this.#capacity.hasCapacityForAddress(address)) {
@@ -278,15 +278,15 @@ export class Server {
     this.#connections.add(connection);
     this.#capacity.countConnection(connection.address, 1);
     this.#unregistered.add(connection);
-    this.#parts.emit({ kind: "connection_opened", address: connection.address });
+    this.#deps.emit({ kind: "connection_opened", address: connection.address });
     if (connection.registersByUrl) socket.onopen = () => connection.opened();
     socket.onmessage = ({ data }) => connection.receive(data);
     socket.onclose = ({ code }) => this.#ended(connection, code);
   }
 
-  #giveUp(connection: Connection): void {
-    connection.giveUp();
-    if (connection.isConnecting) this.#ended(connection, 0); // it left during the upgrade: no event will come
+  #rejectUnregistered(connection: Connection): void {
+    connection.rejectUnregistered();
+    if (connection.isConnecting) this.#ended(connection, 0); // disconnected during the upgrade: no event will come
   }
 
   /** Cleans up after a socket. The runtime may report the end of the same one twice. */
@@ -296,31 +296,31 @@ export class Server {
     this.#unregistered.delete(connection);
     connection.ended(code);
     const { address, closedFor: reason } = connection;
-    this.#parts.emit({ kind: "connection_closed", address, code, reason });
+    this.#deps.emit({ kind: "connection_closed", address, code, reason });
     if (this.#connections.size === 0) this.#onAllEnded();
   }
 
-  #lookAgain(): void {
-    const { clock } = this.#parts;
-    const delayMs = this.#options.idleTimeoutMs / LOOKS_PER_IDLE_TIMEOUT;
-    this.#cancelLook = clock.after(delayMs, () => {
+  #checkStalled(): void {
+    const { clock } = this.#deps;
+    const delayMs = this.#options.idleTimeoutMs / CHECKS_PER_IDLE_TIMEOUT;
+    this.#cancelCheck = clock.after(delayMs, () => {
       for (const connection of this.#connections) connection.checkStalled();
-      this.#lookAgain();
+      this.#checkStalled();
     });
   }
 
   /**
-   * Listens with another certificate. The clients are closed with 1012 and come back; held IDs, stored messages and the
-   * cluster's membership stay.
+   * Listens with another certificate. The clients are closed with 1012 and reconnect; held IDs, stored messages and the
+   * cluster membership stay.
    *
-   * @throws what listening can throw
+   * @throws {Error} if it cannot listen
    */
   async reload(tls: TlsFiles): Promise<void> {
     if (this.#closedFor !== null) return;
     this.#closedFor = "restarting";
     try {
       for (const connection of this.#connections) connection.close("shutting_down");
-      await atMost(RELOAD_TIMEOUT_MS, this.#parts.clock, this.#allEnded());
+      await atMost(RELOAD_TIMEOUT_MS, this.#deps.clock, this.#allEnded());
       if (this.#isDraining) return;
       await this.#listener.renew(tls);
     } finally {
@@ -336,10 +336,10 @@ export class Server {
     timeoutMs: number = this.#options.drainTimeoutMs,
     delayMs: number = this.#options.drainDelayMs,
   ): Promise<void> {
-    const { clock } = this.#parts;
+    const { clock } = this.#deps;
     this.#closedFor = "shutting down";
     if (delayMs > 0) await wait(delayMs, clock);
-    this.#cancelLook();
+    this.#cancelCheck();
     try {
       await atMost(timeoutMs * DRAIN_SHARE, clock, this.#closeAll(timeoutMs));
     } finally {
@@ -348,7 +348,7 @@ export class Server {
   }
 
   async #closeAll(timeoutMs: number): Promise<void> {
-    const { clock } = this.#parts;
+    const { clock } = this.#deps;
     const { directory } = this.#router;
     await atMost(timeoutMs * EXPIRE_SHARE, clock, Promise.resolve(directory.expireStored()));
     await closeSpread(
@@ -372,7 +372,7 @@ export class Server {
   }
 }
 
-/** Returns the URL that was asked for, on a host of this server's making: clients may send any text as Host. */
+/** Returns the requested URL with a fixed host, because clients may send any text as Host. */
 function urlOf({ url, headers }: Request): string {
   const target = url.slice(url.indexOf("://") + "://".length);
   const host = headers.get("host"); // HTTP/2 has none

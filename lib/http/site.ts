@@ -1,4 +1,4 @@
-/** Answers plain HTTP requests: the page, the clients, the documents, the health, what clients of other servers ask for. */
+/** Answers plain HTTP requests: page, client libraries, documents, health, and requests of other servers' clients. */
 
 import type { Dialect } from "../relay/vocabulary.ts";
 import { checkOrigin } from "./admission.ts";
@@ -59,7 +59,7 @@ export class Site {
     });
   }
 
-  /** Answers what clients of other servers ask for by HTTP; null for any other path. */
+  /** Answers an HTTP request of another server's clients; null for any other path. */
   #answerForDialect({ headers }: Request, pathname: string): Response | Promise<Response> | null {
     const { dialects, allowOrigins, listIds } = this.#deps;
     for (const { answerHttp } of dialects) {

@@ -1,4 +1,4 @@
-/** Files for browsers: read once, and answered from memory. */
+/** Static files for browsers, read once and served from memory. */
 
 import { createHash } from "node:crypto";
 
@@ -41,14 +41,14 @@ export class StaticFiles {
   /**
    * Reads a file.
    *
-   * @param path under which it is asked for
-   * @param more headers that not all files have
+   * @param path the path in requests
+   * @param more headers beside those of all files
    */
   add(path: string, url: URL, more: FixedHeaders = {}): void {
     this.put(path, Deno.readFileSync(url), more);
   }
 
-  /** Like {@link add}, for a file that has been read or made. */
+  /** Adds a file that is in memory already. */
   put(path: string, body: Uint8Array<ArrayBuffer>, more: FixedHeaders = {}): void {
     const extension = path.endsWith("/") ? "html" : path.slice(path.lastIndexOf(".") + 1);
     const hash = createHash("sha256").update(body).digest("base64url");
@@ -57,14 +57,14 @@ export class StaticFiles {
       "content-length": String(body.length), // in the answer to HEAD too, which has no body
       "x-content-type-options": "nosniff",
       "referrer-policy": "no-referrer",
-      "cache-control": "no-cache", // kept, but asked for again: an update of the server is an update of the page
+      "cache-control": "no-cache", // revalidated by each load, because an update of the server updates the page
       etag: `"${hash}"`,
       ...more,
     };
     this.#files.set(path, { body, headers });
   }
 
-  /** The answer to a GET or HEAD request; null where there is no such file. */
+  /** Answers a GET or HEAD request; null if there is no such file. */
   answer(pathname: string, { method, headers }: Request): Response | null {
     const file = this.#files.get(pathname);
     if (file === undefined) return null;

@@ -45,7 +45,7 @@ export interface ConnectionOptions extends SendBufferOptions {
   readonly rateBurst: number;
 }
 
-/** Facts about a client from its upgrade request. */
+/** The upgrade request of a client. */
 export interface ConnectionRequest {
   /** The client's IP address. */
   readonly address: string;
@@ -78,7 +78,7 @@ const MAX_PENDING_CHARS = 256 * 1024;
  * error: TCP discards it if the connection closes with unread data.
  */
 const LINGER_MS = 300;
-/** Upper bound of an oversized message in which the server still looks for the target. */
+/** Upper bound of an oversized message that is still searched for its target, in UTF-16 code units. */
 const MAX_EXPLAINED_CHARS = 1024 * 1024;
 
 const UTF8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
@@ -177,7 +177,7 @@ export class Connection implements SessionConnection {
     }
     const nowMs = clock.now();
     this.#pauseUntil(router.directory.pauseAt(nowMs));
-    if (this.#pending === null && this.#isTentative) this.#settle(text);
+    if (this.#pending === null && this.#isTentative) this.#decideTentative(text);
     if (this.#pending !== null) this.#postpone(this.#pending, text);
     else if (this.#session === null) this.#handleFirst(text);
     else this.#handle(this.#session, text, nowMs);
@@ -185,7 +185,7 @@ export class Connection implements SessionConnection {
 
   #answerError(error: unknown): void {
     if (!(error instanceof ProtocolError)) return this.#failInternally(error);
-    if (this.#session === null && !this.isOpen) return; // the client has left meanwhile
+    if (this.#session === null && !this.isOpen) return; // the client has disconnected meanwhile
     const { code, message } = error;
     // Clients of other servers register by their URL or first message, whatever comes after it.
     const isRegistering = this.#session === null && this.dialect === null;
@@ -204,14 +204,14 @@ export class Connection implements SessionConnection {
 
   #answerFailedRegistration(error: unknown): void {
     if (!(error instanceof ProtocolError)) return this.#failInternally(error);
-    if (!this.isOpen) return; // the client has left meanwhile
+    if (!this.isOpen) return; // the client has disconnected meanwhile
     if (!this.#isTentative) return this.#rejectFor(error);
     this.#deferredError = error; // the client may still register otherwise
     this.#handlePending();
   }
 
   /** Rejects a client that has not registered in time. */
-  giveUp(): void {
+  rejectUnregistered(): void {
     if (this.#deferredError !== null) return this.#rejectFor(this.#deferredError);
     const message = "No valid register message came in time (--register-timeout).";
     this.reject("register_timeout", message);
@@ -232,8 +232,8 @@ export class Connection implements SessionConnection {
     }
   }
 
-  /** Keeps or ends a registration by URL, depending on the first message. */
-  #settle(text: string): void {
+  /** Confirms or ends a registration by URL, depending on the first message. */
+  #decideTentative(text: string): void {
     this.#isTentative = false;
     if (this.#dialect?.yieldsTo?.(text)) {
       this.#detach(false, null);
@@ -244,7 +244,7 @@ export class Connection implements SessionConnection {
   }
 
   #handleFirst(text: string): void {
-    if (!this.isOpen) return; // the client left before this message had its turn
+    if (!this.isOpen) return; // the client has disconnected before this message had its turn
     const { dialects, registrar } = this.#deps;
     this.#dialect ??= dialects.find((dialect) => dialect.accepts(text)) ?? dialects.at(-1)!;
     const { anonymousRoom } = this.#dialect;
@@ -259,7 +259,7 @@ export class Connection implements SessionConnection {
     if (deciding !== undefined) this.#await(deciding, []);
   }
 
-  /** Queues messages until a registration is decided. */
+  /** Starts to queue messages until a registration is decided. */
   #await(deciding: Promise<void>, pending: string[]): void {
     this.#pending = pending;
     deciding.then(

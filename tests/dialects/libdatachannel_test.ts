@@ -62,7 +62,7 @@ testPure("a client whose ID is refused is closed at the register timeout", () =>
   open("/alice");
   const second = open("/alice");
   assert.equal(second.closed, null);
-  second.connection.giveUp();
+  second.connection.rejectUnregistered();
   assert.deepEqual([second.texts(), second.closed], [[], "4409 id_taken"]);
 });
 

@@ -28,8 +28,8 @@ export function startServerWithAdmin(
   };
   const { server, url, ...test } = startServer(given, { emit });
   const address = { hostname: "127.0.0.1", port: 0 };
-  const parts = { version: "test", clock: systemClock, emit: ignoreEvents, metrics, server };
-  const admin = new Admin(address, { ...parts, password: given.adminPassword as string });
+  const deps = { version: "test", clock: systemClock, emit: ignoreEvents, metrics, server };
+  const admin = new Admin(address, { ...deps, password: given.adminPassword as string });
   return {
     url,
     adminUrl: new URL(admin.url).origin,

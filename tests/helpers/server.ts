@@ -2,7 +2,7 @@
 
 import { systemClock } from "../../lib/clock.ts";
 import { type GivenOptions, readOptions, type System } from "../../lib/config/options.ts";
-import { type Parts, Server } from "../../lib/http/server.ts";
+import { Server, type ServerDeps } from "../../lib/http/server.ts";
 import { ignoreEvents } from "./events.ts";
 
 const SYSTEM: System = {
@@ -23,7 +23,7 @@ export interface TestServer extends AsyncDisposable {
 /** Starts a server. Options are written as on the command line; it is drained when the test leaves the block. */
 export function startServer(
   given: GivenOptions = {},
-  parts: Partial<Parts> = {},
+  deps: Partial<ServerDeps> = {},
 ): TestServer {
   const options = readOptions({ host: "127.0.0.1", port: "0", ...given }, {}, SYSTEM);
   const server = new Server(options, {
@@ -33,7 +33,7 @@ export function startServer(
     authenticator: null,
     tls: null,
     isMemoryTight: () => false,
-    ...parts,
+    ...deps,
   });
   const { hostname, port } = server.address;
   const scheme = server.isSecure ? "s" : "";
