@@ -1,9 +1,9 @@
-/** Time, passed in to all that depends on it, so that tests can set it. */
+/** The clock, which tests replace, and deadlines. */
 
 export interface Clock {
   /** Milliseconds since a fixed moment; never goes back. */
   now(): number;
-  /** Calls `callback` after `delayMs`; the answer cancels it. */
+  /** Calls `callback` after `delayMs`. The returned function cancels that. */
   after(delayMs: number, callback: () => void): () => void;
 }
 
@@ -16,8 +16,8 @@ export const systemClock: Clock = {
 };
 
 /**
- * Items that expire a fixed time after they were added. All share one timer: as they all
- * have the same delay, the oldest is always the next.
+ * Items that expire a fixed time after they were added. All share one timer, because the oldest is always the next to
+ * expire.
  */
 export class Deadlines<Item> {
   readonly #clock: Clock;
@@ -36,40 +36,40 @@ export class Deadlines<Item> {
     return this.#dueAt.size;
   }
 
-  /** Starts the time of `item`, or starts it anew. */
+  /** Starts or restarts the time of `item`. */
   add(item: Item): void {
-    this.#dueAt.delete(item); // so that it moves to the end
+    this.#dueAt.delete(item); // moves it to the end
     this.#dueAt.set(item, this.#clock.now() + this.#delayMs);
     if (this.#cancelTimer === null) this.#arm(this.#delayMs);
   }
 
-  /** Takes `item` out; false if it was not there, or has expired. */
+  /** Removes `item`; returns false if it was not there, or has expired. */
   delete(item: Item): boolean {
     const wasThere = this.#dueAt.delete(item);
     if (this.#dueAt.size === 0) this.#disarm();
     return wasThere;
   }
 
-  /** Returns for how long `item` still has time, in milliseconds; 0 if it is not there. */
+  /** Returns the time until `item` expires, in milliseconds; 0 if it is not there. */
   remainingMs(item: Item): number {
     return Math.max(0, (this.#dueAt.get(item) ?? 0) - this.#clock.now());
   }
 
-  /** Takes out the item that was added first; undefined if there is none. */
+  /** Removes and returns the item that was added first; undefined if there is none. */
   takeOldest(): Item | undefined {
     const [oldest] = this.#dueAt.keys();
     if (oldest !== undefined) this.delete(oldest);
     return oldest;
   }
 
-  /** Lets all items expire now. */
+  /** Expires all items now. */
   runAll(): void {
     const items = [...this.#dueAt.keys()];
     this.clear();
     for (const item of items) this.#onDue(item);
   }
 
-  /** Takes out everything. */
+  /** Removes all items. */
   clear(): void {
     this.#dueAt.clear();
     this.#disarm();
@@ -115,7 +115,7 @@ export class VariedDeadlines<Item> {
     return size;
   }
 
-  /** Starts the time of `item`. There must be few different delays: none is ever forgotten. */
+  /** Starts the time of `item`. There must be few different delays, because each takes memory for good. */
   add(item: Item, delayMs: number): void {
     let deadlines = this.#byDelay.get(delayMs);
     if (deadlines === undefined) {
@@ -130,7 +130,7 @@ export class VariedDeadlines<Item> {
     return false;
   }
 
-  /** Lets all items expire now. */
+  /** Expires all items now. */
   runAll(): void {
     for (const deadlines of this.#byDelay.values()) deadlines.runAll();
   }

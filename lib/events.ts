@@ -1,26 +1,26 @@
-/** What happens in the server, for metrics and the log. */
+/** The events of a server, for metrics and the log. */
 
 import type { CloseReason, ErrorCode } from "./relay/vocabulary.ts";
 
-/** A registered client, as far as an observer may know it. */
+/** The facts about a registered client that metrics and the log get. */
 export interface ClientInfo {
   readonly id: string;
-  /** `""` is the default room. */
+  /** `""` for the default room. */
   readonly roomName: string;
-  /** IP address of its connection. */
+  /** The IP address of its connection. */
   readonly address: string;
-  /** Name of the dialect that it speaks; null is the core protocol. */
+  /** The dialect's name; null for the core protocol. */
   readonly dialect: string | null;
 }
 
-/** What an event is about: a client, or a connection that has not registered. */
+/** The client of an event; only its address if it has not registered. */
 export type Subject = ClientInfo | { readonly address: string };
 
 /** A message that was sent, stored or broadcast. */
 export interface Message {
   /** Its `type`; undefined if that is not a string. */
   readonly type: string | undefined;
-  /** Size as received, in bytes of UTF-8. */
+  /** Its size as received, in bytes of UTF-8. */
   readonly bytes: number;
   /** Time of arrival, in milliseconds of the server's clock. */
   readonly receivedAtMs: number;
@@ -31,7 +31,7 @@ export type Event =
   | {
     readonly kind: "connection_closed";
     readonly address: string;
-    /** Code of the close frame that ended the connection; 0 if there was none. */
+    /** The code of the close frame that ended the connection; 0 if there was none. */
     readonly code: number;
     /** Null if the server did not close it. */
     readonly reason: CloseReason | null;
@@ -57,7 +57,7 @@ export type Event =
     readonly client: ClientInfo;
     readonly reason: CloseReason | null;
   }
-  /** A client gave up its ID, or lost it. The reason is null if the server did not close its connection. */
+  /** A session has ended. The reason is null if the server did not close its connection. */
   | {
     readonly kind: "unregistered";
     readonly client: ClientInfo;
@@ -88,11 +88,11 @@ export type Event =
   /** The server starts to close a connection. */
   | { readonly kind: "closing"; readonly reason: CloseReason; readonly subject: Subject }
   | { readonly kind: "cluster_joined" }
-  /** Redis cannot be used; the node goes on trying. The reason is a sentence without a full stop. */
+  /** Redis cannot be used; the node retries. The reason is a sentence without a full stop. */
   | { readonly kind: "cluster_lost"; readonly reason: string }
-  /** Something that the operator should look at: a sentence. */
+  /** A sentence for the operator. */
   | { readonly kind: "warning"; readonly message: string }
-  /** The runtime's listener ended; the server goes on trying to listen. */
+  /** The runtime's listener has ended; the server retries. */
   | { readonly kind: "listener_failed"; readonly error: unknown }
   /** A bug: code threw that must not. */
   | { readonly kind: "internal_error"; readonly where: string; readonly error: unknown };

@@ -1,17 +1,17 @@
-/** Log lines: their format, and a writer to stderr for which the relay never waits. */
+/** Log lines: their format, and a writer to stderr that never blocks the relay. */
 
 export const LOG_LEVELS = ["debug", "info", "warn", "error"] as const;
 export type Level = (typeof LOG_LEVELS)[number];
 export type Format = "text" | "json";
 
-/** Members of a line in JSON, beside time, level and message. */
+/** The members of a JSON line beside time, level and message. */
 export type Fields = Readonly<Record<string, string | number | undefined>>;
 
 export interface Log {
-  /** Returns whether lines of this level are written; if not, a caller builds nothing for them. */
+  /** Returns whether lines of this level are written. */
   enabled(level: Level): boolean;
   /**
-   * Writes a line. `fields` are for JSON alone, and are called only there.
+   * Writes a line. `fields` is called for JSON alone.
    *
    * @param stack of an error; in text, its frames stay on lines of their own
    */
@@ -105,7 +105,7 @@ export class LineWriter {
     this.#timer = undefined;
     this.#writing ??= this.#writeAll().finally(() => {
       this.#writing = null;
-      if (this.#lines.length > 0) this.#flushSoon(); // a line was put after the last look at the buffer
+      if (this.#lines.length > 0) this.#flushSoon(); // a line was put after the last check
     });
     return this.#writing;
   }
@@ -121,7 +121,7 @@ export class LineWriter {
           written += await this.#writer.write(bytes.subarray(written));
         }
       } catch {
-        return; // stderr is closed, so that there is no way to report it
+        return; // stderr is closed
       }
     }
   }

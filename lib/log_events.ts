@@ -1,4 +1,4 @@
-/** Log lines of events: the one place that knows their wording. */
+/** Writes events as log lines. */
 
 import type { Clock } from "./clock.ts";
 import type { ClientInfo, Emit, Event, Message, Subject } from "./events.ts";
@@ -6,10 +6,10 @@ import type { Fields, Level, Log } from "./log.ts";
 import type { CloseReason } from "./relay/vocabulary.ts";
 
 const MAX_TYPE_CHARS = 64;
-/** Lines about refused connections and clients, in each second. */
+/** Upper bound of the lines about refused connections and clients, in each second. */
 const MAX_REFUSALS_PER_SECOND = 10;
 
-/** Reasons that an operator wants to know of; the others are the client's own affair. */
+/** The close reasons that are logged as warnings. */
 const NOTEWORTHY: readonly CloseReason[] = [
   "disconnected",
   "overloaded",
@@ -17,7 +17,7 @@ const NOTEWORTHY: readonly CloseReason[] = [
   "internal_error",
 ];
 
-/** Writes each event to `log`. Builds nothing for a level that is off. */
+/** Creates a function that writes each event to `log`, and builds no line for a level that is off. */
 export function createEventLog(log: Log, clock: Clock): Emit {
   const info = log.enabled("info");
   const debug = log.enabled("debug");
@@ -143,7 +143,7 @@ function writeTrouble(log: Log, event: Trouble): void {
   }
 }
 
-/** Writes refusals, a bounded number in a second: a flood of them must not fill a disk. */
+/** Writes a bounded number of refusals in a second, so that a flood of them does not fill the disk. */
 class Refusals {
   readonly #log: Log;
   readonly #clock: Clock;
@@ -156,7 +156,7 @@ class Refusals {
   }
 
   write(event: Of<"connection_refused" | "client_refused">): void {
-    if (this.#written === 0) this.#clock.after(1000, () => this.#startAnew());
+    if (this.#written === 0) this.#clock.after(1000, () => this.#startSecond());
     if (this.#written === MAX_REFUSALS_PER_SECOND) return void this.#omitted++;
     this.#written++;
     const { address, message } = event;
@@ -167,7 +167,7 @@ class Refusals {
     this.#log.write("info", line, () => ({ address, code }));
   }
 
-  #startAnew(): void {
+  #startSecond(): void {
     const omitted = this.#omitted;
     this.#written = 0;
     this.#omitted = 0;

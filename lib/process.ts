@@ -1,4 +1,4 @@
-/** The process and its machine: memory, open files, permissions, the address in the network. */
+/** The process and its machine: memory, open files, permissions, and the network address. */
 
 import process from "node:process";
 import type { Clock } from "./clock.ts";
@@ -9,9 +9,9 @@ const CHECK_INTERVAL_MS = 100;
 const TIGHT_SHARE = 0.75;
 /** Share of the limit by which memory has to grow to count as growing. */
 const GROWTH_SHARE = 0.01;
-/** Time for which memory has grown no more when it counts as reusable, in milliseconds. */
+/** The time without growth after which memory counts as reusable, in milliseconds. */
 const STEADY_MS = 3000;
-/** Intervals of garbage collections, which stop the process for a moment, in milliseconds: above the share, and the limit. */
+/** Intervals of garbage collections above the share and above the limit, in milliseconds. Each stops the process for a moment. */
 const COLLECT_INTERVAL_MS = { tight: 5000, exceeded: 1000 } as const;
 
 /** Memory of the process, as `Deno.memoryUsage()` reports it, in bytes. */
@@ -24,18 +24,18 @@ export interface MemoryUsage {
 
 export interface MemoryProbe {
   usage(): MemoryUsage;
-  /** Collects garbage, if the runtime can be asked to. */
+  /** Collects garbage, if the runtime offers that. */
   collect(): void;
-  /** Memory that connections hold outside of the heap, in bytes, by estimate. */
+  /** Estimate of the memory that connections hold outside of the heap, in bytes. */
   heldBytes(): number;
 }
 
 /**
  * Watches the memory of the process, so that it shuts down in good order before the system kills it.
  *
- * What a flood leaves behind does not count: garbage is collected first. Holes that the allocator keeps for later cannot
- * be distinguished from memory in use. So above the share, memory counts as in use while it grows, or if what is known of it is
- * enough; a steady rest is reusable.
+ * Garbage does not count, because it is collected first. Free memory that the allocator retains cannot be distinguished from
+ * memory in use. So above the share, memory counts as in use while it grows, or if its known part alone is above the share;
+ * otherwise the allocator can use it again.
  */
 export class MemoryWatch {
   readonly #clock: Clock;
@@ -45,11 +45,11 @@ export class MemoryWatch {
   #cancelTimer = () => {};
   #isTight = false;
   #collectedAtMs = -Infinity;
-  /** Follows the memory in steps of the growth that counts. */
+  /** The memory, updated when it has changed by {@link GROWTH_SHARE}. */
   #levelBytes = 0;
   #grewAtMs = -Infinity;
 
-  /** @param onExceeded is called once, when the limit is passed */
+  /** @param onExceeded is called once, when memory exceeds the limit */
   constructor(
     clock: Clock,
     limitBytes: number,
@@ -121,12 +121,12 @@ export class MemoryWatch {
 
 /** Files that the process needs beside its connections: listeners, Redis, and connections that it refuses. */
 const SPARE_FILES = 64;
-/** Bound of the search, which would take too long beyond. */
+/** Upper bound of the search, in files. */
 const MAX_PROBED_FILES = 20_000;
 
 /**
- * Finds the limit of open files by opening one file again and again, because the runtime has no other way. To be called
- * before other files are opened.
+ * Finds the limit of open files by opening one file many times, because the runtime has no other way. Must be called before
+ * other files are opened.
  *
  * @returns the limit if it is below what `connections` of them need, else null
  */
@@ -137,7 +137,7 @@ export function findFileLimit(connections: number, open: () => Disposable): numb
     while (files.length < needed) files.push(open());
     return null;
   } catch {
-    return files.length || null; // not even one: the reason is another, such as an unreadable executable
+    return files.length || null; // 0: the reason is another, such as an unreadable executable
   } finally {
     for (const file of files) file[Symbol.dispose]();
   }
@@ -166,12 +166,12 @@ export function networkAddress(): string | null {
 }
 
 /**
- * Gives up what only the start needs: the environment, facts about the machine, and files.
+ * Revokes the permissions that only the start needs: the environment, facts about the machine, and files.
  *
- * @param keepsReading whether certificates are to be read again; the runtime cannot narrow this to their files
+ * @param keepsReading true if certificates are read again later; the runtime cannot narrow this to their files
  */
 export function dropPermissions(keepsReading: boolean): void {
-  // The Redis client reads variables whenever it connects: it finds none from now on.
+  // The Redis client reads variables whenever it connects; without this it would fail then.
   Object.defineProperty(process, "env", { value: {}, configurable: true });
   Deno.permissions.revokeSync({ name: "env" });
   Deno.permissions.revokeSync({ name: "sys" });

@@ -1,16 +1,16 @@
-/** The clients as the admin listener lists them: filtered, sorted, a page at a time. */
+/** Lists the clients for the admin listener: filtered, sorted, a page at a time. */
 
 import type { ClientInfo } from "../events.ts";
 import { readChoice, readInteger } from "../config/parse.ts";
 
-/** A connection, as it is listed. */
+/** The part of a connection that the list shows. */
 export interface ListedConnection {
   readonly address: string;
   readonly connectedAtMs: number;
   readonly messagesIn: number;
   readonly messagesOut: number;
   readonly bufferedBytes: number;
-  /** Null where it has not registered, or is closing: then it is not listed. */
+  /** Null if the connection has not registered, or is closing; then it is not listed. */
   readonly session: Pick<ClientInfo, "id" | "roomName" | "dialect"> | null;
 }
 
@@ -35,9 +35,9 @@ const MAX_LIMIT = 500;
 
 /** A query of the list. */
 export interface ClientQuery {
-  /** Part of an ID, a room or an address, in lower case. */
+  /** A part of an ID, a room or an address, in lower case. */
   readonly filter: string;
-  /** The one room; `""` for the default one; null for all. */
+  /** A room; `""` for the default room, null for all. */
   readonly room: string | null;
   readonly sort: SortKey;
   readonly isDescending: boolean;
@@ -48,7 +48,7 @@ export interface ClientQuery {
 /**
  * Reads a query such as `?filter=cam&sort=-messages_in&offset=50&limit=50`.
  *
- * @throws {RangeError} that names the parameter and what it takes
+ * @throws {RangeError} if a parameter is malformed; the message names it and its valid values
  */
 export function readClientQuery(parameters: URLSearchParams): ClientQuery {
   const sort = parameters.get("sort") ?? "id";
@@ -71,12 +71,12 @@ export function readClientQuery(parameters: URLSearchParams): ClientQuery {
   };
 }
 
-/** One client, as JSON has it. */
+/** A client in JSON. */
 export interface ClientRow {
-  /** Null: the default room. */
+  /** Null for the default room. */
   readonly room: string | null;
   readonly id: string;
-  /** Null: the core. */
+  /** Null for the core protocol. */
   readonly dialect: string | null;
   readonly address: string;
   /** ISO 8601. */
@@ -96,9 +96,9 @@ export interface ClientPage {
 }
 
 /**
- * One page of the clients that match.
+ * Returns one page of the clients that match.
  *
- * @param clockStartEpochMs what the server's clock calls 0, in milliseconds since 1970
+ * @param clockStartEpochMs the zero of the server's clock, in milliseconds since 1970
  */
 export function listClients(
   connections: Iterable<ListedConnection>,

@@ -1,4 +1,4 @@
-/** Access to the admin listener: the password, and no request that another page makes in an operator's browser. */
+/** Guards the admin listener: checks the password, and refuses requests that other pages make in the operator's browser. */
 
 import { Buffer } from "node:buffer";
 import { isIP } from "node:net";
@@ -6,15 +6,15 @@ import type { Clock } from "../clock.ts";
 import type { Emit } from "../events.ts";
 import { isSecret } from "../relay/session.ts";
 
-/** Time that a wrong password costs, in milliseconds. */
+/** The delay of the response to a wrong password, in milliseconds. */
 const WRONG_PASSWORD_DELAY_MS = 500;
-/** Upper bound of wrong passwords whose answer waits at a time. */
+/** Upper bound of the responses that are delayed at a time. */
 const MAX_WAITING = 10;
 /** Interval of warnings about wrong passwords, in milliseconds. */
 const WARNING_INTERVAL_MS = 1000;
 
 export interface GuardOptions {
-  /** Name or address that the listener was configured with. */
+  /** The configured name or address of the listener. */
   readonly hostname: string;
   /** Undefined if none is needed. */
   readonly password: string | undefined;
@@ -24,7 +24,7 @@ export class Guard {
   readonly #options: GuardOptions;
   readonly #clock: Clock;
   readonly #emit: Emit;
-  /** Wrong passwords whose answer waits. */
+  /** The number of delayed responses. */
   #waiting = 0;
   #warnedAtMs = -Infinity;
 
@@ -35,15 +35,15 @@ export class Guard {
   }
 
   /**
-   * Returns the answer to a request that may not be served; null for one that may.
+   * Returns the response to a refused request; null for an allowed one.
    *
-   * @param url of the request
-   * @param peer IP address that the request comes from
+   * @param url the request's URL
+   * @param peer the IP address that the request comes from
    */
   async check(request: Request, url: URL, peer: string): Promise<Response | null> {
     const { hostname, password } = this.#options;
     if (password !== undefined) {
-      // A page that has its name rebound to this address (DNS rebinding) gets no password from the browser.
+      // Against DNS rebinding the password is enough: the browser does not send it for another name.
       const refusal = await this.#checkPassword(request, password, peer);
       if (refusal !== null) return refusal;
     } else if (!isOwnHost(url.hostname, hostname)) {
@@ -99,7 +99,7 @@ function tooManyGuesses(): Response {
   return new Response("Too many wrong passwords: wait a second.\n", { status: 429 });
 }
 
-/** Returns whether a request names this host: addresses and localhost, unlike other names, cannot be rebound to it. */
+/** Returns whether a request names this host. Addresses and localhost cannot be rebound to it, unlike other names. */
 function isOwnHost(asked: string, configured: string): boolean {
   return isIP(asked.replace(/^\[(.*)\]$/, "$1")) !== 0 || asked === "localhost" ||
     asked === configured.toLowerCase();
@@ -109,7 +109,7 @@ function isRead({ method }: Request): boolean {
   return method === "GET" || method === "HEAD";
 }
 
-/** Returns whether a request comes from the listener's own page, or from no browser: those send an Origin with each change. */
+/** Returns whether a request comes from the listener's own page or from no browser. Browsers send an Origin with each change. */
 function isOwnOrigin(origin: string | null, url: URL): boolean {
   return origin === null || URL.parse(origin)?.host === url.host; // a proxy may have taken TLS off
 }

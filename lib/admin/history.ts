@@ -1,11 +1,11 @@
-/** The last ten minutes, a sample a second, so that a page that has just been opened can show them. */
+/** Samples of the last ten minutes, one a second, which the admin page shows when it is opened. */
 
 import type { Clock } from "../clock.ts";
 
 const INTERVAL_MS = 1000;
 const MAX_SAMPLES = 600;
 
-/** A sample, as JSON has it. Counters count from the start. */
+/** A sample in JSON. Counters count from the start. */
 export interface Sample {
   /** Milliseconds since 1970. */
   readonly time_ms: number;
@@ -15,7 +15,7 @@ export interface Sample {
   readonly waiting_bytes: number;
   readonly memory_bytes: number;
   readonly cpu_seconds: number;
-  /** Connections, those that are closed by now among them. */
+  /** Connections since the start, closed ones included. */
   readonly opened: number;
   readonly messages: number;
   readonly deliveries: number;
@@ -43,12 +43,12 @@ export class History {
     this.#cancelTimer = this.#clock.after(INTERVAL_MS, () => this.#tick());
   }
 
-  /** The number of samples taken, for the next call of {@link after}. */
+  /** The number of samples since the start, for the next call of {@link after}. */
   get taken(): number {
     return this.#taken;
   }
 
-  /** The samples after the first `taken` ones; of those that are still there. */
+  /** Returns the samples after the first `taken` ones, as far as they are still stored. */
   after(taken: number): readonly Sample[] {
     const isOfAnother = taken > this.#taken; // the page has outlived a restart of the server
     const missing = isOfAnother ? this.#taken : this.#taken - taken;

@@ -1,4 +1,4 @@
-/** Metrics: counted as events happen, and written in Prometheus' text format for each scrape. */
+/** Counts events, and writes metrics in Prometheus' text format. */
 
 import process from "node:process";
 import type { Clock } from "../clock.ts";
@@ -15,14 +15,14 @@ const RELAY_SECONDS_BOUNDS = [
   ...[0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1],
 ];
 
-/** HTTP statuses of refused upgrades, so that each is there from the start. */
+/** HTTP statuses of refused upgrades. Each has a series from the start. */
 const REFUSAL_STATUSES = [400, 403, 426, 429, 503];
 
-/** Code that the runtime gives for a connection that ended without a close frame. */
+/** The runtime's code for a connection that ended without a close frame. */
 const NO_CLOSE_FRAME = 0;
-/** Code that stands for such an end (RFC 6455 section 7.4.1). */
+/** The code of such an end in metrics (RFC 6455 section 7.4.1). */
 const ABNORMAL_CLOSURE = 1006;
-/** Codes with a series of their own; a client can close with any of thousands, so the others share one. */
+/** The codes with a series of their own. The thousands of others, which a client can send, share one. */
 const COUNTED_CLOSE_CODES = new Set<number>(
   [1000, 1001, 1002, 1005, ABNORMAL_CLOSURE, 1007, ...Object.values(CLOSE_CODES)],
 );
@@ -49,7 +49,7 @@ export class Histogram {
     if (bucket < bounds.length) this.#counts[bucket]!++;
   }
 
-  /** Each bound with the number of values that are not above it. */
+  /** Returns each bound with the number of values that are not above it. */
   buckets(): [bound: number, count: number][] {
     let total = 0;
     return this.#bounds.map((bound, i) => [bound, total += this.#counts[i]!]);
@@ -63,7 +63,7 @@ interface Counts {
   /** Messages for one client that were sent or stored. */
   direct: number;
   broadcasts: number;
-  /** Messages as clients received them: a broadcast counts once for each recipient. */
+  /** Messages sent to clients: a broadcast counts once for each recipient. */
   deliveries: number;
   /** Error notices of all codes. */
   errors: number;
@@ -90,7 +90,7 @@ export class Metrics {
     return this.#counts;
   }
 
-  /** Error notices by their code; every code is there from the start. */
+  /** Error notices by code. Each code is there from the start. */
   get errors(): ReadonlyMap<ErrorCode, number> {
     return this.#errors;
   }
@@ -155,21 +155,21 @@ function increment<Key>(counts: Map<Key, number>, key: Key): void {
   counts.set(key, (counts.get(key) ?? 0) + 1);
 }
 
-/** The values that a scrape reads beside the counters. */
+/** The part of a server that metrics read. */
 export interface MeasuredServer {
   readonly connections: Iterable<{ readonly session: { readonly dialect: string | null } | null }>;
-  /** Clients that are registered and connected. */
+  /** The number of clients that are registered and connected. */
   readonly clients: number;
-  /** Messages that wait in the mailbox. */
+  /** The number of stored messages. */
   readonly storedMessages: number;
   /** True while Redis can be used; null without a cluster. */
   readonly isClusterUp: boolean | null;
 }
 
-/** Content type of the text format (https://prometheus.io/docs/instrumenting/exposition_formats/). */
+/** The content type of the text format (https://prometheus.io/docs/instrumenting/exposition_formats/). */
 export const METRICS_TYPE = "text/plain; version=0.0.4; charset=utf-8";
 
-/** All metrics in Prometheus' text format. */
+/** Writes all metrics in Prometheus' text format. */
 export function metricsText(version: string, metrics: Metrics, server: MeasuredServer): string {
   const { direct, broadcasts, deliveries } = metrics.counts;
   const { rss, heapTotal } = Deno.memoryUsage();
@@ -241,7 +241,7 @@ function dialectsOf(connections: Iterable<{ session: { dialect: string | null } 
   return dialects;
 }
 
-/** CPU time of the process since its start, user and system, in seconds. */
+/** Returns the CPU time of the process since its start, user and system, in seconds. */
 export function cpuSeconds(): number {
   const { user, system } = process.cpuUsage();
   return (user + system) / 1e6;

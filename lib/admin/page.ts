@@ -14,7 +14,7 @@ const FILES = [
   "timeline.js",
 ];
 
-/** Reads the page and what it consists of, once. */
+/** Reads all files of the page. */
 export function readAdminPage(): StaticFiles {
   const files = new StaticFiles();
   files.add("/", new URL("../web/admin/index.html", import.meta.url), PAGE_POLICY);

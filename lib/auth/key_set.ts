@@ -1,4 +1,4 @@
-/** Public keys that tokens are signed with: a JSON Web Key Set (RFC 7517) at a URL. */
+/** The public keys of tokens: a JSON Web Key Set (RFC 7517) at a URL. */
 
 import type * as Jose from "jose";
 import type { Clock } from "../clock.ts";
@@ -18,12 +18,12 @@ const FETCH_INTERVAL_MS = 1000;
 /** Age at which keys are fetched again in the background, in milliseconds, so that withdrawn ones are dropped. */
 const MAX_AGE_MS = 600_000;
 
-/** The host did not give its keys, so that an unknown key may exist or not. */
+/** The keys could not be fetched, so an unknown key may exist or not. */
 export class KeySetUnavailable extends Error {}
 
 /**
- * Finds the key of a token, and fetches the keys when there is a reason to. Known keys stay valid while their host is
- * down. A token with an unknown key waits for the next fetch.
+ * Creates a function that finds the key of a token, and fetches the keys when needed. Known keys stay valid while their
+ * host is down. A token with an unknown key waits for the next fetch.
  */
 export function createKeySet(jose: typeof Jose, options: KeySetOptions): Jose.JWTVerifyGetKey {
   const { url, clock, onFailed, timeoutMs = TIMEOUT_MS } = options;

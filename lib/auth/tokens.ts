@@ -1,17 +1,17 @@
-/** Checks the tokens that clients register with, and makes them. */
+/** Checks and makes the tokens that clients register with. */
 
 import type * as Jose from "jose";
 import { createKeySet, type KeySetOptions, KeySetUnavailable } from "./key_set.ts";
 
-/** Rights that a token gives. */
+/** The rights that a token gives. */
 export interface Grant {
-  /** The one ID that it allows; null is any. */
+  /** The one ID that it allows; null for any. */
   readonly clientId: string | null;
-  /** The rooms that it allows; null is any, and the default room. */
+  /** The rooms that it allows; null for any, and the default room. */
   readonly rooms: readonly string[] | null;
 }
 
-/** A token is missing, or does not hold. Its message is a sentence for the client. */
+/** A missing or invalid token. The message is a sentence for the client. */
 export class TokenError extends Error {}
 
 export interface Authenticator {
@@ -27,7 +27,7 @@ type Key = Awaited<ReturnType<Jose.JWTVerifyGetKey>>;
 
 /** Tolerated difference between the clocks of two machines. */
 const CLOCK_TOLERANCE_SECONDS = 5;
-/** Algorithms that each kind of key may be used with: never what the token itself asks for. */
+/** The algorithms of each kind of key. A token cannot choose another. */
 const SECRET_ALGORITHMS = ["HS256"];
 const KEY_SET_ALGORITHMS = ["RS256", "ES256", "EdDSA", "Ed25519"];
 
@@ -67,7 +67,7 @@ export async function createAuthenticator(
     }
   }
 
-  /** Waits for the verifications before: each may take the runtime's only thread 2 ms, and relayed messages go in between. */
+  /** Runs one verification at a time: each may take the only thread 2 ms, and messages are relayed in between. */
   function inTurn<Result>(verification: () => Promise<Result>): Promise<Result> {
     const result = lastVerification.then(verification);
     lastVerification = result.catch(() => {});
@@ -136,11 +136,11 @@ export function allows({ clientId, rooms }: Grant, id: string, room: string): bo
   return hasRoom && (clientId === null || clientId === id);
 }
 
-/** Claims of a token to be made, and the secret that signs it. */
+/** The claims of a new token, and the secret that signs it. */
 export interface TokenRequest {
   readonly secret: string;
   readonly clientId: string;
-  /** Undefined is any room, and the default room. */
+  /** Undefined for any room, and the default room. */
   readonly room: string | undefined;
   readonly ttlMs: number;
 }

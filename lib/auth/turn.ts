@@ -1,8 +1,8 @@
-/** ICE servers that clients are given, with TURN credentials. */
+/** The ICE servers of a client, with TURN credentials. */
 
 import { createHmac } from "node:crypto";
 
-/** One server as RTCPeerConnection takes it (W3C WebRTC, RTCIceServer). */
+/** An RTCIceServer of W3C WebRTC. */
 export interface IceServer {
   readonly urls: readonly string[];
   readonly username?: string;
@@ -35,8 +35,8 @@ export function iceServers(config: IceConfig, clientId: string, epochMs: number)
 }
 
 /**
- * Credentials of draft-uberti-behave-turn-rest-00 if there is a secret: the user name says until when they hold, and the
- * TURN server checks them without knowing the client.
+ * Returns credentials of draft-uberti-behave-turn-rest-00 if there is a secret: the user name contains the time at which they
+ * expire, and the TURN server checks them without knowing the client.
  */
 function turnCredentials(config: IceConfig, clientId: string, epochMs: number) {
   const { turnSecret, turnTtlMs, turnUsername = "", turnPassword = "" } = config;
@@ -46,7 +46,7 @@ function turnCredentials(config: IceConfig, clientId: string, epochMs: number) {
   return { username, credential };
 }
 
-/** Returns whether a URL is a TURN server's, which wants credentials. */
+/** Returns whether a URL is a TURN server's, which needs credentials. */
 export function isTurnUrl(url: string): boolean {
   return /^turns?:/.test(url);
 }

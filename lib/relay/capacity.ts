@@ -1,4 +1,4 @@
-/** The capacity for connections and clients. Held IDs count like connections once a client registers. */
+/** Limits connections, clients and memory. A held ID counts as a client. */
 
 import { Buffer } from "node:buffer";
 import { isIP } from "node:net";
@@ -11,7 +11,7 @@ export interface CapacityOptions {
   readonly maxConnectionsPerIp: number;
 }
 
-/** Counts connections, or held IDs, by the address that they come from. */
+/** Counts connections, or held IDs, by address. */
 class AddressCounter {
   readonly #counts = new Map<string, number>();
   size = 0;
@@ -96,7 +96,7 @@ function serverFull(reason: string): ProtocolError {
   return new ProtocolError("server_full", `The server is full: ${reason}. Come back later.`);
 }
 
-/** Limits the memory that clients take, in all and for each network. */
+/** Limits the memory of all clients, and of the clients of each network. */
 export class MemoryBudget {
   readonly #bytesByNetwork = new Map<string, number>();
   readonly #maxBytes: number;

@@ -64,7 +64,7 @@ export interface Directory {
   left(session: Session): void;
   /** Lists the IDs of a room on all nodes. */
   idsIn(room: string): Iterable<string>;
-  /** Lists the IDs of a room, even if this node has no session in it. A node that serves alone lists those that it knows. */
+  /** Lists the IDs of a room, even if this node has no session in it. A node without Redis lists the IDs that it knows. */
   listIds(room: string): Promise<readonly string[]>;
   /** Returns the number of IDs in a room. */
   sizeOf(room: string): number;

@@ -17,7 +17,7 @@ export const MAILBOX_LIMITS = {
 
 /**
  * Memory that a stored message takes beside its strings, in bytes. Without it, empty messages to unknown IDs could fill
- * the memory. Measured: 530 for the first message to a target, 360 more for a sender that has left.
+ * the memory. Measured: 530 for the first message to a target, 360 more for a disconnected sender.
  */
 export const OVERHEAD_BYTES = 900;
 
@@ -51,7 +51,7 @@ export function costOf(sender: MailboxSender, targetKey: string, stringBytes: nu
   return { sender, network, targetKey, memoryBytes: OVERHEAD_BYTES + stringBytes };
 }
 
-/** What senders may have stored: each for one target, each address, and all together. */
+/** Limits the stored messages of each sender for one target, and the memory of each address and in all. */
 export class MailboxBudget {
   readonly #pairs = new Map<MailboxSender, Map<string, number>>();
   readonly #memory = new MemoryBudget(MAILBOX_LIMITS.bytesInAll, MAILBOX_LIMITS.bytesPerAddress);
@@ -106,7 +106,7 @@ export class Mailbox<Sender extends MailboxSender> {
     });
   }
 
-  /** The number of messages in it. */
+  /** The number of stored messages. */
   get size(): number {
     return this.#deadlines.size;
   }

@@ -10,21 +10,21 @@ import type { Notice } from "./vocabulary.ts";
 export type Change = "joined" | "left";
 
 /**
- * Upper bound of the notices sent in one turn of the event loop. When n clients join at once, they get n² notices, for
- * which no other client may have to wait.
+ * Upper bound of the notices sent in one turn of the event loop. When n clients join at once, they get n² notices, and no
+ * other client may have to wait for all of them.
  */
 const NOTICES_PER_TURN = 500;
 /** The time between two notices to a watcher that asked for batches, in milliseconds. */
 const BATCH_INTERVAL_MS = 100;
 /**
- * The changes in a room's log past which watchers get all of theirs together, one watcher after the other: the log has to
- * shrink faster than it grows.
+ * The length of a room's log past which each watcher gets all of its changes at once, because the log has to shrink faster
+ * than it grows.
  */
 const MAX_LOGGED_CHANGES = 10_000;
-/** The changes whose net effect takes as long to find as one notice takes to send. */
+/** The number of changes whose net effect takes as long to find as one notice takes to send. */
 const CHANGES_PER_NOTICE = 20;
 
-/** The way a watcher is notified: of each change by itself, or of several together. */
+/** A watcher is notified of each change by itself, or of several together. */
 type Kind = "single" | "batched";
 
 interface Watcher {
@@ -184,7 +184,7 @@ export class Presence {
     for (const kind of ["single", "batched"] as const) {
       if (room.watchers[kind].size > 0) this.#pending[kind].add(room);
     }
-    // Otherwise a client was dropped while it was notified.
+    // A notice that has dropped its client announces that from within #notify(): it waits for the next turn.
     if (!this.#isNotifying) this.#flushRoom(room, "single", this.#budget);
     this.#schedule();
   }
@@ -245,7 +245,7 @@ export class Presence {
     });
   }
 
-  /** Notifies the watchers of a kind, with about `limit` notices, the one first that has waited for longest. */
+  /** Notifies the watchers of a kind with about `limit` notices, beginning with the one that has waited longest. */
   #flushRoom(room: WatchedRoom, kind: Kind, limit: number): void {
     const pending = this.#pending[kind];
     if (limit <= 0 || !pending.has(room)) return;

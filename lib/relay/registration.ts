@@ -25,7 +25,7 @@ export class Registrar {
   }
 
   /**
-   * Registers a connection, answers it, and delivers its stored messages. Returns a promise if that takes other machines.
+   * Registers a connection, answers it, and delivers its stored messages. Returns a promise if that involves other machines.
    *
    * @param requestToken the token of the upgrade request; a `token` member has precedence
    * @throws {ProtocolError} `unauthorized`, `forbidden`, `id_taken`, `id_held` or `server_full`
@@ -140,7 +140,7 @@ function explainForbidden(grant: Grant, clientId: string, room: string): string 
   return `The token does not allow registering ${place}.`;
 }
 
-/** Returns the topics that a token allows: the rooms that it names, all without; none if it does not hold. */
+/** Returns the topics that a token allows: the rooms that it names, or null for all; no topic if the token is not valid. */
 async function topicsOf(
   authenticator: Authenticator,
   token: string | null,
