@@ -31,7 +31,7 @@ export interface Wanted {
 /**
  * The list of contenders, the baseline first. What is missing on this machine is left out, and `say` gets the reason.
  *
- * @throws {Error} where signalbox itself cannot be run
+ * @throws {Error} if signalbox itself cannot be run
  */
 export async function chooseContenders(
   wanted: Wanted,
@@ -116,7 +116,7 @@ export function fromSource(main: string): string[] {
  *
  * @param program the executable, or what {@link fromSource} gives
  * @param options more than {@link SIGNALBOX_OPTIONS}
- * @throws {Unavailable} where it does not run
+ * @throws {Unavailable} if it does not run
  */
 export async function signalbox(
   name: string,
@@ -133,29 +133,16 @@ export async function signalbox(
 export const OTHER_RELAYS = { node, bun, python } as const;
 
 async function node(cache: string): Promise<Contender> {
-  const version = (await outputOf(["node", "--version"])).trim().slice(1);
-  await installPackage(cache, "ws", WS_VERSION);
-  return {
-    name: "Node, ws",
-    version: `${version}, ws ${WS_VERSION}`,
-    command: ["node", `${RELAYS}/node.cjs`],
-    env: { NODE_PATH: `${cache}/node_modules` },
-  };
+  const node = await onNode(cache, "ws", WS_VERSION, ["node.cjs"]);
+  return { ...node, name: "Node, ws", version: `${node.version}, ws ${WS_VERSION}` };
 }
 
 const WS_VERSION = "8.23.0";
 
 /** PeerServer, which speaks PeerJS' protocol and no other. */
 export async function peerServer(): Promise<Contender> {
-  const cache = cacheDirectory();
-  const version = (await outputOf(["node", "--version"])).trim().slice(1);
-  await installPackage(cache, "peer", PEER_VERSION);
-  return {
-    name: "PeerServer",
-    version: `${PEER_VERSION} on Node ${version}`,
-    command: ["node", `${RELAYS}/peer_server.cjs`],
-    env: { NODE_PATH: `${cache}/node_modules` },
-  };
+  const node = await onNode(cacheDirectory(), "peer", PEER_VERSION, ["peer_server.cjs"]);
+  return { ...node, name: "PeerServer", version: `${PEER_VERSION} on Node ${node.version}` };
 }
 
 const PEER_VERSION = "1.0.2";
@@ -163,20 +150,32 @@ const PEER_VERSION = "1.0.2";
 /** The server in the package of y-webrtc, which speaks that protocol and no other. */
 export async function yWebrtcServer(): Promise<Contender> {
   const cache = cacheDirectory();
-  const version = (await outputOf(["node", "--version"])).trim().slice(1);
-  await installPackage(cache, "y-webrtc", Y_WEBRTC_VERSION);
+  const program = `${cache}/node_modules/y-webrtc/bin/server.js`;
+  const node = await onNode(cache, "y-webrtc", Y_WEBRTC_VERSION, ["y_webrtc_server.cjs", program]);
   return {
+    ...node,
     name: "y-webrtc's server",
-    version: `${Y_WEBRTC_VERSION} on Node ${version}`,
-    command: [
-      "node",
-      `${RELAYS}/y_webrtc_server.cjs`,
-      `${cache}/node_modules/y-webrtc/bin/server.js`,
-    ],
+    version: `${Y_WEBRTC_VERSION} on Node ${node.version}`,
   };
 }
 
 const Y_WEBRTC_VERSION = "10.3.0";
+
+/** A relay that uses a package of npm; its version is Node's. */
+async function onNode(
+  cache: string,
+  name: string,
+  version: string,
+  [relay, ...args]: readonly string[],
+): Promise<Contender> {
+  await installPackage(cache, name, version);
+  return {
+    name,
+    version: (await outputOf(["node", "--version"])).trim().slice(1),
+    command: ["node", `${RELAYS}/${relay}`, ...args],
+    env: { NODE_PATH: `${cache}/node_modules` },
+  };
+}
 
 async function bun(cache: string): Promise<Contender> {
   // The package `bun` picks one of these with a script when it is installed; this does without scripts.
@@ -212,7 +211,7 @@ async function installPackage(cache: string, name: string, version: string): Pro
   await outputOf(["npm", "install", ...options, `${name}@${version}`]);
 }
 
-/** @throws {Unavailable} where it cannot be run, or fails */
+/** @throws {Unavailable} if it cannot be run, or fails */
 async function outputOf([program, ...args]: readonly string[]): Promise<string> {
   const command = new Deno.Command(program!, { args, env: { NO_COLOR: "1" }, stdin: "null" });
   const { success, stdout, stderr } = await command.output().catch((error) => {

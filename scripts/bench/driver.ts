@@ -99,8 +99,8 @@ export class Driver {
   /**
    * Receives until `isDone`.
    *
-   * @param sleepMs how long to sleep at most where there is nothing to receive
-   * @throws {Error} where it takes so long that something must be wrong
+   * @param sleepMs the longest sleep if there is nothing to receive
+   * @throws {Error} if it takes so long that something must be wrong
    */
   waitUntil(isDone: () => boolean, sleepMs = 10, patienceMs = PATIENCE_MS): void {
     const giveUpAt = performance.now() + patienceMs;
@@ -134,7 +134,7 @@ export class Driver {
     client.state = "upgrading";
   }
 
-  /** What has come, behind what was left over from before; 0 where the connection has ended. */
+  /** Receives behind what was left over from before; returns 0 if the connection has ended. */
   #receive(client: Client): number {
     const { rest } = client;
     if (rest === null) return Math.max(0, this.#sockets.receive(client.fd, this.#buffer));

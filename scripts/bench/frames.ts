@@ -24,7 +24,7 @@ export function clientFrame(opcode: number, payload: Uint8Array): Uint8Array<Arr
   return frame;
 }
 
-/** A server's frame: where its payload begins and ends. */
+/** The bounds of the payload in a server's frame. */
 export interface ReceivedFrame {
   opcode: number;
   start: number;
@@ -35,7 +35,7 @@ export interface ReceivedFrame {
  * Reads the header of the frame at `at` into `frame`.
  *
  * @param length how far `bytes` are filled
- * @returns false where the frame is not all there yet
+ * @returns false if the frame is not all there yet
  * @throws {Error} for a frame that a server has no reason to send to these clients
  */
 export function readFrame(

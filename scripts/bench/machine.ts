@@ -24,7 +24,7 @@ export function describeMachine(): Machine {
   };
 }
 
-/** Two cores that this process may use and that are not one core's two threads; null where there are not two. */
+/** Two cores that this process may use and that are not one core's two threads; null if there are not two. */
 export function pickCores(): Cores | null {
   const status = Deno.readTextFileSync("/proc/self/status");
   const [server, ...others] = readCpuList(/^Cpus_allowed_list:\s*(\S+)$/m.exec(status)?.[1] ?? "");
@@ -51,7 +51,7 @@ export function readCpuList(list: string): number[] {
   });
 }
 
-/** Pins this process, all its threads, to a core; false where `taskset` is missing. */
+/** Pins this process, all its threads, to a core; false if `taskset` is missing. */
 export async function pinSelf(core: number): Promise<boolean> {
   const taskset = new Deno.Command("taskset", {
     args: ["--all-tasks", "--pid", "--cpu-list", String(core), String(Deno.pid)],

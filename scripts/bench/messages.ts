@@ -1,6 +1,6 @@
 /** What the clients say to each other: a candidate and an offer, of the size that browsers write. ASCII only. */
 
-/** What a message has where its number will stand: digits in a string, as often as nowhere else. */
+/** The placeholder of a message's number: digits in a string that occur nowhere else. */
 export const NUMBER = "00000000";
 
 /** Without the target, which {@link addressed} puts in. */
@@ -92,7 +92,7 @@ function hexByte(value: number): string {
   return (value & 0xff).toString(16).padStart(2, "0").toUpperCase();
 }
 
-/** The text that goes to one client, or to all where `targetId` is null. */
+/** The text for one client, or for all if `targetId` is null. */
 export function addressed(message: Message, targetId: string | null): string {
   const { type, ...rest } = message;
   return JSON.stringify(targetId === null ? message : { type, target_id: targetId, ...rest });

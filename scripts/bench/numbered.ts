@@ -1,10 +1,10 @@
-/** Numbered messages: written into a frame without making it anew, and checked byte by byte where they arrive. */
+/** Numbered messages: written into an existing frame, and checked byte by byte on arrival. */
 
 import { deepStrictEqual } from "node:assert/strict";
 import { clientFrame, MASKING_KEY, OPCODE } from "./frames.ts";
 import { type Message, NUMBER } from "./messages.ts";
 
-/** A number says which of a few senders wrote a message, and how many that one had written before. */
+/** A number contains the sender's index and the count of its messages. */
 export const NUMBERS_PER_SENDER = 10_000_000;
 
 /** A text frame whose number can be changed. */
@@ -64,7 +64,7 @@ export class Inspector {
   /**
    * The number of the message in bytes `start` to `end`.
    *
-   * @throws {Error} where anything else in it is not as it was sent
+   * @throws {Error} if anything else in it is not as it was sent
    */
   inspect(bytes: Uint8Array, start: number, end: number): number {
     this.#place ??= this.#findNumber(decode(bytes.subarray(start, end)));

@@ -55,7 +55,7 @@ function cell(result: Result | undefined): string {
   return `${show(value.median)} (${twoDigits(ratio.median)})`;
 }
 
-/** How to read the numbers, and where they come from. */
+/** Explains the numbers, and the machine and versions that they come from. */
 export function legend(
   machine: Machine,
   contenders: readonly Contender[],

@@ -9,7 +9,7 @@ import type { Samples } from "./turns.ts";
 export interface Result {
   readonly contender: string;
   readonly value: Spread;
-  /** To the baseline; null for itself, and where it did not run. */
+  /** To the baseline; null for itself, and if it did not run. */
   readonly ratio: Spread | null;
 }
 
@@ -27,7 +27,7 @@ export interface ScenarioRun {
   readonly samples: Samples;
 }
 
-/** Sums up one metric of a scenario, for those who have it. */
+/** Sums up one metric of a scenario, for the contenders that have it. */
 export function summarize(
   scenario: string,
   metric: Metric,

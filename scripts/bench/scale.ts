@@ -47,7 +47,7 @@ export interface ScaleResult {
   readonly contender: string;
   readonly crowd: readonly CrowdPoint[];
   readonly storms: readonly Storm[];
-  /** None where it has no presence. */
+  /** Undefined without presence. */
   readonly rooms: readonly RoomResult[];
 }
 

@@ -3,7 +3,7 @@
 export interface StartOptions {
   readonly command: readonly string[];
   readonly env?: Readonly<Record<string, string>>;
-  /** The core to pin it to; null where that is not possible. */
+  /** The core to pin it to; null if that is not possible. */
   readonly core: number | null;
   /** The file that gets what it writes to stderr. */
   readonly stderrFile: string;
@@ -35,7 +35,7 @@ export class ServerProcess {
   /**
    * Starts a server, and waits until it has printed where it listens.
    *
-   * @throws {Error} where it ends, or takes too long
+   * @throws {Error} if it ends, or takes too long
    */
   static async start(options: StartOptions): Promise<ServerProcess> {
     const { core, stderrFile, listening = LISTENS_ON } = options;

@@ -75,7 +75,7 @@ export class Sockets {
     }
   }
 
-  /** Receives into the beginning of `buffer`; 0 or less where the connection has ended. */
+  /** Receives into the beginning of `buffer`; 0 or less if the connection has ended. */
   receive(fd: number, buffer: Uint8Array<ArrayBuffer>): number {
     return this.#libc.symbols.recv(fd, buffer, buffer.length, 0);
   }

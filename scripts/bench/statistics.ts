@@ -16,7 +16,7 @@ export function spread(values: readonly number[]): Spread {
   };
 }
 
-/** Quantile by linear interpolation between the nearest two of ascending values; NaN where there are none. */
+/** Quantile by linear interpolation between the nearest two of ascending values; NaN if there are none. */
 export function quantile(sorted: readonly number[], share: number): number {
   const at = share * (sorted.length - 1);
   const below = sorted[Math.floor(at)] ?? NaN;

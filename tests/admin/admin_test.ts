@@ -71,7 +71,7 @@ Deno.test("/metrics shows what has happened, under the names of the reference", 
   await Promise.all([alice.close(), bob.close(), dave.close()]);
 });
 
-Deno.test("/metrics is what Prometheus wants", {
+Deno.test("/metrics is valid for Prometheus", {
   ignore: isMissing(hasCommand("promtool"), "promtool (Debian: prometheus)"),
 }, async () => {
   await using server = startServerWithAdmin();
@@ -109,7 +109,7 @@ Deno.test("/metrics has as many lines after hostile clients as before", async ()
   assert.equal(after.get('signalbox_closes_total{code="other"}'), 20);
 });
 
-Deno.test("/api/clients lists who is connected, and what they have sent", async () => {
+Deno.test("/api/clients lists the connected clients, and what they have sent", async () => {
   await using server = startServerWithAdmin();
   const before = Date.now();
   const alice = await TestClient.register(server.url, "alice");

@@ -29,7 +29,7 @@ function ids(connections: readonly ListedConnection[], query = ""): string[] {
   return list(connections, query).clients.map(({ id }) => id);
 }
 
-testPure("listClients() writes what there is to know of a client", () => {
+testPure("listClients() writes all members of a client", () => {
   const bob = connection("bob", {
     address: "2001:db8::1",
     connectedAtMs: 1500,
@@ -57,7 +57,7 @@ testPure("listClients() writes what there is to know of a client", () => {
   });
 });
 
-testPure("listClients() leaves out who has not registered, or is closing", () => {
+testPure("listClients() leaves out connections that have not registered, or are closing", () => {
   const page = list([connection("a"), connection("b", { session: null })]);
   assert.deepEqual(page.clients.map(({ id }) => id), ["a"]);
   assert.equal(page.total, 1);

@@ -22,14 +22,14 @@ testPure("History takes a sample at once, and one a second", () => {
   assert.equal(history.taken, 3);
 });
 
-testPure("History.after() gives only what is new", () => {
+testPure("History.after() returns only new samples", () => {
   const { clock, history } = start();
   clock.advance(3000);
   assert.deepEqual(times(history.after(2)), [2000, 3000]);
   assert.deepEqual(history.after(history.taken), []);
 });
 
-testPure("History.after() gives all to who counts from another start", () => {
+testPure("History.after() returns all samples to a page that counts from another start", () => {
   const { clock, history } = start();
   clock.advance(1000);
   assert.deepEqual(times(history.after(500)), [0, 1000]);

@@ -5,7 +5,7 @@ import { BareClient } from "../helpers/bare_client.ts";
 import { type Frame, TestClient } from "../helpers/client.ts";
 import { RecordedEvents } from "../helpers/events.ts";
 import { Pair } from "../helpers/pair.ts";
-import { hasProc, inMebibytes, memoryOf } from "../helpers/process.ts";
+import { inMebibytes, memoryOf } from "../helpers/process.ts";
 import { ServingProgram } from "../helpers/program.ts";
 import { RawPeer } from "../helpers/raw_peer.ts";
 import { testOnRuntimes } from "../helpers/runtimes.ts";
@@ -39,17 +39,16 @@ testOnRuntimes(
   async (command) => {
     const args = ["--max-buffered-total", `${TOTAL_BYTES}`, "--log-level", "error"];
     await using program = await ServingProgram.start(args, { command });
-    const memory = () => hasProc ? memoryOf(program.pid) : { nowBytes: 0, peakBytes: 0 };
     using readers = new DisposableStack();
     for (let n = 0; n < READERS; n++) {
       readers.use(await RawPeer.register(program.url, `stuck ${n}`));
     }
-    const before = memory();
+    const before = memoryOf(program.pid);
     const pair = await Pair.start(program.url);
     for (let n = 0; n < READERS; n++) await burst(program.url, `stuck ${n}`);
     await pair.exchange(10);
     const { messages, slowestMs } = await pair.finish();
-    const growth = memory().peakBytes - before.nowBytes;
+    const growth = memoryOf(program.pid).peakBytes - before.nowBytes;
     console.info(
       `${READERS} bursts of 9.2 MiB; ${messages} messages there and back, none lost, the slowest in ` +
         `${slowestMs} ms; memory grew by ${inMebibytes(growth)} at the most (may be ` +

@@ -1,4 +1,4 @@
-/** How many may connect, and for how long without saying who they are. */
+/** Limits of connections, and of the time until they register. */
 
 import assert from "node:assert/strict";
 import { TestClient } from "../helpers/client.ts";
@@ -14,7 +14,7 @@ const OPEN = /^HTTP\/1\.1 101 /;
 const FULL = /^HTTP\/1\.1 503 .*\r\nretry-after: \d+\r\n/is;
 const TOO_MANY = /^HTTP\/1\.1 429 /;
 
-Deno.test("--max-connections: who is too many gets 503, and comes in when another has left", async () => {
+Deno.test("--max-connections: a client over the limit gets 503, and connects once another has disconnected", async () => {
   const events = new RecordedEvents();
   await using server = startServer({ maxConnections: "2" }, { emit: events.emit });
   const alice = await TestClient.register(server.url, "alice");
@@ -103,7 +103,7 @@ for (const { trustProxy, header, address } of PROXIES) {
   });
 }
 
-Deno.test("--register-timeout: who says nothing, or not who it is, is closed", async () => {
+Deno.test("--register-timeout closes clients that send nothing, or do not register", async () => {
   const clock = new FakeClock();
   await using server = startServer({ registerTimeoutMs: "3s" }, { clock });
   const silent = await TestClient.connect(server.url);
@@ -130,7 +130,7 @@ Deno.test("--register-timeout: half a message does not save", async () => {
   assert.deepEqual(await slow.readClose(), { code: 1008, reason: "register_timeout" });
 });
 
-Deno.test("--register-timeout: who was refused before, and never went, is not refused again", async () => {
+Deno.test("--register-timeout does not refuse again a client that was refused and has stayed", async () => {
   const clock = new FakeClock();
   const events = new RecordedEvents();
   await using server = startServer({}, { clock, emit: events.emit });

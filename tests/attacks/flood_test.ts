@@ -11,7 +11,7 @@ const RATE = 100;
 const BURST = 600;
 const FLOOD_SECONDS = 2;
 
-/** Sends ten times what the rate limit allows, evenly. Resolves with how many messages that were. */
+/** Sends ten times what the rate limit allows, evenly. Resolves with the number of messages. */
 async function flood(flooder: TestClient, targetId: string): Promise<number> {
   let sent = 0;
   await new Promise<void>((resolve) => {
@@ -67,7 +67,7 @@ Deno.test("of a flood at ten times the rate limit each message arrives or is ref
   );
 });
 
-Deno.test("who is refused five hundred times in a row is closed", async () => {
+Deno.test("a client that is refused five hundred times in a row is closed", async () => {
   const clock = new FakeClock();
   await using server = startServer({ rateBurst: "10" }, { clock });
   const flooder = await TestClient.register(server.url, "flooder");
@@ -79,7 +79,7 @@ Deno.test("who is refused five hundred times in a row is closed", async () => {
   assert.deepEqual([code, reason], [1008, "rate_limited"]);
 });
 
-Deno.test("a broadcast costs its sender a token for every twenty who get it", async () => {
+Deno.test("a broadcast costs its sender a token for every twenty recipients", async () => {
   const clock = new FakeClock();
   await using server = startServer({ rateBurst: "10", rateLimitPerSecond: "2" }, { clock });
   const speaker = await TestClient.register(server.url, "speaker");

@@ -1,4 +1,4 @@
-/** Peers that are there and do not answer any more, and who waits until the server has dropped them. */
+/** Peers that do not answer any more, and a watcher that waits until the server has dropped them. */
 
 import { TestClient } from "../helpers/client.ts";
 import type { ServingProgram } from "../helpers/program.ts";
@@ -57,7 +57,7 @@ export class Peers implements AsyncDisposable {
   }
 }
 
-/** Writes to the peers, and resolves when the server has dropped the last of them: to how many idle timeouts it took. */
+/** Writes to the peers until the server has dropped the last of them. Resolves with the time that took, in idle timeouts. */
 export async function untilDropped(program: ServingProgram): Promise<Map<string, number>> {
   const watcher = await TestClient.register(program.url, "watcher", { presence: true });
   const writer = await TestClient.register(program.url, "writer");

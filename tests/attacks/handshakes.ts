@@ -1,4 +1,4 @@
-/** Requests that are none, and upgrades that must not be let through: what goes in, and how the answer begins. */
+/** Malformed requests and upgrades, and the status of each response. */
 
 import { concat } from "../helpers/frames.ts";
 import { UPGRADE_HEADERS, upgradeRequest } from "../helpers/raw_peer.ts";
@@ -6,7 +6,7 @@ import { UPGRADE_HEADERS, upgradeRequest } from "../helpers/raw_peer.ts";
 export interface BrokenHandshake {
   readonly what: string;
   readonly bytes: Uint8Array;
-  /** How the status begins; `""` where the server ends the connection without a word. */
+  /** The beginning of the status; `""` if the server ends the connection without a response. */
   readonly status: string;
 }
 

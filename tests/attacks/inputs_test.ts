@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { untilEmpty } from "../helpers/health.ts";
 import { Pair } from "../helpers/pair.ts";
-import { hasProc, inMebibytes, memoryOf } from "../helpers/process.ts";
+import { inMebibytes, memoryOf } from "../helpers/process.ts";
 import { ServingProgram } from "../helpers/program.ts";
 import { newSeed, Random } from "../helpers/random.ts";
 import { testOnRuntimes } from "../helpers/runtimes.ts";
@@ -29,7 +29,7 @@ const AT_ONCE = 8;
 /** How much more memory the server may take for them. */
 const MAX_GROWTH_BYTES = 64 * 1024 ** 2;
 
-/** Every kind in turn, so that each has its share. */
+/** Yields every kind in turn. */
 function* attacks(): Generator<{ readonly kind: Kind; readonly id: string }> {
   for (let n = 0; n < INPUTS; n++) yield { kind: KINDS[n % KINDS.length]!, id: `hostile ${n}` };
 }
@@ -49,8 +49,7 @@ async function attackAll(url: string, seed: number): Promise<void> {
 testOnRuntimes("a thousand hostile inputs disturb no other client", async (command) => {
   const seed = newSeed();
   await using program = await ServingProgram.start(OPTIONS, { command });
-  const memory = () => hasProc ? memoryOf(program.pid) : { nowBytes: 0, peakBytes: 0 };
-  const before = memory();
+  const before = memoryOf(program.pid);
   const pair = await Pair.start(program.url);
   try {
     await attackAll(program.url, seed);
@@ -59,7 +58,7 @@ testOnRuntimes("a thousand hostile inputs disturb no other client", async (comma
   }
   await pair.exchange(10);
   const { messages, slowestMs } = await pair.finish();
-  const after = memory();
+  const after = memoryOf(program.pid);
   await untilEmpty(program.httpUrl);
   const growth = after.peakBytes - before.nowBytes;
   console.info(

@@ -28,7 +28,7 @@ for (const [origin, status] of ORIGINS) {
   });
 }
 
-Deno.test("--allow-origin lets in who is no browser, and all where it is not given", async () => {
+Deno.test("--allow-origin admits clients that are no browsers; without it every origin may connect", async () => {
   await using strict = startServer({ allowOrigins: ALLOWED });
   assert.match(await answerToUpgrade(strict.url), /^HTTP\/1\.1 101 /);
   await using open = startServer();

@@ -1,15 +1,15 @@
-/** Two hundred clients that register and never read again, in a room where much is said. */
+/** Two hundred clients that register and never read again, in a room with many messages. */
 
 import assert from "node:assert/strict";
 import { TestClient } from "../helpers/client.ts";
 import { Pair } from "../helpers/pair.ts";
-import { hasProc, inMebibytes, memoryOf } from "../helpers/process.ts";
+import { inMebibytes, memoryOf } from "../helpers/process.ts";
 import { ServingProgram } from "../helpers/program.ts";
 import { answerToUpgrade, RawPeer } from "../helpers/raw_peer.ts";
 import { testOnRuntimes } from "../helpers/runtimes.ts";
 
 const READERS = 200;
-/** The pair, the speaker and the one who watches. */
+/** The pair, the speaker and the watcher. */
 const OTHERS = 4;
 /** Memory of each, at the most: the limit of 1 MiB, what comes in the moment that it is given, and what the runtime adds. */
 const MAX_BYTES_PER_READER = 3 * 1024 ** 2;
@@ -44,12 +44,11 @@ testOnRuntimes("stuck readers are dropped, and delay no other client", async (co
   const limits = ["--rate-limit", "0", "--max-connections", `${READERS + OTHERS}`];
   const args = [...limits, "--log-level", "warn", "--drain-timeout", "1s"];
   await using program = await ServingProgram.start(args, { command });
-  const memory = () => hasProc ? memoryOf(program.pid) : { nowBytes: 0, peakBytes: 0 };
   using readers = new DisposableStack();
   for (let n = 0; n < READERS; n++) {
     readers.use(await RawPeer.register(program.url, `stuck ${n}`));
   }
-  const before = memory();
+  const before = memoryOf(program.pid);
   const pair = await Pair.start(program.url);
   let dropped = 0;
   const watcher = await watch(program.url, (count) => dropped = count);
@@ -63,10 +62,10 @@ testOnRuntimes("stuck readers are dropped, and delay no other client", async (co
   await pair.exchange(10);
   const { messages, slowestMs } = await pair.finish();
   await watcher.close();
-  const perReader = (memory().peakBytes - before.nowBytes) / READERS;
+  const perReader = (memoryOf(program.pid).peakBytes - before.nowBytes) / READERS;
   console.info(
     `${said} broadcasts; ${messages} messages there and back, none lost, the slowest in ${slowestMs} ms; ` +
-      `memory at its highest ${inMebibytes(memory().peakBytes)}, for each reader ` +
+      `memory at its highest ${inMebibytes(memoryOf(program.pid).peakBytes)}, for each reader ` +
       `${inMebibytes(perReader)} (may be ${inMebibytes(MAX_BYTES_PER_READER)})`,
   );
   assert(perReader < MAX_BYTES_PER_READER);

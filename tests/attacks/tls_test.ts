@@ -34,7 +34,7 @@ testOnRuntimes("with a certificate the public port speaks wss and https", async 
   using trusting = Deno.createHttpClient({ caCerts: [pem] });
   const health = await fetch(`${program.httpUrl}/healthz`, { client: trusting });
   assert.deepEqual([health.status, (await health.json()).clients], [200, 1]);
-  await assert.rejects(fetch(`${program.httpUrl}/healthz`)); // who does not know the certificate
+  await assert.rejects(fetch(`${program.httpUrl}/healthz`)); // does not trust the certificate
 });
 
 testOnRuntimes("TLS handshakes that are left unfinished delay no other client", async (command) => {

@@ -200,7 +200,7 @@ Deno.test("check() does not take the secret for a key of the key set", async () 
   }
 });
 
-Deno.test("check() accepts both kinds where both are configured", async () => {
+Deno.test("check() accepts both kinds if both are configured", async () => {
   const key = await newKey("ES256", "k");
   await using host = new KeyHost([key]);
   const { authenticator } = await withKeys(host, SECRET);

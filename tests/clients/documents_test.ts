@@ -16,7 +16,7 @@ function printed(heading: string, language: string, address: string): string {
   return code.replaceAll("localhost:8765", address);
 }
 
-/** Runs a program in its own folder, where only loopback is used: aiortc leaves that out by itself. */
+/** Runs a program in its own folder, on loopback alone, which aiortc leaves out by itself. */
 async function startPrinted(code: string, path: PythonPath): Promise<ProgramPeer> {
   const file = `${path.folder}/printed.py`;
   await Deno.writeTextFile(file, code);

@@ -42,6 +42,16 @@ class TestCase(unittest.IsolatedAsyncioTestCase):
             while connection.connectionState != "connected":
                 await self.next(connection, "connectionstatechange")
 
+    async def connect_both(self) -> tuple[signalbox.Signaling, Any, asyncio.Future[Any]]:
+        """Connects alice to bob. Returns alice, her connection, and the event of its end at bob's side."""
+        alice, bob = await self.enter("alice"), await self.enter("bob")
+        bob.on("call", lambda call: call.accept())
+        ended = self.next(bob, "ended")
+        connection = alice.peer("bob")
+        connection.createDataChannel("chat")
+        await self.connected(connection)
+        return alice, connection, ended
+
     def types(self) -> list[str]:
         return [message["type"] for message in self.world.messages]
 
@@ -68,22 +78,12 @@ class Calling(TestCase):
         self.assertEqual(connection.signalingState, "closed")
 
     async def test_hanging_up_ends_it_on_both_sides(self) -> None:
-        alice, bob = await self.enter("alice"), await self.enter("bob")
-        bob.on("call", lambda call: call.accept())
-        ended = self.next(bob, "ended")
-        connection = alice.peer("bob")
-        connection.createDataChannel("chat")
-        await self.connected(connection)
+        alice, _, ended = await self.connect_both()
         await alice.hang_up("bob")
         self.assertEqual((await ended).peer_id, "alice")
 
     async def test_the_end_of_the_block_hangs_up(self) -> None:
-        alice, bob = await self.enter("alice"), await self.enter("bob")
-        bob.on("call", lambda call: call.accept())
-        ended = self.next(bob, "ended")
-        connection = alice.peer("bob")
-        connection.createDataChannel("chat")
-        await self.connected(connection)
+        alice, connection, ended = await self.connect_both()
         await alice.close()
         self.assertEqual((await ended).peer_id, "alice")
         self.assertEqual(connection.signalingState, "closed")

@@ -16,7 +16,7 @@ export function isAiortcMissing(): boolean {
   return isMissing(succeeds(DEBIAN_PYTHON, "-c", "import aiortc, websockets"), what);
 }
 
-/** A folder with the client as `signalbox.py`, where Python finds it: it is what a user downloads. */
+/** A folder with the client as `signalbox.py`, as a user downloads it, on Python's path. */
 export class PythonPath implements AsyncDisposable {
   readonly folder: string;
 

@@ -74,7 +74,7 @@ testPure("a repeatable option is repeated, or a list; as a variable it is a list
   assert.deepEqual(options(twice).iceServers, stun);
 });
 
-testPure("--trust-proxy means private ranges where it stands alone, else its list", () => {
+testPure("--trust-proxy means private ranges if it has no value, else its list", () => {
   const trusts = (args: readonly string[], env: Environment = {}) => {
     const { trustProxy = null } = options(args, env);
     return ["127.0.0.1", "10.1.2.3", "192.0.2.7"].filter((address) => trustProxy?.(address));

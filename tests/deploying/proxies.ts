@@ -6,7 +6,7 @@ import { printedCommand, printedFile, replaceAll } from "./document.ts";
 
 const POLL_MS = 20;
 
-/** How long each proxy waits for a sign of life: in the document, and here. */
+/** The idle timeout of each proxy, in the document and here. */
 const PATIENCE = { printed: "90", tested: "3" };
 
 /** What a proxy is started with. */

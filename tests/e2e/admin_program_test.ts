@@ -45,7 +45,7 @@ Deno.test("--admin with a port that is taken stops the start with status 1", asy
   );
 });
 
-Deno.test("where the default admin port is taken, the program serves without and says so", async () => {
+Deno.test("the program serves without an admin listener if the default port is taken, and logs that", async () => {
   let taken: Disposable | null = null;
   try {
     taken = takePort(8766);

@@ -153,7 +153,7 @@ Deno.test("the admin listener lists and disconnects clients by dialect", async (
   await Promise.all([core.close(), data.close()]);
 });
 
-Deno.test("the log shows who sent to whom, and neither payloads nor tokens", async () => {
+Deno.test("the log names sender and target, and neither payloads nor tokens", async () => {
   const args = ["--dialects", "all", "--log-level", "debug", "--mailbox-ttl", "100ms"];
   await using program = await ServingProgram.start(args);
   const peer = await join(program.url, "alice", "hidden-token");

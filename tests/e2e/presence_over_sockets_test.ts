@@ -10,7 +10,7 @@ import { startServer } from "../helpers/server.ts";
 const joined = (client_id: string) => ({ type: "peer_joined", client_id });
 const left = (client_id: string) => ({ type: "peer_left", client_id });
 
-Deno.test("who asks for presence gets the list, then who joins and leaves, and not themselves", async () => {
+Deno.test("a client with presence gets the list, then joins and leaves, without itself", async () => {
   await using server = startServer();
   await TestClient.register(server.url, "alice");
   const bob = await TestClient.register(server.url, "bob", { presence: true });
@@ -175,7 +175,7 @@ Deno.test("presence frames carry IDs as they are, and no from", async () => {
   }
 });
 
-Deno.test("two who come at the same time know of each other", async () => {
+Deno.test("two clients that join at the same time are announced to each other", async () => {
   await using server = startServer();
   const ids = Array.from({ length: 20 }, (_, n) => `client ${n}`);
   const clients = await Promise.all(

@@ -285,7 +285,7 @@ Deno.test("--log-level error writes nothing of what goes well", async () => {
   assert.equal((await program.ended()).stderr, "");
 });
 
-/** A pipe with a name, for a process to write its stderr to; it is read only where the test does so. */
+/** A named pipe for the stderr of a process, read by the test alone. */
 class NamedPipe implements Disposable {
   private constructor(readonly path: string, readonly folder: string, readonly file: Deno.FsFile) {}
 
@@ -364,14 +364,17 @@ Deno.test("a stderr that is closed stops nothing", async () => {
 /** Runs the program, and prints what it may still do once it listens. */
 const AFTER_START = new URL("../helpers/after_start.ts", import.meta.url).pathname;
 
-testOnRuntimes("after the start it gives up what only that needs", async (command) => {
-  const script = { command: fromSource(command[0], AFTER_START) };
-  await using program = await ServingProgram.start([], script);
-  await program.logged("permissions: env prompt, sys prompt, read prompt, net granted, env {}");
-  const alice = await TestClient.register(program.url, "alice");
-  await alice.close(1000);
-  assert.match(await (await fetch(program.httpUrl)).text(), /<title>/);
-});
+testOnRuntimes(
+  "after the start it revokes the permissions that only the start needs",
+  async (command) => {
+    const script = { command: fromSource(command[0], AFTER_START) };
+    await using program = await ServingProgram.start([], script);
+    await program.logged("permissions: env prompt, sys prompt, read prompt, net granted, env {}");
+    const alice = await TestClient.register(program.url, "alice");
+    await alice.close(1000);
+    assert.match(await (await fetch(program.httpUrl)).text(), /<title>/);
+  },
+);
 
 testOnRuntimes(
   "it finds its way back to Redis without the permissions that it gave away",

@@ -1,4 +1,4 @@
-/** Resume over real sockets: who gets a lost client's ID, and what waits for it (PROTOCOL.md, section 6). */
+/** Resume over real sockets (protocol.md, Resume). */
 
 import assert from "node:assert/strict";
 import { createAuthenticator } from "../../lib/auth/tokens.ts";
@@ -29,7 +29,7 @@ function setUp(given: Parameters<typeof startServer>[0] = {}) {
 const ID_TAKEN = ["id_taken", 4409];
 const ID_HELD = ["id_held", 1013];
 
-Deno.test("registered carries a secret and resumed, for those who asked for it", async () => {
+Deno.test("registered has a secret and resumed, if the client asked for a resume", async () => {
   const { server } = setUp();
   await using _ = server;
   const secrets = new Set<unknown>();

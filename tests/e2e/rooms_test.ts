@@ -12,7 +12,7 @@ async function assertNothingBefore(from: TestClient, to: TestClient, toId: strin
   assert.equal((await to.next()).type, "last");
 }
 
-Deno.test("registered names the room, where there is one", async () => {
+Deno.test("registered names the room, if there is one", async () => {
   await using server = startServer();
   const names = ["lobby", "🙂", "x".repeat(128), "__proto__", "constructor", '"', "a/b", " "];
   for (const room of names) {

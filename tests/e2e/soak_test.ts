@@ -5,7 +5,7 @@ import { type ConnectionRecord, Ledger } from "../../scripts/soak/ledger.ts";
 import { type RoundReport, soak } from "../../scripts/soak/soak.ts";
 import type { Terms } from "../../scripts/soak/times.ts";
 import { judge } from "../../scripts/soak/verdict.ts";
-import { hasProc, inMebibytes, memoryOf } from "../helpers/process.ts";
+import { inMebibytes, memoryOf } from "../helpers/process.ts";
 import { ServingProgram } from "../helpers/program.ts";
 import { testPure } from "../helpers/pure.ts";
 import { newSeed } from "../helpers/random.ts";
@@ -29,7 +29,7 @@ Deno.test("no message is lost among clients that join, leave and misbehave at ra
         terms,
         readMemory: null,
         onRound: ({ sent, delivered, excused }) => {
-          memory.push(hasProc ? memoryOf(program.pid).nowBytes : 0);
+          memory.push(memoryOf(program.pid).nowBytes);
           console.info(
             `seed ${seed}: ${sent} sent, ${delivered} delivered, ${excused} lost with a connection; ` +
               `memory ${inMebibytes(memory.at(-1)!)}`,

@@ -1,4 +1,4 @@
-/** Tokens over real sockets: who is let in, and what happens while that is being found out (PROTOCOL.md, section 7). */
+/** Tokens over real sockets, and messages that come while a token is checked (protocol.md, Tokens). */
 
 import assert from "node:assert/strict";
 import { type Authenticator, createAuthenticator, type Grant } from "../../lib/auth/tokens.ts";
@@ -105,7 +105,7 @@ Deno.test("a token may come as a member, as a header or as a query parameter, in
   assert.equal(await register(undefined, `Basic ${bad}`, good), "registered");
 });
 
-Deno.test("where no tokens are needed, one that is there does no harm", async () => {
+Deno.test("a server without tokens ignores them", async () => {
   await using server = startServer();
   for (const token of ["x", 5, null, {}]) {
     await TestClient.register(`${server.url}/?token=x`, "alice", { token });
@@ -176,7 +176,7 @@ Deno.test("a message that does not fit while the token is checked gets an error,
   }
 });
 
-Deno.test("who floods while the token is being checked is closed", async () => {
+Deno.test("a client that floods while its token is checked is closed", async () => {
   const { server } = startSlowServer();
   await using _ = server;
   const client = await TestClient.connect(server.url);
@@ -213,7 +213,7 @@ Deno.test("the register timeout goes on while the token is being checked", async
   assert.ok(!events.lines.includes("registered alice"));
 });
 
-Deno.test("who leaves while the token is being checked is neither registered nor refused", async () => {
+Deno.test("a client that disconnects while its token is checked is neither registered nor refused", async () => {
   for (const answer of ["grant", "refuse"] as const) {
     const { authenticator, events, server } = startSlowServer();
     await using _ = server;

@@ -22,7 +22,7 @@ const SHORT_ESCAPES: Readonly<Record<string, string>> = {
   "\t": "\\t",
 };
 
-/** A string as JSON text, each of its characters escaped or not where both are allowed. */
+/** A string as JSON text. Each character that may be escaped or not is either. */
 export function rendered(text: string): Arbitrary<string> {
   const units = text.split("").map(renderedUnit);
   return fc.tuple(...units).map((parts) => `"${parts.join("")}"`);
@@ -143,7 +143,7 @@ export const objectText = fc
   )
   .map((parts) => parts.join(""));
 
-/** A text in which one thing was changed, so that it is mostly no longer what it was. */
+/** A text with one change, after which it is mostly no longer valid. */
 export function mutated(original: Arbitrary<string>): Arbitrary<string> {
   const piece = fc.oneof(
     fc.constantFrom(..."{}[]:,\"\\ \n0.-+eEtnu\u0000\u000b\u00a0\u2028\ufeff'/"),

@@ -13,7 +13,7 @@ export class BareClient implements Disposable {
     this.#peer = peer;
   }
 
-  /** Resolves once the connection is open; rejects where it is refused. */
+  /** Resolves once the connection is open; rejects if it is refused. */
   static async connect(url: string, headers: Record<string, string> = {}): Promise<BareClient> {
     const { pathname, search } = new URL(url);
     const peer = await RawPeer.connect(url);
@@ -37,7 +37,7 @@ export class BareClient implements Disposable {
     return this.#peer.sendText(JSON.stringify(frame));
   }
 
-  /** The next frame. Throws where the connection ends instead. */
+  /** The next frame. Throws if the connection ends instead. */
   async next(): Promise<Frame> {
     const frame = await this.#peer.readFrame();
     if (frame?.opcode === OPCODE.PING) return await this.next();

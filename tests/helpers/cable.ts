@@ -6,7 +6,7 @@ import { isMissing } from "./tools.ts";
 /** This machine's address at its first cable. */
 export const NEAR = addressAt(0, "near");
 
-/** Runs a command in a network of its own, where it may do what root may. */
+/** Runs a command as root of a network of its own. */
 export function inOwnNetwork(command: readonly string[]): readonly string[] {
   return ["unshare", "--user", "--map-root-user", "--net", ...command];
 }
@@ -30,7 +30,7 @@ function canHaveOwnNetwork(): boolean {
 /**
  * Runs a script in a network of its own, to its end, and returns what it has printed.
  *
- * @throws {Error} with all that it has printed, where it fails
+ * @throws {Error} with all that it has printed, if it fails
  */
 export async function runInOwnNetwork(script: URL): Promise<string> {
   const [program, ...args] = inOwnNetwork([

@@ -22,7 +22,7 @@ export class TestClient {
     };
   }
 
-  /** Resolves once the connection is open; rejects where it is refused. */
+  /** Resolves once the connection is open; rejects if it is refused. */
   static async connect(url: string): Promise<TestClient> {
     const socket = new WebSocket(url);
     const client = new TestClient(socket);

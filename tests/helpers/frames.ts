@@ -19,7 +19,7 @@ export interface FrameShape {
   readonly reserved?: number;
   /** Clients have to mask; a zero mask leaves the payload as it is. */
   readonly masked?: boolean;
-  /** What the length field says, where that is not the payload's length. */
+  /** The value of the length field, if it is not the payload's length. */
   readonly claimedBytes?: bigint;
 }
 
@@ -64,7 +64,7 @@ export interface ReceivedFrame {
   readonly payload: Uint8Array<ArrayBuffer>;
 }
 
-/** The first frame in `bytes`, and how many bytes it takes; null where it is not there as a whole. */
+/** The first frame in `bytes`, and its number of bytes; null if it is incomplete. */
 export function readFrame(
   bytes: Uint8Array<ArrayBuffer>,
 ): { readonly frame: ReceivedFrame; readonly size: number } | null {

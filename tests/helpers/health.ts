@@ -1,6 +1,6 @@
 /** What a server says of itself. */
 
-/** How many clients are connected. */
+/** Returns the number of connected clients. */
 export async function clientsAt(httpUrl: string): Promise<number> {
   const { clients } = await (await fetch(`${httpUrl}/healthz`)).json();
   return clients;

@@ -14,9 +14,9 @@ const NUMBER = /-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?/y;
 const LITERAL = /true|false|null/y;
 
 /**
- * The members of the object that a text is, in order; null where it is JSON of another kind.
+ * The members of the object that a text is, in order; null if it is JSON of another kind.
  *
- * @throws {SyntaxError} where the text is not JSON
+ * @throws {SyntaxError} if the text is not JSON
  */
 export function readMembers(text: string): RawMember[] | null {
   return new Reader(text).document();
@@ -87,7 +87,7 @@ class Reader {
     return items;
   }
 
-  /** What `pattern` finds here, passed over; null where it finds nothing. */
+  /** What `pattern` finds here, passed over; null if it finds nothing. */
   #take(pattern: RegExp): string | null {
     pattern.lastIndex = this.#at;
     const [found] = pattern.exec(this.#text) ?? [];

@@ -6,7 +6,7 @@ import { TestClient } from "./client.ts";
 /** Messages a second from each client: below the default rate limit of 100. */
 const MESSAGES_PER_SECOND = 80;
 
-/** How many messages went there and back, and how long that took. */
+/** The number of messages that went there and back, and the longest time that one took. */
 export interface PairTimes {
   readonly messages: number;
   readonly p99Ms: number;
@@ -20,7 +20,7 @@ export class Pair {
   readonly #sentAtMs: number[] = [];
   readonly #received: Promise<void>;
   #back = 0;
-  /** How long each message took there and back. */
+  /** The time that each message took there and back. */
   readonly #timesMs: number[] = [];
   #isEnding = false;
   #onBack = () => {};

@@ -3,8 +3,9 @@
 /** True if the system has /proc. */
 export const hasProc = Deno.build.os === "linux";
 
-/** The resident memory of a process, in bytes: now, and at its highest. */
+/** The resident memory of a process, in bytes: now, and at its highest; 0 on a system without /proc. */
 export function memoryOf(pid: number): { readonly nowBytes: number; readonly peakBytes: number } {
+  if (!hasProc) return { nowBytes: 0, peakBytes: 0 };
   const status = Deno.readTextFileSync(`/proc/${pid}/status`);
   const read = (name: string) => {
     const [, kibibytes] = new RegExp(`^${name}:\\s+(\\d+) kB$`, "m").exec(status) ?? [];

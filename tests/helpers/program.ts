@@ -43,7 +43,7 @@ export class ServingProgram implements AsyncDisposable {
   readonly startLine: string;
   readonly url: string;
   readonly httpUrl: string;
-  /** Undefined where it has no admin listener. */
+  /** Undefined if it has no admin listener. */
   readonly adminUrl: string | undefined;
 
   private constructor(process: Deno.ChildProcess, stderr: Output, startLine: string) {
@@ -101,7 +101,7 @@ export class ServingProgram implements AsyncDisposable {
     return { status: code, stdout: "", stderr };
   }
 
-  /** Like {@link signal}, where it may have ended. */
+  /** Like {@link signal}, but the process may have ended. */
   trySignal(signal: Deno.Signal): void {
     try {
       this.#process.kill(signal);
@@ -144,7 +144,7 @@ export class Output {
     this.#onMore = Promise.withResolvers();
   }
 
-  /** Resolves once something has been written for the `times`th time; rejects where it never will be. */
+  /** Resolves once a text has been written for the `times`th time; rejects if the output ends before. */
   async has(text: string, times = 1): Promise<void> {
     while (this.text.split(text).length <= times) {
       if (this.#isClosed) throw new Error(`it ended without having written ${text}: ${this.text}`);

@@ -12,13 +12,13 @@ export class Proxy implements AsyncDisposable, Line {
   readonly #targetPort: number;
   readonly #connections = new Set<Deno.TcpConn>();
   readonly #tasks = new Set<Promise<void>>();
-  /** How long everything takes, each way. */
+  /** The delay each way. */
   delayMs: number;
   /** Resolves when the line is whole; null while it is. */
   #cut: PromiseWithResolvers<void> | null = null;
   #isClosed = false;
 
-  /** @param delayMs how long everything takes, each way */
+  /** @param delayMs the delay each way */
   constructor(targetPort: number, delayMs = 0) {
     this.#targetPort = targetPort;
     this.delayMs = delayMs;

@@ -107,7 +107,7 @@ export class RawPeer implements Disposable {
     }
   }
 
-  /** Reads one frame; null where the connection ends instead. Pings are left unanswered. */
+  /** Reads one frame; null if the connection ends instead. Pings are left unanswered. */
   async readFrame(): Promise<ReceivedFrame | null> {
     while (true) {
       const read = readFrame(this.#unread);
@@ -129,7 +129,7 @@ export class RawPeer implements Disposable {
     return null;
   }
 
-  /** Reads to the end of the connection, and returns how many bytes came. */
+  /** Reads to the end of the connection, and returns the number of bytes. */
   async readToEnd(): Promise<number> {
     let bytes = this.#unread.length;
     this.#unread = new Uint8Array();

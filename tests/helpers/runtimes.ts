@@ -1,4 +1,4 @@
-/** The Deno versions that a test runs the program on: the one that runs the tests, and another where it is named. */
+/** The Deno versions that a test runs the program on: the one that runs the tests, and another if it is named. */
 
 import { fromSource } from "./program.ts";
 import { isMissing } from "./tools.ts";
@@ -6,14 +6,14 @@ import { isMissing } from "./tools.ts";
 export interface Runtime {
   /** Part of the test's name. */
   readonly name: string;
-  /** What runs the program from its source; undefined where there is no such runtime. */
+  /** What runs the program from its source; undefined if there is no such runtime. */
   readonly command: readonly string[] | undefined;
 }
 
 /** The variable that names the oldest Deno that is supported: a path, or a name on the path. */
 const OLDEST = "TEST_DENO_OLDEST";
 
-/** This Deno, and the oldest one where it is named: some of what the program has to survive differs between them. */
+/** This Deno, and the oldest one if it is named: some of what the program has to survive differs between them. */
 export function runtimes(): readonly Runtime[] {
   const current = { name: `Deno ${Deno.version.deno}`, command: fromSource() };
   const oldest = Deno.env.get(OLDEST);

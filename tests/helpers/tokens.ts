@@ -22,7 +22,7 @@ export function sign(claims: Claims, key = bytesOf(SECRET), header: JWTHeaderPar
   return new SignJWT(claims).setProtectedHeader(header).sign(key);
 }
 
-/** An authenticator for the keys of `host`, and for `secret`, where that is given. */
+/** An authenticator for the keys of `host`, and for `secret` if it is given. */
 export async function withKeys(host: KeyHost, secret?: string, timeoutMs = 60_000) {
   const clock = new FakeClock();
   const failures: string[] = [];

@@ -8,7 +8,7 @@ export const DEBIAN_PYTHON = "/usr/bin/python3";
  * missing tool is a failure.
  *
  * @param hasTool whether the tool is there
- * @param what the tool and where it comes from: `redis-server (Debian: redis-server)`
+ * @param what the tool and its package: `redis-server (Debian: redis-server)`
  */
 export function isMissing(hasTool: boolean, what: string): boolean {
   if (hasTool) return false;

@@ -122,7 +122,7 @@ testPure("bearerToken() finds the token of a header or of the address", () => {
   assert.equal(bearerToken(new Headers({ authorization: "Basic abc" }), url), "from url");
 });
 
-testPure("bearerToken() is null where there is none", () => {
+testPure("bearerToken() is null if there is none", () => {
   for (const authorization of ["", "Bearer", "Bearer ", "Bearer a b", "Basic abc", "XBearer a"]) {
     assert.equal(bearerToken(new Headers({ authorization }), "http://localhost/?t=1"), null);
   }

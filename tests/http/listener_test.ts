@@ -20,7 +20,7 @@ Deno.test("Listener answers requests until it is stopped", async () => {
   await assert.rejects(fetch(url), TypeError);
 });
 
-Deno.test("Listener answers 500 where a handler throws, reports it, and goes on", async () => {
+Deno.test("Listener answers 500 if a handler throws, reports it, and goes on", async () => {
   const events = new RecordedEvents();
   const { listener, url } = listen(() => {
     throw new Error("oops");
@@ -88,7 +88,7 @@ Deno.test("Listener.renew() listens on the same port with another certificate", 
   await listener.stop();
 });
 
-Deno.test("Listener throws where the port is taken", async () => {
+Deno.test("Listener throws if the port is taken", async () => {
   const { listener } = listen(() => new Response());
   const { port } = listener.address;
   const options = { hostname: "127.0.0.1", port, tls: null };

@@ -1,4 +1,4 @@
-/** What the peers in a browser share: a picture to send, what they show, and what they say. */
+/** Code that the peers in a browser share: a picture to send, what they show, and their greetings. */
 
 "use strict";
 
@@ -37,4 +37,22 @@ function say(line) {
   document.querySelector("#log").append(item);
 }
 
-Object.assign(globalThis, { movingPicture, show, say });
+/** Sends a greeting once the channel is open. */
+function greet(channel, clientId) {
+  channel.onopen = () => {
+    say("data channel open");
+    channel.send(`hello from ${clientId}`);
+  };
+  channel.onmessage = ({ data }) => say(`received: ${data}`);
+}
+
+/** Answers each greeting. */
+function greetBack(channel, clientId) {
+  say("data channel open");
+  channel.onmessage = ({ data }) => {
+    say(`received: ${data}`);
+    channel.send(`hello from ${clientId}`);
+  };
+}
+
+Object.assign(globalThis, { movingPicture, show, say, greet, greetBack });

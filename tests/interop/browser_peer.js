@@ -42,12 +42,7 @@ function main() {
 
   async function call() {
     const pc = newPeer(targetId);
-    const channel = pc.createDataChannel("chat");
-    channel.onopen = () => {
-      say("data channel open");
-      channel.send(`hello from ${clientId}`);
-    };
-    channel.onmessage = ({ data }) => say(`received: ${data}`);
+    greet(pc.createDataChannel("chat"), clientId);
     pc.addTrack(movingPicture());
     await pc.setLocalDescription();
     send(targetId, describe(pc));
@@ -67,13 +62,7 @@ function main() {
     say(`offer from ${from}`);
     const pc = newPeer(from);
     pc.ontrack = ({ track }) => show(track);
-    pc.ondatachannel = ({ channel }) => {
-      say("data channel open");
-      channel.onmessage = ({ data }) => {
-        say(`received: ${data}`);
-        channel.send(`hello from ${clientId}`);
-      };
-    };
+    pc.ondatachannel = ({ channel }) => greetBack(channel, clientId);
     await pc.setRemoteDescription({ type: "offer", sdp });
     await pc.setLocalDescription();
     send(from, describe(pc));

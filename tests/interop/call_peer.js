@@ -26,13 +26,7 @@ async function main() {
     say(`offer from ${peerId}`);
     const pc = watch(accept());
     pc.ontrack = ({ track }) => show(track);
-    pc.ondatachannel = ({ channel }) => {
-      say("data channel open");
-      channel.onmessage = ({ data }) => {
-        say(`received: ${data}`);
-        channel.send(`hello from ${clientId}`);
-      };
-    };
+    pc.ondatachannel = ({ channel }) => greetBack(channel, clientId);
   });
   signaling.on("ended", ({ peerId }) => {
     say(`ended: ${peerId}`);
@@ -42,12 +36,7 @@ async function main() {
 
   function call() {
     const pc = watch(signaling.peer(targetId));
-    const channel = pc.createDataChannel("chat");
-    channel.onopen = () => {
-      say("data channel open");
-      channel.send(`hello from ${clientId}`);
-    };
-    channel.onmessage = ({ data }) => say(`received: ${data}`);
+    greet(pc.createDataChannel("chat"), clientId);
     pc.addTrack(movingPicture());
   }
 }

@@ -3,7 +3,7 @@
 import { type Browser, chromium, type Page } from "playwright-core";
 import { CHROMIUM_ARGS, CHROMIUM_PATH } from "../helpers/chromium.ts";
 
-/** How long a peer may take to say something. A backstop: where all is well, nothing comes near it. */
+/** The time that a peer may take to print a line: far more than any takes. */
 const PATIENCE_MS = 60_000;
 
 /** A peer, and the lines in which it says what happens to it. */

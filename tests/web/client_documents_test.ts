@@ -6,15 +6,10 @@ import assert from "node:assert/strict";
 import type { Page, WebSocketRoute } from "playwright-core";
 import { isChromiumMissing, TestBrowser } from "../helpers/chromium.ts";
 import { blockUnder, readDocument } from "../helpers/documents.ts";
-import { startServer } from "../helpers/server.ts";
+import { startServer, type TestServer } from "../helpers/server.ts";
 
 const ignore = isChromiumMissing();
 const FAKE_CAMERA = ["--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream"];
-
-interface TestServer {
-  readonly url: string;
-  readonly httpUrl: string;
-}
 
 /** Opens an HTML text at an address of its own; signal.example.org is the test's server. */
 async function openPrinted(
@@ -57,19 +52,28 @@ async function shows(page: Page, id: string): Promise<void> {
   );
 }
 
+function videoCall(): string {
+  return blockUnder(readDocument("clients"), "A video call", "html");
+}
+
+/** Opens the video call on two pages, and lets alice call bob. */
+async function call(browser: TestBrowser, server: TestServer) {
+  const alice = await openPrinted(browser, server, videoCall(), "call.html?me=alice&peer=bob");
+  const bob = await openPrinted(browser, server, videoCall(), "call.html?me=bob&peer=alice");
+  for (const page of [alice, bob]) await page.getByText("registered").waitFor();
+  await alice.getByRole("button", { name: "Call" }).click();
+  for (const page of [alice, bob]) await shows(page, "#theirs");
+  return { alice, bob };
+}
+
 Deno.test({
   name: "the video call of 25 lines shows both sides to each other, and hangs up",
   ignore,
   async fn() {
-    const html = blockUnder(readDocument("clients"), "A video call", "html");
-    assert.equal(html.split("\n").length, 25);
+    assert.equal(videoCall().split("\n").length, 25);
     await using server = startServer({ resumeTtlMs: "0", mailboxTtlMs: "0" });
     await using browser = await TestBrowser.launch(FAKE_CAMERA);
-    const alice = await openPrinted(browser, server, html, "call.html?me=alice&peer=bob");
-    const bob = await openPrinted(browser, server, html, "call.html?me=bob&peer=alice");
-    for (const page of [alice, bob]) await page.getByText("registered").waitFor();
-    await alice.getByRole("button", { name: "Call" }).click();
-    for (const page of [alice, bob]) await shows(page, "#theirs");
+    const { alice, bob } = await call(browser, server);
     await bob.getByRole("button", { name: "Hang up" }).click();
     await alice.waitForFunction(() =>
       document.querySelector<HTMLVideoElement>("#theirs")!.srcObject === null
@@ -83,14 +87,9 @@ Deno.test({
   name: "the video call of 25 lines calls anew after the other page was reloaded",
   ignore,
   async fn() {
-    const html = blockUnder(readDocument("clients"), "A video call", "html");
     await using server = startServer({ resumeTtlMs: "0", mailboxTtlMs: "0" });
     await using browser = await TestBrowser.launch(FAKE_CAMERA);
-    const alice = await openPrinted(browser, server, html, "call.html?me=alice&peer=bob");
-    const bob = await openPrinted(browser, server, html, "call.html?me=bob&peer=alice");
-    for (const page of [alice, bob]) await page.getByText("registered").waitFor();
-    await alice.getByRole("button", { name: "Call" }).click();
-    for (const page of [alice, bob]) await shows(page, "#theirs");
+    const { alice, bob } = await call(browser, server);
     await bob.reload();
     await bob.getByText("registered").waitFor();
     await alice.getByRole("button", { name: "Call" }).click();

@@ -291,7 +291,7 @@ Deno.test("the end of the page keeps an ID that a reload can resume", pure, asyn
   assert.equal(socket.sent.length, 1);
 });
 
-Deno.test("Signaling registers with what it was asked to, and nothing else", pure, async () => {
+Deno.test("Signaling registers with the given options, and nothing else", pure, async () => {
   const plain = new Bench();
   (await plain.socket(1)).accept();
   assert.deepEqual(plain.sockets[0]!.sent, [{ type: "register", client_id: "alice" }]);

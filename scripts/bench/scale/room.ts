@@ -14,7 +14,7 @@ export interface Gathering {
   readonly presenceFrames: number;
 }
 
-/** All join at once; then all are cut off at once, and come back: as strangers, or with `resume` as who they were. */
+/** All join at once; then all are cut off at once, and reconnect: as new clients, or with `resume` as the same. */
 export interface RoomResult {
   readonly joined: Gathering;
   readonly cameBack: Gathering;

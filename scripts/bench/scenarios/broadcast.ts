@@ -95,7 +95,7 @@ class Sender {
   readonly client: Client;
   readonly firstNumber: number;
   nextNumber: number;
-  /** How many have not got the message that is in flight. */
+  /** The number of members that have not received the message in flight. */
   missing = 0;
 
   constructor(client: Client, firstNumber: number) {

@@ -1,31 +1,25 @@
 /** Hostile inputs of clients of other servers: in their URLs, in their messages, and over plain HTTP. */
 
-import { frameBytes, OPCODE } from "../../helpers/frames.ts";
-import type { Random } from "../../helpers/random.ts";
 import { RawPeer, UPGRADE_HEADERS, upgradeRequest } from "../../helpers/raw_peer.ts";
-import { hitAndRun, type Kind, type Outcome } from "./kind.ts";
+import { hitAndRun, type Kind } from "./kind.ts";
+import { brokenMessage, DEEP, largeMessage, outcomeOf, type Spoken, spoken } from "./spoken.ts";
 
-const DEEP = '{"a":'.repeat(5000) + "1" + "}".repeat(5000);
-const BROKEN = ["", "{", "[]", "null", '{"a":1}{', "[".repeat(20_000), '{"a":"\ud800"}'];
 const NO_STRINGS = ["0", "null", "true", "{}", '["left"]', "1e400", DEEP];
 const NO_HOSTS = ["[", "a b", "%", "x:99999", "", "a/b?c", "@", "a\\b"];
 /** IDs that are none, as a URL has them. */
 const BAD_IDS = ["%00", "a%0Ab", "%1b[2J", "x".repeat(129), "x".repeat(8000), "%ed%a0%80%0a"];
 
-/** How a dialect opens a connection under an ID, and how it writes a message to an ID. */
-interface Spoken {
-  target(id: string): string;
-  message(id: string, mark: string): string;
-}
+const peerjsTarget = (id: string) => `/peerjs?key=peerjs&id=${encodeURIComponent(id)}&token=t`;
+const libdatachannelTarget = (id: string) => `/${encodeURIComponent(id)}`;
 
 const PEERJS: Spoken = {
-  target: (id) => `/peerjs?key=peerjs&id=${encodeURIComponent(id)}&token=t`,
-  message: (dst, payload) => JSON.stringify({ type: "OFFER", dst, payload }),
+  open: (url, id) => open(url, peerjsTarget(id)),
+  message: (dst, payload) => ({ type: "OFFER", dst, payload }),
 };
 
 const LIBDATACHANNEL: Spoken = {
-  target: (id) => `/${encodeURIComponent(id)}`,
-  message: (id, mark) => JSON.stringify({ id, mark }),
+  open: (url, id) => open(url, libdatachannelTarget(id)),
+  message: (id, mark) => ({ id, mark }),
 };
 
 async function open(url: string, target: string, host = "localhost"): Promise<RawPeer> {
@@ -34,43 +28,6 @@ async function open(url: string, target: string, host = "localhost"): Promise<Ra
   await peer.readHead();
   return peer;
 }
-
-/** Reads up to the message with the mark, or to the end. */
-async function outcomeOf(peer: RawPeer, mark: string): Promise<Outcome> {
-  for (let frame = await peer.readFrame(); frame !== null; frame = await peer.readFrame()) {
-    if (frame.opcode === OPCODE.CLOSE) return `${frame.payload[0]! << 8 | frame.payload[1]!}`;
-    if (new TextDecoder().decode(frame.payload).includes(mark)) return "open";
-  }
-  return "cut";
-}
-
-/** A kind that registers by its URL, sends what `make` makes, and then a message to itself. */
-function spoken(
-  name: string,
-  { target, message }: Spoken,
-  expected: Outcome,
-  make: (random: Random) => string | Uint8Array,
-): Kind {
-  return {
-    name,
-    expected: [expected],
-    async run({ url, random, id }) {
-      using peer = await open(url, target(id));
-      const made = make(random);
-      await peer.write(typeof made === "string" ? frameBytes({ payload: made }) : made)
-        .catch(() => {});
-      if (expected === "open") await peer.sendText(message(id, `mark of ${id}`));
-      return await outcomeOf(peer, `mark of ${id}`);
-    },
-  };
-}
-
-function brokenMessage(random: Random): string | Uint8Array {
-  const payload = random.bytes(random.integer(1, 500));
-  return random.pick([...BROKEN, frameBytes({ opcode: OPCODE.BINARY, payload })]);
-}
-
-const large = () => `{"a":"${"é".repeat(500_000)}"}`;
 
 export const BAD_DIALECTS: readonly Kind[] = [
   {
@@ -97,15 +54,15 @@ export const BAD_DIALECTS: readonly Kind[] = [
     const type = random.pick([...NO_STRINGS, '"EXPIRE"', '"ID-TAKEN"', '"__proto__"']);
     return `{"type":${type},"dst":"left"}`;
   }),
-  spoken("PeerJS: messages that are too large", PEERJS, "1009", large),
+  spoken("PeerJS: messages that are too large", PEERJS, "1009", largeMessage),
   spoken("libdatachannel: messages that are none", LIBDATACHANNEL, "open", brokenMessage),
   spoken("libdatachannel: destinations that are none", LIBDATACHANNEL, "open", (random) => {
     const ids = [...NO_STRINGS, '""', '"constructor"', `"${"x".repeat(50_000)}"`, '"\\ud800"'];
     return `{"id":${random.pick(ids)},"deep":${DEEP}}`;
   }),
-  spoken("libdatachannel: messages that are too large", LIBDATACHANNEL, "1009", large),
+  spoken("libdatachannel: messages that are too large", LIBDATACHANNEL, "1009", largeMessage),
   hitAndRun("hosts that are none", async ({ url, random, id }) => {
-    const target = random.pick(["/", PEERJS.target(id), LIBDATACHANNEL.target(id)]);
+    const target = random.pick(["/", peerjsTarget(id), libdatachannelTarget(id)]);
     using peer = await open(url, target, random.pick(NO_HOSTS));
     await peer.sendText("{}");
   }),

@@ -1,12 +1,12 @@
-/** What a kind of hostile input is, and ways to make one. */
+/** Kinds of hostile inputs. */
 
 import { OPCODE } from "../../helpers/frames.ts";
 import type { Random } from "../../helpers/random.ts";
 import { RawPeer } from "../../helpers/raw_peer.ts";
 
 /**
- * How an attack ended: `cut` where the connection ended without a word, `open` where the server took it, and goes on; or the
- * close code, the `code` of the error frame that came, the HTTP status; `left` where the attacker waited for no answer.
+ * The end of an attack: `cut` if the connection ended without a close frame, `open` if the server goes on; or the close code,
+ * the `code` of an error notice, or the HTTP status; `left` if the attacker waited for no answer.
  */
 export type Outcome = string;
 
@@ -24,7 +24,7 @@ export interface Kind {
   run(attack: Attack): Promise<Outcome>;
 }
 
-/** A kind that registers, sends what `make` makes, and looks what comes of it. */
+/** A kind that registers, and sends what `make` makes. */
 export function registered(
   name: string,
   expected: Outcome | readonly Outcome[],
