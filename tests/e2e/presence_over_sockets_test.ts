@@ -3,6 +3,7 @@
 import assert from "node:assert/strict";
 import { BareClient } from "../helpers/bare_client.ts";
 import { TestClient } from "../helpers/client.ts";
+import { FakeClock } from "../helpers/clock.ts";
 import { RecordedEvents } from "../helpers/events.ts";
 import { assertNothing } from "../helpers/expect.ts";
 import { startServer } from "../helpers/server.ts";
@@ -118,13 +119,14 @@ Deno.test("a resumed connection is neither a leave nor a join, lost or alive", a
 });
 
 Deno.test("a held ID is listed, and leaves when its time is up", async () => {
-  const events = new RecordedEvents();
-  await using server = startServer({ resumeTtlMs: "200ms" }, { emit: events.emit });
+  const [events, clock] = [new RecordedEvents(), new FakeClock()];
+  await using server = startServer({ resumeTtlMs: "30s" }, { emit: events.emit, clock });
   const lost = await BareClient.register(server.url, "alice", { resume: true });
   lost.cut();
   await events.happened("detached alice");
   const bob = await TestClient.register(server.url, "bob", { presence: true });
   assert.deepEqual(bob.registered.peers, ["alice"]);
+  clock.advance(30_000);
   assert.deepEqual(await bob.next(), left("alice"));
   const carol = await TestClient.register(server.url, "carol", { presence: true });
   assert.deepEqual(carol.registered.peers, ["bob"]);
