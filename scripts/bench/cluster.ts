@@ -1,6 +1,7 @@
 /** Measures what messages and registrations cost in a cluster of three nodes, and prints one table. */
 
 import { Command } from "commander";
+import { type Crowds, type CrowdsPlan, measureCrowds } from "./cluster/crowds.ts";
 import { measureNodes } from "./cluster/nodes.ts";
 import { describeMachine } from "./machine.ts";
 import { Progress } from "./progress.ts";
@@ -12,6 +13,7 @@ import type { Plan } from "./turns.ts";
 
 interface Arguments {
   readonly quick?: true;
+  readonly crowds?: true;
   readonly main: string;
   readonly json?: string;
 }
@@ -19,8 +21,11 @@ interface Arguments {
 const FULL: Plan = { turns: 40, sliceMs: 200, warmups: 5 };
 const QUICK: Plan = { turns: 8, sliceMs: 150, warmups: 3 };
 
+const CROWDS: CrowdsPlan = { nodes: 100, clientsPerNode: 20, reaped: 30_000, members: 100_000 };
+
 async function main(): Promise<void> {
   const given = readArguments(Deno.args);
+  if (given.crowds) return console.log(describeCrowds(await measureCrowds(CROWDS, given.main)));
   const plan = given.quick ? QUICK : FULL;
   const runs = await withBench(
     new Progress(Deno.stderr),
@@ -41,10 +46,27 @@ function readArguments(args: readonly string[]): Arguments {
   return new Command("deno task bench:cluster")
     .description("Measures nodes around a Redis. Takes two minutes.")
     .option("--quick", "a rougher answer after half a minute")
+    .option("--crowds", "a cluster as large as one machine can simulate, in its place")
     .option("--main <file>", "the main.ts to measure", source)
     .option("--json <file>", "write all numbers there")
     .parse(args, { from: "user" })
     .opts<Arguments>();
+}
+
+function describeCrowds({ returnMs, reaping, longestCommandMs, listingMs }: Crowds): string {
+  const { nodes, clientsPerNode, reaped, members } = CROWDS;
+  const { tookMs, p99BeforeMs, p99Ms } = reaping;
+  return `${nodes} nodes with ${clientsPerNode} clients each: back ${ms(returnMs)} after Redis.
+${reaped} clients of a dead node: ended in ${
+    ms(tookMs)
+  }. Messages between two nodes meanwhile: 99 % within ${ms(p99Ms)} (${ms(p99BeforeMs)} before).
+A room of ${members}: listed in ${ms(listingMs)}. The longest command took ${
+    ms(longestCommandMs)
+  }.`;
+}
+
+function ms(value: number): string {
+  return `${value.toFixed(value < 100 ? 1 : 0)} ms`;
 }
 
 /** Columns of one table: a metric each, with a row for each way of each scenario. */

@@ -34,11 +34,12 @@ const ACROSS = "across two nodes";
 
 /** Starts a Redis, nodes around it and one by itself, and measures everything. */
 export function measureNodes(bench: Bench, main: string, plan: Plan): Promise<ScenarioRun[]> {
-  return withRedis(bench, (redis) => {
-    const measure = (driver: Driver, processes: Processes) =>
-      measureAll(bench, driver, processes, plan);
-    return withNodes(bench, main, redis, measure);
-  });
+  const measure = (driver: Driver, processes: Processes) =>
+    measureAll(bench, driver, processes, plan);
+  return withRedis(
+    bench,
+    (redis) => withRedis(bench, (second) => withNodes(bench, main, [redis, second], measure)),
+  );
 }
 
 async function measureAll(bench: Bench, driver: Driver, processes: Processes, plan: Plan) {
@@ -94,7 +95,10 @@ const BROADCAST: Described = {
 const REGISTRATION: Described = {
   name: "registration",
   what: "connect, register and close",
-  metrics: cpuMetrics("registration", "the other node"),
+  metrics: [
+    ...cpuMetrics("registration", "the other node"),
+    { name: "second", unit: "µs", label: "CPU of the second Redis" },
+  ],
   baseline: ALONE,
 };
 

@@ -13,13 +13,16 @@ export interface Processes {
   /** The one whose clients have nothing for those of other nodes. */
   readonly secluded: ServerProcess;
   readonly redis: ServerProcess;
+  /** A node with two Redis: that of the others, with a prefix of its own there, and one more. */
+  readonly spread: ServerProcess;
+  readonly secondRedis: ServerProcess;
 }
 
 /** Starts the nodes, and a driver; ends them afterwards. */
 export async function withNodes<Answer>(
   bench: Bench,
   main: string,
-  redis: ServerProcess,
+  [redis, secondRedis]: readonly [ServerProcess, ServerProcess],
   use: (driver: Driver, processes: Processes) => Promise<Answer>,
 ): Promise<Answer> {
   const driver = new Driver();
@@ -30,15 +33,21 @@ export async function withNodes<Answer>(
     started.push(node);
     return node;
   };
-  const join = ["--redis", `redis://127.0.0.1:${redis.port}`];
+  const join = ["--redis", urlOf(redis)];
+  const joinBoth = [...join, "--redis", urlOf(secondRedis), "--redis-prefix", "spread"];
   try {
     const alone = await start("alone");
     const a = await start("a", ...join);
     const b = await start("b", ...join);
     const secluded = await start("secluded", ...join);
-    return await use(driver, { alone, a, b, secluded, redis });
+    const spread = await start("spread", ...joinBoth);
+    return await use(driver, { alone, a, b, secluded, redis, spread, secondRedis });
   } finally {
     driver.close();
     await Promise.all(started.map((node) => node.stop()));
   }
+}
+
+function urlOf({ port }: ServerProcess): string {
+  return `redis://127.0.0.1:${port}`;
 }

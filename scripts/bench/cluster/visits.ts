@@ -16,10 +16,11 @@ const AT_ONCE = 32;
 export function prepareVisits(
   driver: Driver,
   baseline: string,
-  { alone, a, b, redis }: Processes,
+  { alone, a, b, redis, spread, secondRedis }: Processes,
 ): Map<string, Session> {
   const inCluster = () => new CpuMeter({ node: a, receiver: b, redis });
   const [neighbour] = driver.openAll(b.port, ["neighbour"]); // so that the other node watches the default room
+  const overTwo = new CpuMeter({ node: spread, redis, second: secondRedis });
   const shared = visits(driver, a, inCluster(), null);
   const end = () => {
     shared.end();
@@ -28,6 +29,7 @@ export function prepareVisits(
   return new Map([
     [baseline, visits(driver, alone, new CpuMeter({ node: alone }), null)],
     ["a cluster, a room of its own", visits(driver, a, inCluster(), "room")],
+    ["a cluster with two Redis, a room of its own", visits(driver, spread, overTwo, "room")],
     ["a cluster, a room that both nodes watch", { run: shared.run, end }],
   ]);
 }
