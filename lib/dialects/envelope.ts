@@ -1,14 +1,7 @@
 /** Reads the target of a message, and replaces it by the sender without changing any other member. */
 
 import { type Content, describe, ProtocolError } from "../relay/vocabulary.ts";
-import {
-  compileNames,
-  type Member,
-  readLast,
-  readValue,
-  scanMembers,
-  type Value,
-} from "./members.ts";
+import { compileNames, readLast, replaceMembers, scanMembers, type Value } from "./members.ts";
 
 /** A message of a client. Its text is for the receivers: without `target_id`, and with the server's `from`. */
 export interface Envelope extends Content {
@@ -32,28 +25,14 @@ export function fromMember(clientId: string): string {
  * @throws {ProtocolError} `invalid_message` if it is not a JSON object, or its `target_id` is neither a string nor null
  */
 export function readEnvelope(text: string, from: string): Envelope {
-  const { bytes, members } = scanMembers(text, NAMES);
-  let type: Member<string> | undefined;
-  let target: Member<string> | undefined;
-  let readdressed = "";
-  let copied = 0; // `text` up to here is in `readdressed`, or was cut out
-  for (const member of members) {
-    if (member.name === "type") {
-      type = member;
-      continue;
-    }
-    if (member.name === "target_id") target = member;
-    // The comma before a member is cut out with it, except for the first one, which `from` replaces.
-    readdressed += copied === 0
-      ? text.slice(0, member.nameStart) + from
-      : text.slice(copied, member.comma);
-    copied = member.valueEnd;
-  }
+  const scan = scanMembers(text, NAMES);
+  const type = readLast(text, scan, "type");
+  const addresses = scan.members.filter(({ name }) => name !== "type");
   return {
-    type: type && readType(readValue(text, type)),
-    targetId: readTarget(target && readValue(text, target)),
-    bytes,
-    text: copied === 0 ? prepend(text, from) : readdressed + text.slice(copied),
+    type: typeof type === "string" ? type : undefined,
+    targetId: readTarget(readLast(text, scan, "target_id")),
+    bytes: scan.bytes,
+    text: addresses.length === 0 ? prepend(text, from) : replaceMembers(text, addresses, from),
   };
 }
 
@@ -62,10 +41,6 @@ function prepend(text: string, from: string): string {
   const rest = text.slice(inside);
   const comma = /^[ \t\n\r]*\}/.test(rest) ? "" : ",";
   return text.slice(0, inside) + from + comma + rest;
-}
-
-function readType(value: Value): string | undefined {
-  return typeof value === "string" ? value : undefined;
 }
 
 /**

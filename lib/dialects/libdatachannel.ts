@@ -1,7 +1,7 @@
 /** The protocol of libdatachannel's example signaling server: the URL's path is the client's ID. */
 
 import { type Command, type Dialect, isClientId, type Storage } from "../relay/vocabulary.ts";
-import { compileNames, readLast, scanMembers } from "./members.ts";
+import { compileNames, readLast, replaceMembers, scanMembers } from "./members.ts";
 import { trystero, yWebrtc } from "./topics.ts";
 
 const ROOM = "\u0001libdatachannel";
@@ -57,20 +57,13 @@ function decode(text: string, sender: string): Command {
   const targetId = readLast(text, scan, "id");
   if (typeof targetId !== "string" || targetId === "") return { kind: "ignore" };
   const type = readLast(text, scan, "type");
-  let sent = "";
-  let copied = 0;
-  for (const { name, valueStart, valueEnd } of scan.members) {
-    if (name !== "id") continue;
-    sent += text.slice(copied, valueStart) + sender;
-    copied = valueEnd;
-  }
-  sent += text.slice(copied);
+  const ids = scan.members.filter(({ name }) => name === "id");
   return {
     kind: "send",
     targetId,
     type: typeof type === "string" ? type : undefined,
     bytes: scan.bytes,
-    text: sent,
+    text: replaceMembers(text, ids, `"id":${sender}`),
     storage: STORAGE,
   };
 }

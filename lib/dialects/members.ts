@@ -32,7 +32,7 @@ export interface Scan<Name extends string> {
   readonly members: readonly Member<Name>[];
 }
 
-/** A value that {@link readValue} returns. */
+/** A value that {@link readLast} returns. */
 export type Value = string | number | boolean | null | Unread;
 
 /** Upper bound of a text for JSON.parse, in UTF-16 code units. An ID made of escapes has at most 1538. */
@@ -142,12 +142,22 @@ export function readLast<Name extends string>(
   name: NoInfer<Name>,
 ): Value | undefined {
   const member = members.findLast((member) => member.name === name);
-  return member && readValue(text, member);
+  return member && readBetween(text, member.valueStart, member.valueEnd);
 }
 
-/** Returns the value of a member of a text. */
-export function readValue(text: string, { valueStart, valueEnd }: Member<string>): Value {
-  return readBetween(text, valueStart, valueEnd);
+/** Replaces the first of some members of a text, and cuts out the others with the commas before them. */
+export function replaceMembers(
+  text: string,
+  members: readonly Member<string>[],
+  replacement: string,
+): string {
+  let result = "";
+  let copied = 0; // `text` up to here is in `result`, or was cut out
+  for (const { comma, nameStart, valueEnd } of members) {
+    result += copied === 0 ? text.slice(0, nameStart) + replacement : text.slice(copied, comma);
+    copied = valueEnd;
+  }
+  return result + text.slice(copied);
 }
 
 /** Reads the value between two positions, which is valid JSON. */

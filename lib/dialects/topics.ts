@@ -1,7 +1,14 @@
 /** The protocols of y-webrtc's server and of Trystero's relay: publish and subscribe to topics. */
 
 import type { Command, Dialect } from "../relay/vocabulary.ts";
-import { compileNames, type Member, readLast, type Scan, scanMembers } from "./members.ts";
+import {
+  compileNames,
+  type Member,
+  readLast,
+  replaceMembers,
+  type Scan,
+  scanMembers,
+} from "./members.ts";
 
 /** Upper bound of the topics that are read of one message: twice what a client may have. */
 const MAX_READ_TOPICS = 512;
@@ -123,15 +130,7 @@ function stringsIn(text: string, start: number, end: number): string[] {
 
 /** Replaces the client's `clients` by the number of subscribers, or adds it at the end. */
 function withClients(text: string, places: readonly Place[], subscribers: number): string {
-  let result = "";
-  let copied = 0;
-  for (const [index, { comma, valueStart, valueEnd }] of places.entries()) {
-    result += index === 0
-      ? text.slice(copied, valueStart) + subscribers
-      : text.slice(copied, comma);
-    copied = valueEnd;
-  }
-  if (places.length > 0) return result + text.slice(copied);
-  const closing = text.lastIndexOf("}");
-  return `${text.slice(0, closing)},"clients":${subscribers}}`;
+  const member = `"clients":${subscribers}`;
+  if (places.length > 0) return replaceMembers(text, places, member);
+  return `${text.slice(0, text.lastIndexOf("}"))},${member}}`;
 }
