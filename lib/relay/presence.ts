@@ -113,6 +113,12 @@ class WatchedRoom {
     return to === this.#netsEnd && this.#nets.has(from);
   }
 
+  /** Returns the end of the known net effect from a position on; the end of the log if none is known, or a short one. */
+  knownEnd(from: number): number {
+    const isLong = this.#netsEnd - from > MAX_LOGGED_CHANGES;
+    return isLong && this.#nets.has(from) ? this.#netsEnd : this.end;
+  }
+
   net(from: number, to: number): Net {
     if (to !== this.#netsEnd) this.#nets.clear();
     this.#netsEnd = to;
@@ -251,7 +257,9 @@ export class Presence {
     if (limit <= 0 || !pending.has(room)) return;
     const watchers = room.watchers[kind];
     const isOverfull = room.size > MAX_LOGGED_CHANGES;
-    const { end } = room;
+    const [first] = watchers.values();
+    // Each dropped watcher extends the log; to find the net effect again for each of the others would take too long.
+    const end = isOverfull && first !== undefined ? room.knownEnd(first.position) : room.end;
     const done: Watcher[] = [];
     let left = limit;
     let isDone = true;

@@ -329,7 +329,7 @@ testPure("peersOf() lists the others of the room, detached sessions included", (
 
 testPure("one announcement may drop any number of watchers", () => {
   const { router, join, clock, send } = setUp();
-  const watchers = Array.from({ length: 9_000 }, (_, n) => join(`${n}`));
+  const watchers = Array.from({ length: 20_000 }, (_, n) => join(`${n}`));
   for (const { session, fill } of watchers) {
     router.setPresence(session, true);
     fill();
