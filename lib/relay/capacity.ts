@@ -11,60 +11,58 @@ export interface CapacityOptions {
   readonly maxConnectionsPerIp: number;
 }
 
-/** Counts connections, or held IDs, by address. */
-class AddressCounter {
-  readonly #counts = new Map<string, number>();
-  size = 0;
+/** Sums of a quantity, by network and in all. */
+class NetworkSums {
+  readonly #sums = new Map<string, number>();
+  total = 0;
 
-  get(address: string): number {
-    return this.#counts.get(networkOf(address)) ?? 0;
+  get(network: string): number {
+    return this.#sums.get(network) ?? 0;
   }
 
-  change(address: string, by: 1 | -1, countsAddresses: boolean): void {
-    this.size += by;
-    if (!countsAddresses) return;
-    const network = networkOf(address);
-    const count = (this.#counts.get(network) ?? 0) + by;
-    if (count > 0) this.#counts.set(network, count);
-    else this.#counts.delete(network);
+  /** Adds an amount, which may be negative. */
+  add(network: string, amount: number): void {
+    this.total += amount;
+    const sum = this.get(network) + amount;
+    if (sum > 0) this.#sums.set(network, sum);
+    else this.#sums.delete(network);
   }
 }
 
 export class Capacity {
-  readonly #options: CapacityOptions;
-  readonly #connections = new AddressCounter();
-  readonly #held = new AddressCounter();
+  readonly #max: number;
+  readonly #maxPerNetwork: number;
+  readonly #connections = new NetworkSums();
+  readonly #held = new NetworkSums();
 
-  constructor(options: CapacityOptions) {
-    this.#options = options;
+  constructor({ maxConnections, maxConnectionsPerIp }: CapacityOptions) {
+    this.#max = maxConnections || Infinity;
+    this.#maxPerNetwork = maxConnectionsPerIp || Infinity;
   }
 
   /** Counts a connection that has opened (1) or ended (-1). */
   countConnection(address: string, by: 1 | -1): void {
-    this.#connections.change(address, by, this.#options.maxConnectionsPerIp > 0);
+    this.#connections.add(this.#networkOf(address), by);
   }
 
   /** Counts an ID that is held (1) or no longer held (-1). */
   countHeld(address: string, by: 1 | -1): void {
-    this.#held.change(address, by, this.#options.maxConnectionsPerIp > 0);
+    this.#held.add(this.#networkOf(address), by);
   }
 
   /** Upper bound of the IDs that are held. */
   get maxHeld(): number {
-    const { maxConnections } = this.#options;
-    return maxConnections > 0 ? Math.max(1, Math.floor(maxConnections / 2)) : Infinity;
+    return Math.max(1, Math.floor(this.#max / 2));
   }
 
   /** Returns whether one more connection may open. Held IDs do not count, because their owners need a connection to resume. */
   get hasCapacityForConnection(): boolean {
-    const { maxConnections } = this.#options;
-    return maxConnections === 0 || this.#connections.size < maxConnections;
+    return this.#connections.total < this.#max;
   }
 
   /** Returns whether one more connection from this address may open. */
   hasCapacityForAddress(address: string): boolean {
-    const { maxConnectionsPerIp } = this.#options;
-    return maxConnectionsPerIp === 0 || this.#connections.get(address) < maxConnectionsPerIp;
+    return this.#connections.get(this.#networkOf(address)) < this.#maxPerNetwork;
   }
 
   /**
@@ -74,21 +72,23 @@ export class Capacity {
    * @throws {ProtocolError} `server_full`
    */
   checkClient(address: string, heldAddress: string | null): void {
-    const { maxConnections, maxConnectionsPerIp } = this.#options;
-    const released = heldAddress === null ? 0 : 1;
-    if (
-      maxConnections > 0 && this.#connections.size + this.#held.size - released > maxConnections
-    ) {
-      throw serverFull(`${maxConnections} clients are connected or may resume (--max-connections)`);
+    const released = Number(heldAddress !== null);
+    if (this.#connections.total + this.#held.total - released > this.#max) {
+      throw serverFull(`${this.#max} clients are connected or may resume (--max-connections)`);
     }
-    if (maxConnectionsPerIp === 0) return;
-    const releasedHere = heldAddress !== null && networkOf(heldAddress) === networkOf(address);
-    const count = this.#connections.get(address) + this.#held.get(address) - Number(releasedHere);
-    if (count <= maxConnectionsPerIp) return;
+    const network = this.#networkOf(address);
+    const releasedHere = Number(heldAddress !== null && this.#networkOf(heldAddress) === network);
+    const count = this.#connections.get(network) + this.#held.get(network) - releasedHere;
+    if (count <= this.#maxPerNetwork) return;
     throw serverFull(
-      `${maxConnectionsPerIp} clients of this address are connected or may resume ` +
+      `${this.#maxPerNetwork} clients of this address are connected or may resume ` +
         "(--max-connections-per-ip)",
     );
+  }
+
+  /** Returns the network that an address counts for: one for all if addresses have no limit. */
+  #networkOf(address: string): string {
+    return this.#maxPerNetwork === Infinity ? "" : networkOf(address);
   }
 }
 
@@ -98,10 +98,9 @@ function serverFull(reason: string): ProtocolError {
 
 /** Limits the memory of all clients, and of the clients of each network. */
 export class MemoryBudget {
-  readonly #bytesByNetwork = new Map<string, number>();
+  readonly #bytes = new NetworkSums();
   readonly #maxBytes: number;
   readonly #maxBytesPerNetwork: number;
-  #bytes = 0;
 
   constructor(maxBytes: number, maxBytesPerNetwork: number) {
     this.#maxBytes = maxBytes;
@@ -109,16 +108,13 @@ export class MemoryBudget {
   }
 
   hasCapacityFor(network: string, bytes: number): boolean {
-    return this.#bytes + bytes <= this.#maxBytes &&
-      (this.#bytesByNetwork.get(network) ?? 0) + bytes <= this.#maxBytesPerNetwork;
+    return this.#bytes.total + bytes <= this.#maxBytes &&
+      this.#bytes.get(network) + bytes <= this.#maxBytesPerNetwork;
   }
 
   /** Adds bytes, which may be negative. */
   count(network: string, bytes: number): void {
-    this.#bytes += bytes;
-    const sum = (this.#bytesByNetwork.get(network) ?? 0) + bytes;
-    if (sum > 0) this.#bytesByNetwork.set(network, sum);
-    else this.#bytesByNetwork.delete(network);
+    this.#bytes.add(network, bytes);
   }
 }
 
