@@ -8,7 +8,7 @@ export interface Chart {
 
 export interface Series {
   readonly name: string;
-  /** What the others are compared with: drawn in grey. */
+  /** The baseline, drawn in grey. */
   readonly isReference?: boolean;
   readonly points: readonly Point[];
 }
@@ -69,7 +69,7 @@ function colorsOf(series: readonly Series[]): string[] {
   );
 }
 
-/** A way from values to coordinates, and the values that get a tick. */
+/** A scale from values to coordinates, and the values that get a tick. */
 interface Scale {
   readonly ticks: readonly number[];
   place(value: number): number;
@@ -103,7 +103,7 @@ function horizontal(tick: number, y: number): string {
 
 const MIN_LABEL_DISTANCE = 18;
 
-/** Moves labels down that would stand on one another. */
+/** Moves down labels that overlap others. */
 function spreadOut(ys: readonly number[]): number[] {
   const placed = [...ys];
   const order = ys.map((_, index) => index).sort((a, b) => ys[a]! - ys[b]!);

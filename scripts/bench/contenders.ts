@@ -1,4 +1,4 @@
-/** What is compared: signalbox, and what a user would pick in its place. All speak the same protocol. */
+/** The servers that are compared: signalbox, and the alternatives. All speak the same protocol. */
 
 /** A server that can be started. */
 export interface Contender {
@@ -15,7 +15,7 @@ class Unavailable extends Error {}
 /** All ratios are to this one. */
 export const BASELINE = "bare Deno";
 
-/** What the person at the command line wants to compare. */
+/** The choice of the command line. */
 export interface Wanted {
   /** Each a `main.ts` of signalbox. */
   readonly main: readonly string[];

@@ -1,4 +1,4 @@
-/** The load driver: many WebSocket clients in one thread, without promises, so that it is never what is measured. */
+/** The load driver: many WebSocket clients in one thread, without promises, so that it costs far less than the server. */
 
 import { clientFrame, OPCODE, readFrame, type ReceivedFrame } from "./frames.ts";
 import { type Protocol, SIGNALBOX } from "./protocol.ts";
@@ -85,7 +85,7 @@ export class Driver {
     this.#sockets.send(client.fd, frame);
   }
 
-  /** Receives what has come; waits for it up to `timeoutMs` (0: not at all). */
+  /** Receives messages, and waits for them up to `timeoutMs` (0: not at all). */
   poll(timeoutMs: number): void {
     this.#sockets.wait(timeoutMs, this.#onReady);
   }

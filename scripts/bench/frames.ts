@@ -7,7 +7,7 @@ const LENGTH_FOLLOWS = 126;
 
 export const OPCODE = { TEXT: 1, CLOSE: 8, PING: 9, PONG: 10 } as const;
 
-/** Any key does, so all frames have this one: the server has to unmask with whatever comes. */
+/** The masking key of all frames: the server unmasks with any key at the same cost. */
 export const MASKING_KEY = [0x5a, 0xc3, 0x17, 0x8e] as const;
 
 /** A client's frame, masked. */

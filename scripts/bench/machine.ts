@@ -1,4 +1,4 @@
-/** The machine: what it is called in the report, and which of its cores the server and the driver get. */
+/** The machine: its description in the report, and the cores of the server and the driver. */
 
 /** One core for the server, another for the driver. */
 export interface Cores {
@@ -6,7 +6,7 @@ export interface Cores {
   readonly driver: number;
 }
 
-/** What a report says of the machine. */
+/** The description of the machine in a report. */
 export interface Machine {
   readonly cpu: string;
   readonly cores: number;

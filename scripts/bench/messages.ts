@@ -1,4 +1,4 @@
-/** What the clients say to each other: a candidate and an offer, of the size that browsers write. ASCII only. */
+/** The messages of the clients: a candidate and an offer, of the size that browsers write. ASCII only. */
 
 /** The placeholder of a message's number: digits in a string that occur nowhere else. */
 export const NUMBER = "00000000";

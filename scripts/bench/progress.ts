@@ -1,12 +1,12 @@
-/** Shows the progress to a person who waits. */
+/** Shows the progress of a run. */
 
-/** Somewhere to write, like Deno.stderr. */
+/** A destination of text, such as Deno.stderr. */
 export interface Output {
   writeSync(bytes: Uint8Array): number;
   isTerminal(): boolean;
 }
 
-/** Lines, and on a terminal the state of things below them. */
+/** Prints lines, and on a terminal the current state below them. */
 export class Progress {
   readonly #output: Output;
 
@@ -28,5 +28,5 @@ export class Progress {
   }
 }
 
-/** To the line's beginning, and all of it gone (ECMA-48). */
+/** Moves to the beginning of the line and erases it (ECMA-48). */
 const ERASE_LINE = "\r\x1b[2K";

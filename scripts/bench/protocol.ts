@@ -1,4 +1,4 @@
-/** What clients of a benchmark speak: the protocol of signalbox, of PeerJS, or of y-webrtc. */
+/** The protocols of a benchmark's clients: signalbox's, PeerJS' and y-webrtc's. */
 
 import { addressed, type Message } from "./messages.ts";
 
@@ -11,7 +11,7 @@ export interface Protocol {
   isRegistered(answer: Readonly<Record<string, unknown>>, clientId: string): boolean;
   /** Returns the text that a client sends. */
   addressed(message: Message, targetId: string): string;
-  /** Returns what the target gets, parsed. */
+  /** Returns the message that the target gets, parsed. */
   received(message: Message, senderId: string, targetId: string): Message;
 }
 

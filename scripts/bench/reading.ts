@@ -5,13 +5,13 @@
 
 import { fromMember, readEnvelope } from "../../lib/dialects/envelope.ts";
 
-/** Generous: what looks at each character costs more for brackets and quotes than for a long string. */
+/** A generous bound, because brackets and quotes take longer to read than a long string. */
 const MAX_RATIO = 30;
 const ROUNDS = 25;
 const ROUND_MS = 5;
 const FROM = fromMember("sender_001");
 
-/** A kind of text: what stands before, in between as often as it fits, and after. */
+/** A kind of text: a beginning, a part that is repeated as often as it fits, and an end. */
 type Kind = readonly [opening: string, piece: (n: number) => string, closing: string];
 
 const HEAD = '{"type":"offer","target_id":"receiver_001"';
@@ -63,7 +63,7 @@ function textOf([opening, piece, closing]: Kind, bytes: number): string {
   return `${opening}${inside}${closing}${closers}}`;
 }
 
-/** The shortest of many rounds, in microseconds: what another process disturbs is only longer. */
+/** Measures the shortest of many rounds, in microseconds, because other processes only lengthen a round. */
 function measure(work: () => unknown): number {
   let best = Infinity;
   for (let round = 0; round < ROUNDS; round++) {
@@ -76,7 +76,7 @@ function measure(work: () => unknown): number {
   return best * 1000;
 }
 
-/** Reads a message, and has its text copied into one piece, as it is to be sent. */
+/** Reads a message, and copies its text into one piece, as before it is sent. */
 function read(text: string): number {
   const envelope = readEnvelope(text, FROM);
   return envelope.text.charCodeAt(envelope.text.length >> 1);

@@ -1,4 +1,4 @@
-/** What was measured, summed up: medians and quartiles, and ratios to the baseline taken within a turn. */
+/** Sums up figures: medians and quartiles, and ratios to the baseline taken within a turn. */
 
 import { BASELINE } from "./contenders.ts";
 import type { Metric } from "./scenarios/scenario.ts";
@@ -19,7 +19,7 @@ export interface MetricResults {
   readonly results: readonly Result[];
 }
 
-/** What came out, summed up and raw. */
+/** The figures, summed up and raw. */
 export interface ScenarioRun {
   readonly name: string;
   readonly what: string;

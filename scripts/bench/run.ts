@@ -16,14 +16,14 @@ import { type Plan, type Samples, takeTurns } from "./turns.ts";
 export interface Bench {
   /** Cores of servers and driver; null leaves that to the kernel. */
   readonly cores: Cores | null;
-  /** A directory for what the servers write to stderr: the logs. */
+  /** The directory for the servers' logs. */
   readonly logs: string;
   /** Ends the run early. */
   readonly signal: AbortSignal;
   readonly progress: Progress;
-  /** What clients speak, if not signalbox's own protocol. */
+  /** The clients' protocol; signalbox's own by default. */
   readonly protocol?: Protocol;
-  /** The contender that all ratios are to, if not the usual one. */
+  /** The contender that all ratios are to; bare Deno by default. */
   readonly baseline?: string;
 }
 
@@ -92,9 +92,9 @@ export async function runSessions(
   return report(bench, scenario, samples);
 }
 
-/** What a report says of a scenario. */
+/** The report about one scenario. */
 export interface Described extends Pick<Scenario, "name" | "what" | "metrics"> {
-  /** All ratios are to this contender; if not given, to the usual one. */
+  /** The contender that all ratios are to; bare Deno by default. */
   readonly baseline?: string;
 }
 

@@ -1,4 +1,4 @@
-/** The second command: what a node does with many clients. Prints numbers, and draws them as curves. */
+/** Measures a node with many clients. Prints numbers, and draws curves. */
 
 import { Command } from "commander";
 import { type Chart, drawChart, type Point } from "./chart.ts";
@@ -42,7 +42,7 @@ const QUICK: ScalePlan = {
   rooms: [100, 200, 400],
 };
 
-/** What was measured of one contender. */
+/** The results of one contender. */
 export interface ScaleResult {
   readonly contender: string;
   readonly crowd: readonly CrowdPoint[];
@@ -77,7 +77,7 @@ function readArguments(args: readonly string[]): Arguments {
     .opts<Arguments>();
 }
 
-/** Everything, at all contenders. */
+/** Measures all contenders. */
 export async function measureScale(
   bench: Bench,
   contenders: readonly Contender[],
@@ -92,7 +92,7 @@ export async function measureScale(
   return results;
 }
 
-/** Crowds at all contenders at the same time, so that their curves can be compared. */
+/** Measures crowds at all contenders at the same time, so that their curves can be compared. */
 async function runCrowds(bench: Bench, contenders: readonly Contender[], plan: CrowdPlan) {
   const driver = new Driver();
   const servers: ServerProcess[] = [];
@@ -112,7 +112,7 @@ async function runCrowds(bench: Bench, contenders: readonly Contender[], plan: C
   }
 }
 
-/** What comes all at once, at one contender: a new server for each measurement. */
+/** Measures storms of clients at one contender, with a new server for each. */
 async function runRushes(
   bench: Bench,
   contender: Contender,

@@ -3,11 +3,11 @@
 export interface StartOptions {
   readonly command: readonly string[];
   readonly env?: Readonly<Record<string, string>>;
-  /** The core to pin it to; null if that is not possible. */
+  /** The core that it is pinned to; null if that is not possible. */
   readonly core: number | null;
-  /** The file that gets what it writes to stderr. */
+  /** The file for its stderr. */
   readonly stderrFile: string;
-  /** What it prints when it listens, its port as the first group. */
+  /** The line that it prints when it listens, with the port as the first group. */
   readonly listening?: RegExp;
 }
 

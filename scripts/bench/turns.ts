@@ -1,12 +1,12 @@
-/** Lets servers take turns: so near in time, they meet the same machine, whatever else it does. */
+/** Lets servers take short turns, so that other work of the machine meets all of them. */
 
 import type { Sample, Session } from "./scenarios/scenario.ts";
 
 export interface Plan {
-  /** How often each server has its turn. */
+  /** The number of turns of each server. */
   readonly turns: number;
   readonly sliceMs: number;
-  /** Slices before those that count, for the servers to compile what is used much. */
+  /** The number of slices that do not count, in which the servers compile hot code. */
   readonly warmups: number;
 }
 
@@ -42,7 +42,7 @@ export async function takeTurns(
   return new Map(places.map(({ name, samples }) => [name, samples]));
 }
 
-/** The same ones, but each turn another begins. */
+/** Returns the items in an order that begins with another one each turn. */
 function rotated<Item>(items: readonly Item[], by: number): Item[] {
   const first = by % items.length;
   return [...items.slice(first), ...items.slice(0, first)];

@@ -1,4 +1,4 @@
-/** Many idle clients, and some that are active: what a message costs, and what memory is used, as the idle ones grow more. */
+/** Measures the CPU of a message and the memory, with some active clients and more and more idle ones. */
 
 import type { Driver } from "../driver.ts";
 import { candidate } from "../messages.ts";
@@ -14,7 +14,7 @@ export interface CrowdPlan {
   readonly sliceMs: number;
 }
 
-/** What was measured with a number of clients connected. */
+/** The figures with a number of connected clients. */
 export interface CrowdPoint {
   readonly clients: number;
   readonly cpuMicrosPerMessage: number;
@@ -68,7 +68,7 @@ export class Crowd implements AsyncDisposable {
     this.#cpu.push(this.#session.run(this.#plan.sliceMs)["cpu"]!);
   }
 
-  /** What was measured since it has grown. */
+  /** The figures since it has grown. */
   get point(): CrowdPoint {
     return {
       clients: 2 * this.#plan.activePairs + this.#idle,

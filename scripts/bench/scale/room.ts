@@ -1,9 +1,9 @@
-/** A room whose members all want presence: what it costs until each knows all others, at first and after all were cut. */
+/** Measures the cost until all members of a room with presence know each other, at first and after all were cut off. */
 
 import type { Client, Driver } from "../driver.ts";
 import type { ServerProcess } from "../server_process.ts";
 
-/** What it took until every member knew all others. */
+/** The cost until every member knew all others. */
 export interface Gathering {
   readonly members: number;
   /** Until the last one was registered. */
@@ -33,7 +33,7 @@ export function measureRoom(driver: Driver, server: ServerProcess, members: numb
 }
 
 const OPENED_AT_ONCE = 64;
-/** In a large room, what a mass reconnect sends can take long. */
+/** A mass reconnect in a large room sends messages for long. */
 const PATIENCE_MS = 120_000;
 
 class Room {
@@ -49,7 +49,7 @@ class Room {
   #complete = 0;
   #presenceFrames = 0;
 
-  /** @param registration what all members ask for, beside presence */
+  /** @param registration members of `register` beside `presence` */
   constructor(
     driver: Driver,
     server: ServerProcess,

@@ -4,7 +4,7 @@ import type { Client, Driver } from "../driver.ts";
 import type { ServerProcess } from "../server_process.ts";
 import { quantile } from "../statistics.ts";
 
-/** What a storm was like. */
+/** The figures of a storm. */
 export interface Storm {
   readonly clients: number;
   /** From the first client's beginning to connect to the last one's being registered. */

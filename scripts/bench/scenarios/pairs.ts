@@ -69,7 +69,7 @@ export class PairsSession implements Session {
   }
 }
 
-/** One client that sends, and one that receives; what comes is checked for its content and its order. */
+/** A sender and a receiver, which checks the content and the order of the messages. */
 export class Pair {
   onReceived: () => void = () => {};
   readonly sender: Client;

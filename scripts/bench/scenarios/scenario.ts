@@ -1,16 +1,16 @@
-/** What all scenarios have in common. */
+/** The interface of all scenarios. */
 
 import type { Driver } from "../driver.ts";
 import type { ServerProcess } from "../server_process.ts";
 
-/** What was measured in one slice of time, by the metric's name. */
+/** The figures of one slice of time, by the metric's name. */
 export type Sample = Readonly<Record<string, number>>;
 
 /** A number that a scenario gives. */
 export interface Metric {
   readonly name: string;
   readonly unit: string;
-  /** What it is, for the report. */
+  /** A description for the report. */
   readonly label: string;
 }
 
