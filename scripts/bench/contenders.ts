@@ -125,7 +125,7 @@ export async function signalbox(
 ): Promise<Contender> {
   const help = await outputOf([...program, "--help"]);
   const known = Object.entries(SIGNALBOX_OPTIONS).filter(([flag]) => help.includes(`${flag} `));
-  const version = (await outputOf([...program, "--version"])).trim();
+  const [version = ""] = /\d\S*/.exec(await outputOf([...program, "--version"])) ?? [];
   return { name, version, command: [...program, ...known.flat(), ...options] };
 }
 

@@ -33,7 +33,7 @@ export function measureRoom(driver: Driver, server: ServerProcess, members: numb
 }
 
 const OPENED_AT_ONCE = 64;
-/** A mass reconnect in a large room sends messages for long. */
+/** Upper bound of the time for one step. A mass reconnect in a large room sends many messages. */
 const PATIENCE_MS = 120_000;
 
 class Room {
