@@ -1,4 +1,4 @@
-/** What happens is logged in the words that OPERATING.md promises, and never with what a client sent beside its names. */
+/** Log lines of events, as operating.md lists them. Of a client's texts only IDs, rooms and types are logged. */
 
 import assert from "node:assert/strict";
 import type { ClientInfo, Event, Message } from "../lib/events.ts";

@@ -1,4 +1,4 @@
-/** What is counted, and as what. */
+/** Counters and histograms of events. */
 
 import assert from "node:assert/strict";
 import fc from "fast-check";

@@ -1,4 +1,4 @@
-/** What one attacker may make the server hold for things that no single limit counts. */
+/** Memory that one attacker can make the server use in ways that no single limit counts. */
 
 import assert from "node:assert/strict";
 import { BareClient } from "../helpers/bare_client.ts";
@@ -17,7 +17,7 @@ const MiB = 1024 ** 2;
 
 const READERS = 63;
 const TOTAL_BYTES = 32 * MiB;
-/** What waits takes up to three times its bytes in the runtime; the rest is the process at work. */
+/** Buffered messages take up to three times their bytes in the runtime; the rest is for the process itself. */
 const MAX_GROWTH_BYTES = 3 * TOTAL_BYTES + 32 * MiB;
 
 /** Sends a whole burst to a client that does not read, and waits until the server has handled it. */

@@ -13,7 +13,7 @@ export const SERVER_ARGUMENTS: readonly string[] = [
   ...["--log-level", "warn"],
 ];
 
-/** To one peer nothing is sent, to one all the time, and to one each at every tenth of the idle timeout. */
+/** One peer gets no messages, one gets them all the time, and the others get one each, a tenth of the idle timeout apart. */
 const STUCK_AT_TENTHS = [0, 1, 2, 3, 4, 5, 6, 7, 8, 9];
 export const PEER_IDS: readonly string[] = [
   "quiet",

@@ -26,7 +26,7 @@ const KINDS: readonly Kind[] = [
 const OPTIONS = ["--log-level", "warn", "--dialects", "all"];
 const INPUTS = 1000;
 const AT_ONCE = 8;
-/** How much more memory the server may take for them. */
+/** Upper bound of the memory that they may cost the server. */
 const MAX_GROWTH_BYTES = 64 * 1024 ** 2;
 
 /** Yields every kind in turn. */

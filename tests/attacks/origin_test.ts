@@ -6,7 +6,7 @@ import { startServer } from "../helpers/server.ts";
 
 const ALLOWED = "https://example.org,http://localhost:3000";
 
-/** What a browser may say, and what is answered. */
+/** Values of Origin, and the status of each response. */
 const ORIGINS = [
   ["https://example.org", 101],
   ["http://localhost:3000", 101],

@@ -12,7 +12,7 @@ const LINE = "signaling = create_signaling(args)";
 const lacksExamples = isAiortcMissing() ||
   isMissing(isFile(`${EXAMPLES}/datachannel-cli/cli.py`), "aiortc's examples (dpkg keeps doc)");
 
-/** What takes the line's place, for two programs called `offer` and `answer` or `send` and `receive`. */
+/** The replacement of the line, for two programs called `offer` and `answer` or `send` and `receive`. */
 function changedLine(url: string): string {
   const others = "dict(offer='answer', answer='offer', send='receive', receive='send')";
   return "import signalbox; signaling = " +

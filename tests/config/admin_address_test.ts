@@ -1,4 +1,4 @@
-/** What --admin takes. */
+/** The value of --admin. */
 
 import assert from "node:assert/strict";
 import { isLoopback, readAdminAddress, writeAddress } from "../../lib/config/admin_address.ts";

@@ -24,7 +24,7 @@ function options(args: readonly string[], env: Environment = {}): Options {
   return task.options;
 }
 
-/** What is printed, with every white space as one space: the help is wrapped to the terminal's width. */
+/** Returns the printed text with every white space as one space, because the help is wrapped to the terminal's width. */
 function printed(args: readonly string[], env: Environment = {}): string {
   const task = read(args, env);
   assert(task.kind === "print");

@@ -35,7 +35,7 @@ interface Expectation {
   readonly byDefault: unknown;
   readonly good: readonly (readonly [written: string, value: unknown])[];
   readonly bad: readonly string[];
-  /** What the error says, without the part that quotes the value. */
+  /** The error's text, without the part that quotes the value. */
   readonly takes: string;
   /** Others that it needs beside it. */
   readonly with?: GivenOptions;

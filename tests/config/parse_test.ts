@@ -1,4 +1,4 @@
-/** What people write into options is read as they meant it, or refused with what is taken instead. */
+/** Parsers of option values, and their errors. */
 
 import assert from "node:assert/strict";
 import {
@@ -35,7 +35,7 @@ function testReader<Value>(
   });
 }
 
-/** What is no number, however it is written. */
+/** Texts that are no numbers. */
 const NO_NUMBERS = [
   "",
   " ",

@@ -9,7 +9,7 @@ const POLL_MS = 20;
 /** The idle timeout of each proxy, in the document and here. */
 const PATIENCE = { printed: "90", tested: "3" };
 
-/** What a proxy is started with. */
+/** The settings of a proxy. */
 export interface Setup {
   /** The port of signalbox. */
   readonly serverPort: number;
@@ -200,7 +200,7 @@ export class RunningProxy implements AsyncDisposable {
     return new RunningProxy(process, resources.move(), caPath, port);
   }
 
-  /** What a client has to trust, PEM. */
+  /** The certificate that a client has to trust, PEM. */
   get caCert(): string {
     return Deno.readTextFileSync(this.#caPath);
   }

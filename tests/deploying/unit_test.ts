@@ -27,7 +27,7 @@ async function analyze(...args: readonly string[]) {
 const lacksSystemd = () =>
   isMissing(hasCommand("systemd-analyze"), "systemd-analyze (Debian: systemd)");
 
-/** What systemd finds wrong with units; files are named below the folder of the units. */
+/** Returns the complaints of systemd about units. Files are named below the folder of the units. */
 async function verify(files: Readonly<Record<string, string>>) {
   const folder = await Deno.makeTempDir();
   try {

@@ -1,4 +1,4 @@
-/** What operators set for clients of other servers, and see of them: tokens, origins, the admin listener, the log. */
+/** Clients of other servers, as operators configure and see them: tokens, origins, the admin listener, the log. */
 
 import assert from "node:assert/strict";
 import { createAuthenticator } from "../../lib/auth/tokens.ts";

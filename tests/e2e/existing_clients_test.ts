@@ -36,7 +36,7 @@ Deno.test({
   },
 });
 
-/** What clients in C++ send, as the usual libraries write it; `target` is the member that the server takes out. */
+/** Messages of clients in C++, as the usual libraries write them; the server takes out the member `target`. */
 const CPP_LIBRARIES = [
   {
     name: "nlohmann::json",

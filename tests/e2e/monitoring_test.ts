@@ -12,7 +12,7 @@ const needsPromtool = {
   ignore: isMissing(hasCommand("promtool"), "promtool (Debian: prometheus)"),
 };
 
-/** What is asked for in a dashboard: of panels, variables and annotations. */
+/** The queries of a dashboard: of its panels, variables and annotations. */
 async function readDashboard(): Promise<string[]> {
   const asked: string[] = [];
   const text = await Deno.readTextFile(new URL("grafana-dashboard.json", SCRIPTS));

@@ -165,7 +165,7 @@ Deno.test("a secret is read from the file that its variable names", async () => 
 
 // Errors of the user.
 
-/** What the program says when it ends with a status; nothing on stdout, and one line on stderr. */
+/** Runs the program until it ends with a status, without stdout and with one line on stderr, which it returns. */
 async function complaint(
   args: readonly string[],
   status: number,

@@ -139,7 +139,7 @@ Deno.test("when its time is up an ID is free, and its secret is no longer known"
   assert.deepEqual(await refusal(server.url, "alice", { resume }), ID_TAKEN);
 });
 
-/** How a connection may end, and whether the ID is held then. */
+/** Ways in which a connection ends, and whether the ID is held then. */
 const ENDS: readonly (readonly [string, boolean, (client: BareClient) => unknown])[] = [
   ["the client closes with 1000", false, (client) => client.close(1000)],
   ["the client closes without a code", false, (client) => client.close()],

@@ -1,4 +1,4 @@
-/** What must not get out, and the command that makes tokens: with the program itself. */
+/** Secrets that the program must not print, and its command that makes tokens. */
 
 import assert from "node:assert/strict";
 import { BareClient } from "../helpers/bare_client.ts";

@@ -44,7 +44,7 @@ function renderedUnit(unit: string): Arbitrary<string> {
 /** Any characters, also halves of surrogate pairs. */
 const anyText = fc.string({ unit: "binary", maxLength: 8 });
 const lonely = fc.constantFrom("\ud800", "\udfff", "a\udc00b", "\ud83d");
-/** What a careless reader takes for something else. */
+/** Texts that a careless reader takes for something else. */
 const misleading = fc.constantFrom(
   '"target_id":"x"',
   '","target_id":"x","a":"',

@@ -122,7 +122,7 @@ export class Cable implements Line {
     await this.#runThere("ip", "link", "set", `far${this.#number}`, "down");
   }
 
-  /** It is plugged in again. */
+  /** Plugs it in again. */
   async heal(): Promise<void> {
     await this.#runThere("ip", "link", "set", `far${this.#number}`, "up");
   }

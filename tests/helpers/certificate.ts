@@ -54,7 +54,7 @@ export class Certificate implements Disposable {
     return ["req", "-x509", "-days", `${days}`, ...key, ...names, ...kind, ...files];
   }
 
-  /** What a client has to trust, PEM. */
+  /** The certificate that a client has to trust, PEM. */
   get pem(): string {
     return Deno.readTextFileSync(this.certPath);
   }

@@ -1,4 +1,4 @@
-/** What every build of the program must do, on every runtime: the core protocol, and an end in good order. */
+/** The test that every build of the program must pass, on every runtime: the core protocol, and an orderly shutdown. */
 
 import assert from "node:assert/strict";
 import { TestClient } from "./client.ts";

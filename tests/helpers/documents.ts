@@ -43,7 +43,7 @@ export function tableUnder({ path, tokens }: Document, heading: string): string[
   return table.rows.map((row) => row.map(({ text }) => text));
 }
 
-/** What stands in backquotes; not what stands in blocks. */
+/** Returns the inline code of a document, without blocks. */
 export function codeIn(markdown: string): string[] {
   const text = markdown.replaceAll(/^```[^]*?^```$/gm, "");
   return [...text.matchAll(/`([^`]+)`/g)].map(([, code]) => code!);

@@ -1,4 +1,4 @@
-/** What tests over real sockets expect again and again. */
+/** Assertions of tests over real sockets. */
 
 import assert from "node:assert/strict";
 import { type Frame, TestClient } from "./client.ts";

@@ -22,7 +22,7 @@ interface Kind {
   readonly hasManySenders?: true;
 }
 
-/** What an attacker might send. */
+/** Messages of an attacker. */
 const KINDS: Readonly<Record<string, Kind>> = {
   "next to nothing": { message: (n) => [`t${n}`, ""] },
   "many senders": { message: (n) => [`t${n}`, ""], hasManySenders: true },

@@ -29,7 +29,7 @@ export class Foreground implements AsyncDisposable {
     return this.#process.pid;
   }
 
-  /** What it has printed so far. */
+  /** Its output so far. */
   get log(): string {
     return this.#stdout.text + this.#stderr.text;
   }

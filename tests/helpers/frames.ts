@@ -9,7 +9,7 @@ export const OPCODE = {
   PONG: 0xa,
 } as const;
 
-/** What a frame is to be; a text frame as a well-behaved client sends it, but for what is said. */
+/** The fields of a frame; by default those of a text frame from a well-behaved client. */
 export interface FrameShape {
   readonly opcode?: number;
   readonly payload?: string | Uint8Array;

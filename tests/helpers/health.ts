@@ -1,4 +1,4 @@
-/** What a server says of itself. */
+/** Reads the health of a server. */
 
 /** Returns the number of connected clients. */
 export async function clientsAt(httpUrl: string): Promise<number> {

@@ -87,7 +87,7 @@ class Reader {
     return items;
   }
 
-  /** What `pattern` finds here, passed over; null if it finds nothing. */
+  /** Reads what `pattern` matches here; null if it does not match. */
   #take(pattern: RegExp): string | null {
     pattern.lastIndex = this.#at;
     const [found] = pattern.exec(this.#text) ?? [];

@@ -24,9 +24,9 @@ export function signWith({ kid, alg, privateKey }: SigningKey, claims: Claims = 
 
 export class KeyHost implements AsyncDisposable {
   keys: JWK[];
-  /** How often the keys were asked for. */
+  /** The number of requests for the keys. */
   fetches = 0;
-  /** What it answers; the keys, unless a test puts something else here. */
+  /** Its response; the keys by default. */
   answer: () => Response | Promise<Response> = () => this.giveKeys();
   readonly #server: Deno.HttpServer<Deno.NetAddr>;
   #onFetch = () => {};

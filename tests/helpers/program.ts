@@ -18,7 +18,7 @@ export interface ProgramOptions {
   readonly hasDefaultAdmin?: true;
 }
 
-/** What a process has left when it ended. */
+/** The exit status and output of a process. */
 export interface Ending {
   readonly status: number;
   readonly stdout: string;
@@ -39,7 +39,7 @@ export async function runProgram(
 export class ServingProgram implements AsyncDisposable {
   readonly #process: Deno.ChildProcess;
   readonly #stderr: Output;
-  /** What it has printed on stdout when it listened. */
+  /** Its stdout up to the line that it listens. */
   readonly startLine: string;
   readonly url: string;
   readonly httpUrl: string;
@@ -90,12 +90,12 @@ export class ServingProgram implements AsyncDisposable {
     await this.#stderr.has(text, times);
   }
 
-  /** What it has logged so far. */
+  /** Its log so far. */
   get log(): string {
     return this.#stderr.text;
   }
 
-  /** How it ended; resolves when it has. */
+  /** Resolves when it has ended. */
   async ended(): Promise<Ending> {
     const [{ code }, stderr] = await Promise.all([this.#process.status, this.#stderr.whole]);
     return { status: code, stdout: "", stderr };
@@ -117,7 +117,7 @@ export class ServingProgram implements AsyncDisposable {
   }
 }
 
-/** What a process writes: awaited as it comes, and as a whole. */
+/** The output of a process, awaited line by line or as a whole. */
 export class Output {
   text = "";
   /** Resolves with all of it when the process has closed it. */

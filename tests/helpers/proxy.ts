@@ -1,6 +1,6 @@
 /** A TCP proxy on loopback that can be as bad as a network: slow, or silent without a word. */
 
-/** What can be between two machines: a proxy, or a cable. */
+/** Stands between two machines, as a proxy or a cable does. */
 export interface Line {
   /** Lets nothing through from now on, without a notice to either end. */
   cut(): Promise<void> | void;

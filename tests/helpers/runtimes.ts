@@ -6,7 +6,7 @@ import { isMissing } from "./tools.ts";
 export interface Runtime {
   /** Part of the test's name. */
   readonly name: string;
-  /** What runs the program from its source; undefined if there is no such runtime. */
+  /** The command that runs the program from its source; undefined if there is no such runtime. */
   readonly command: readonly string[] | undefined;
 }
 

@@ -10,7 +10,7 @@ export function isTurnMissing(): boolean {
 
 const HOST = "127.0.0.1";
 
-/** What it says once it is up. */
+/** The line that it prints once it is up. */
 const STARTED = "DB connection success";
 
 export class TurnServer implements AsyncDisposable {

@@ -112,7 +112,7 @@ testPure("clientAddress() writes IPv4 in IPv6 as IPv4, and so recognises a proxy
   assert.equal(addressOf(headers, { peer: `::ffff:${PROXY}` }).address, "203.0.113.5");
 });
 
-/** What is allowed; origins that are, and origins that are not. */
+/** Values of --allow-origin, each with origins that it allows and that it does not. */
 const ORIGINS: readonly (readonly [allowed: string, yes: string[], no: string[]])[] = [
   ["https://example.org", ["https://example.org"], ["https://a.example.org", "http://example.org"]],
   ["null", ["null"], ["", "NULL", "https://null"]],

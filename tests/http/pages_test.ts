@@ -1,4 +1,4 @@
-/** What browsers get over plain HTTP. */
+/** The static files for browsers. */
 
 import assert from "node:assert/strict";
 import { startServer } from "../helpers/server.ts";

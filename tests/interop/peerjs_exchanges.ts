@@ -1,4 +1,4 @@
-/** What PeerJS' clients exchange with a server, message by message, on one node or two. */
+/** Exchanges of PeerJS' clients with a server, message by message, on one node or two. */
 
 import assert from "node:assert/strict";
 import { TestClient } from "../helpers/client.ts";

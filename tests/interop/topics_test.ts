@@ -13,7 +13,7 @@ const Y_WEBRTC = new URL("apps/y_webrtc.js", import.meta.url);
 const TRYSTERO = new URL("apps/trystero.js", import.meta.url);
 const ignore = isChromiumMissing();
 
-/** What the page of y_webrtc.js has. */
+/** The globals of the page of y_webrtc.js. */
 declare const openDocument: (url: string, room: string, password?: string) => void;
 declare const provider: { readonly signalingConns: readonly { readonly connected: boolean }[] };
 declare const text: { insert(index: number, content: string): void };

@@ -1,4 +1,4 @@
-/** What the admin page computes, without a page. */
+/** The computations of the admin page, without a page. */
 
 import assert from "node:assert/strict";
 import { niceCeiling } from "../../lib/web/admin/chart.js";

@@ -33,7 +33,7 @@ interface Lab {
 
 declare const lab: Lab;
 
-/** What is looked at of an entry of getStats(). */
+/** The members of an entry of getStats() that tests use. */
 interface Stats {
   readonly type: string;
   readonly candidateType?: string;
