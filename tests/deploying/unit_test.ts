@@ -99,7 +99,7 @@ Deno.test("every option in the printed drop-ins and the environment file exists"
 });
 
 Deno.test("a reload sends the signal at which the program reads its certificate anew", () => {
-  assert.equal(setting("ExecReload"), "/bin/kill -HUP $MAINPID");
+  assert.equal(setting("ExecReload"), "/bin/sh -c 'kill -HUP $MAINPID'");
 });
 
 Deno.test("the unit is hardened", async () => {

@@ -80,7 +80,8 @@ async function checkService(debian: Debian): Promise<void> {
     env,
   );
   await exchange(server.url);
-  server.signal("SIGHUP"); // ExecReload
+  const [, reload] = /^ExecReload=(.*)$/m.exec(unit)!;
+  await debian.run("env", `MAINPID=${server.pid}`, "sh", "-c", reload!);
   await server.logged("SIGHUP: there is no certificate");
   server.signal("SIGTERM");
   assert.equal(await server.ended(), 0);
