@@ -33,7 +33,7 @@ const SHUTDOWN_SIGNALS: readonly Deno.Signal[] = Deno.build.os === "windows"
   ? ["SIGINT", "SIGBREAK"]
   : ["SIGINT", "SIGTERM"];
 
-/** Drain timeout of a shutdown for want of memory: the clients that fill it go on, and never answer a close. */
+/** Drain timeout of a shutdown for want of memory, in milliseconds. The clients that fill it may never answer a close. */
 const MEMORY_DRAIN_TIMEOUT_MS = 250;
 
 /** The time for the last log lines to be written, in milliseconds. */
@@ -122,7 +122,7 @@ async function serve(options: Options, warnings: readonly string[]): Promise<voi
   dropPermissions(certificate.files !== null);
 }
 
-/** Null if clients need no token. */
+/** Returns null if clients need no token. */
 function findAuthenticator({ authSecrets = [], authJwks }: Options, log: Log) {
   if (authSecrets.length === 0 && authJwks === undefined) return null;
   const keySet = authJwks && {
@@ -136,7 +136,7 @@ function findAuthenticator({ authSecrets = [], authJwks }: Options, log: Log) {
   return createAuthenticator(authSecrets, keySet);
 }
 
-/** The certificate and its key, as they were read last. */
+/** The certificate and its key, as last read. */
 class Certificate {
   readonly #paths: TlsPaths | null;
   readonly #log: Log;
@@ -157,7 +157,7 @@ class Certificate {
     return this.#files;
   }
 
-  /** Reads the files again, and listens with them; what is wrong with them is logged, and the old ones stay. */
+  /** Reads the files again, and listens with them. If they are wrong, that is logged, and the old ones stay. */
   reload(server: Server | null): void {
     this.#reloading = this.#reloading.then(() => this.#reload(server));
   }
@@ -240,7 +240,7 @@ function printStart({ noPage, logFormat }: Options, server: Server, admin: Admin
 
 type AdminRest = Pick<AdminDeps, "metrics" | "emit" | "server">;
 
-/** Starts the admin listener. Without `--admin`, the server rather runs without it than not at all: then null. */
+/** Starts the admin listener. Without `--admin`, a failure is only logged; then null. */
 function startAdmin(options: Options, rest: AdminRest, log: Log): Admin | null {
   const { admin: asked, adminPassword: password } = options;
   const address = asked ?? DEFAULT_ADMIN_ADDRESS;
@@ -337,7 +337,7 @@ function messageOf(error: unknown): string {
   return error instanceof Error ? error.message : String(error);
 }
 
-/** Writes at once. A closed stream is no reason to end. */
+/** Writes synchronously. A closed stream does not end the process. */
 function print(stream: { writeSync(bytes: Uint8Array): number }, text: string): void {
   try {
     const bytes = new TextEncoder().encode(text);

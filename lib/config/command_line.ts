@@ -1,4 +1,4 @@
-/** Turns arguments and environment into what to do. */
+/** Reads the command line and the environment into a task. */
 
 import { Command, CommanderError, Option } from "commander";
 import type { TokenRequest } from "../auth/tokens.ts";
@@ -51,8 +51,8 @@ export const TOPICS: readonly string[] = [
  * Reads the command line.
  *
  * @param args without the program's name
- * @param version what `--version` prints
- * @throws {UsageError} with one line for the person who wrote it
+ * @param version the text of `--version`
+ * @throws {UsageError} with one line for the operator
  */
 export function readCommandLine(
   args: readonly string[],
@@ -150,7 +150,7 @@ function optionOf(setting: Setting): Option {
   });
 }
 
-/** Collects what was written on the command line, by the names that options have in the program. */
+/** Collects the options of the command line, by their names in the program. */
 function given(command: Command): GivenOptions {
   const written = command.opts<Record<string, readonly string[] | boolean | undefined>>();
   const entries = Object.entries<Setting>(SETTINGS).map(([name, setting]) => {

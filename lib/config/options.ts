@@ -1,4 +1,4 @@
-/** Every option of the server, each once: its flag, its default, its help, its parser. Variables follow from the flag. */
+/** The options of the server, each once: flag, default, help and parser. The variable's name follows from the flag. */
 
 import {
   DEFAULT_ADMIN_ADDRESS,
@@ -446,7 +446,7 @@ function checkNotEmptied(variable: string, env: Environment): void {
   );
 }
 
-/** @throws if the file cannot be read; which is an error of the machine, not in the options */
+/** @throws {Error} if the file cannot be read, which is not a usage error */
 export function readFile(source: string, path: string, system: System): string {
   try {
     return system.readTextFile(path);
@@ -461,7 +461,7 @@ function isServiceAddress(variable: string, value = ""): boolean {
   return variable === "SIGNALBOX_PORT" && /^(tcp|udp):\/\//.test(value);
 }
 
-/** Variables that look like options and are none; each with the nearest name that is one. */
+/** Finds variables that look like options and are none, each with the nearest name of an option. */
 export function findUnknownVariables(env: Environment): readonly (readonly [string, string])[] {
   const known = Object.values<Setting>(SETTINGS).flatMap((setting) => {
     const name = variableName(setting);
@@ -478,7 +478,7 @@ function nearest(name: string, known: readonly string[]): string {
   return known[distances.indexOf(Math.min(...distances))]!;
 }
 
-/** Number of characters to insert, delete or replace to make one text of another (Levenshtein). */
+/** Returns the number of characters to insert, delete or replace to turn one text into another (Levenshtein). */
 function editDistance(from: string, to: string): number {
   let row = Array.from({ length: to.length + 1 }, (_, index) => index);
   for (const [i, character] of [...from].entries()) {
@@ -493,9 +493,9 @@ function editDistance(from: string, to: string): number {
 }
 
 /**
- * Reads what was written for an option or variable.
+ * Reads the text of an option or variable.
  *
- * @param isSecret whether an error must not quote the value
+ * @param isSecret true if an error must not quote the value
  * @throws {UsageError} that names it and what it takes
  */
 export function readValue<Value>(
@@ -519,7 +519,7 @@ function flagOf({ flag }: Setting): string {
   return flag.split(" ", 1)[0]!;
 }
 
-/** `SIGNALBOX_MAX_MESSAGE_SIZE` of `--max-message-size`. */
+/** Returns `SIGNALBOX_MAX_MESSAGE_SIZE` for `--max-message-size`. */
 export function variableName(setting: Setting): string {
   return `${PREFIX}${flagOf(setting).slice(2).replaceAll("-", "_").toUpperCase()}`;
 }
