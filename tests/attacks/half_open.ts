@@ -3,7 +3,8 @@
 import { TestClient } from "../helpers/client.ts";
 import type { ServingProgram } from "../helpers/program.ts";
 
-export const IDLE_TIMEOUT_MS = 1000;
+/** Long enough that the watcher answers its pings on a busy machine, too. */
+export const IDLE_TIMEOUT_MS = 3000;
 /** A slow reader shall not be dropped for the mere amount of what waits here. */
 export const SERVER_ARGUMENTS: readonly string[] = [
   ...["--idle-timeout", `${IDLE_TIMEOUT_MS}ms`],
