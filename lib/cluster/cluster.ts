@@ -1,4 +1,4 @@
-/** Joins this node to the others: the directory of a cluster over Redis. */
+/** Joins this node to the others on one Redis: the directory of a cluster. */
 
 import type { Clock } from "../clock.ts";
 import type { Emit } from "../events.ts";
@@ -6,10 +6,17 @@ import type { Directory, DirectoryOptions, Enter } from "../relay/directory.ts";
 import type { Router } from "../relay/router.ts";
 import type { Session } from "../relay/session.ts";
 import type { Message, Notice, Registration } from "../relay/vocabulary.ts";
-import { Keys } from "./keys.ts";
-import { type DirectMessage, readMessage } from "./messages.ts";
-import { Node } from "./node.ts";
 import { Forwarder } from "./forwarder.ts";
+import { Keys } from "./keys.ts";
+import {
+  type Broadcast,
+  type ChangeMessage,
+  readBroadcast,
+  readScriptMessage,
+  readShipment,
+  type ScriptMessage,
+} from "./messages.ts";
+import { Node } from "./node.ts";
 import { PendingRequests } from "./pending_requests.ts";
 import type { RedisSession } from "./redis.ts";
 import { explain } from "./redis_errors.ts";
@@ -18,8 +25,8 @@ import { Rooms } from "./rooms.ts";
 import { ClusterTopics } from "./topics.ts";
 import { within } from "./within.ts";
 
-/** Time limit for taking back stored messages at a shutdown, in milliseconds. */
-const EXPIRE_TIMEOUT_MS = 1000;
+/** Time limit, at a shutdown, for what is under way to other nodes, in milliseconds. */
+const SETTLE_TIMEOUT_MS = 500;
 /** Time after which a node that serves alone logs the same reason again, in milliseconds. */
 const REMINDER_MS = 60_000;
 
@@ -30,11 +37,9 @@ export interface ClusterOptions extends DirectoryOptions {
 
 export class Cluster implements Directory {
   readonly #url: string;
-  readonly #options: ClusterOptions;
-  readonly #keys: Keys;
   readonly #clock: Clock;
   readonly #emit: Emit;
-  readonly #router: Router;
+  readonly #keys: Keys;
   readonly #node: Node;
   readonly #requests = new PendingRequests();
   readonly #rooms: Rooms;
@@ -43,7 +48,7 @@ export class Cluster implements Directory {
   readonly #topics: ClusterTopics;
   /** Resolves after the first attempt to connect; null afterwards. */
   #starting: PromiseWithResolvers<void> | null = Promise.withResolvers();
-  /** The last reason for serving alone that was logged: a repeated one is not. */
+  /** The last reason for serving alone that was logged: a repeated one is logged once a minute. */
   #trouble = "";
   #troubleAtMs = 0;
 
@@ -57,40 +62,42 @@ export class Cluster implements Directory {
     emit: Emit,
   ) {
     this.#url = url;
-    this.#options = options;
-    const keys = this.#keys = new Keys(options.redisPrefix);
     this.#clock = clock;
     this.#emit = emit;
-    this.#router = router;
-    this.#node = new Node(url, list, keys, clock, {
+    const keys = this.#keys = new Keys(options.redisPrefix);
+    const node = this.#node = new Node(url, list, keys, options.resumeTtlMs, clock, {
+      onMessage: (text, channel) => this.#guard(() => this.#onMessage(text, channel)),
       sync: (session) => this.#sync(session),
       onReady: (session) => this.#onReady(session),
+      onHeartbeat: () => this.#forwarder.check(),
       onSettled: (session) => this.#rooms.refreshAll(session).catch(() => {}),
-      onDead: (session, nodes) => this.#reap(session, nodes).catch(() => {}),
       onLost: (error) => this.#onLost(error),
+      beforeLeaving: (session) => this.#beforeLeaving(session),
     });
-    this.#rooms = new Rooms(
+    const rooms = this.#rooms = new Rooms(keys, node, this.#requests, router, {
+      isStored: (room) => this.#forwarder.hasStored(room),
+      onMoved: (room, id) => this.#forwarder.flush(room, id),
+    });
+    this.#registry = new Registry(keys, options, router, node, this.#requests, rooms, {
+      onEntered: (session, resumed) => this.#onEntered(session, resumed),
+      onConfirmed: (session) => this.#forwarder.onConfirmed(session),
+      onEvicted: (session) => this.#forwarder.deliverNotices(session),
+    });
+    this.#topics = new ClusterTopics(
+      node,
       keys,
-      this.#node,
-      this.#requests,
-      router,
-      (text, channel) => this.#guard(() => this.#onRoomMessage(keys.roomOf(channel), text)),
+      (key, text) => router.topics.deliver(key, text),
     );
-    this.#registry = new Registry(
+    this.#forwarder = new Forwarder(
       keys,
       options,
+      emit,
       router,
-      this.#node,
-      this.#requests,
-      this.#rooms,
-      (message) => this.#deliver(message),
+      node,
+      this.#registry,
+      rooms,
+      clock,
     );
-    this.#topics = new ClusterTopics(
-      this.#node,
-      keys,
-      (key, text) => this.#guard(() => this.#router.topics.deliver(key, text)),
-    );
-    this.#forwarder = new Forwarder(keys, options, emit, router, this.#node, this.#registry, clock);
   }
 
   /** Connects. Resolves after the first attempt: if it fails, the node serves alone and keeps trying. */
@@ -100,15 +107,14 @@ export class Cluster implements Directory {
     this.#starting = null;
   }
 
-  async expireStored(): Promise<void> {
-    await within(EXPIRE_TIMEOUT_MS, this.#clock, this.#forwarder.expireStored(), "late").catch(
-      () => {},
-    );
+  expireStored(): void {
+    this.#forwarder.expireStored();
   }
 
   /** Leaves the cluster. All clients have been disconnected before. */
-  stop(): Promise<void> {
-    return this.#node.end();
+  async stop(): Promise<void> {
+    await this.#node.end();
+    this.#forwarder.stop();
   }
 
   /** True while this node serves alone. */
@@ -171,48 +177,52 @@ export class Cluster implements Directory {
     this.#forwarder.notify(session, notice);
   }
 
-  #onNodeMessage(text: string): void {
-    const message = readMessage(text);
-    switch (message?.kind) {
-      case "message":
-        return this.#onDirectMessage(message);
-      case "answer":
-        return this.#requests.resolve(message);
-      case "replaced":
-        return this.#registry.replaced(message);
-      case "returned":
-        return this.#forwarder.returned(message);
-      case "fetched":
-        return this.#forwarder.fetched(message.messageId);
+  #onMessage(text: string, channel: string): void {
+    const { nodes, topicPrefix, roomChannelPrefix } = this.#keys;
+    if (channel.startsWith(topicPrefix)) return this.#topics.onMessage(text, channel);
+    const message = text.startsWith("{") ? readScriptMessage(text) : null;
+    if (channel.startsWith(roomChannelPrefix)) {
+      const room = this.#keys.roomOf(channel);
+      if (message !== null) return this.#onRoomMessage(room, message);
+      const broadcast = readBroadcast(text);
+      if (broadcast !== null) this.#onBroadcast(room, broadcast);
+    } else if (message?.kind === "answer") {
+      this.#requests.resolve(message);
+    } else if (channel === nodes) {
+      if (message?.kind === "node_left") this.#forwarder.onNodeEnd(message.node, true);
+      if (message?.kind === "node_dead") this.#forwarder.onNodeEnd(message.node, false);
+    } else {
+      const shipment = readShipment(text);
+      if (shipment !== null) this.#forwarder.receive(shipment);
     }
   }
 
-  #onRoomMessage(room: string, text: string): void {
-    const message = readMessage(text);
-    if (message?.kind === "join" || message?.kind === "leave") this.#rooms.apply(room, message);
-    if (message?.kind !== "broadcast" || message.node === this.#node.id) return;
-    for (const session of this.#router.room(room)?.sessions.values() ?? []) {
-      const deliver = () => this.#onceLeaseValid(() => session.connection?.send(message.text));
-      this.#registry.afterStored(session, message.number, deliver);
+  #onRoomMessage(room: string, message: ScriptMessage): void {
+    if (!("epoch" in message) || message.kind === "answer") return; // no change
+    this.#rooms.get(room)?.apply(message);
+    this.#registry.onChange(room, message);
+    if (!this.#isOwnEntry(message)) {
+      this.#forwarder.flush(room, message.id, message.kind === "joined");
     }
   }
 
-  #onDirectMessage(message: DirectMessage): void {
-    const target = this.#router.find(message.room, message.targetId);
-    const deliver = () => this.#deliver(message);
-    if (target === undefined) deliver();
-    else this.#registry.afterStored(target, message.number, deliver);
+  /** Returns whether a change is a claim of this node, whose answer comes next. */
+  #isOwnEntry({ kind, node }: ChangeMessage): boolean {
+    return node === this.#node.id && (kind === "joined" || kind === "resumed");
   }
 
-  #deliver(message: DirectMessage): void {
-    this.#onceLeaseValid(() => this.#forwarder.deliver(message));
+  #onEntered(session: Session, resumed: boolean): void {
+    this.#forwarder.flush(session.room.name, session.id, !resumed);
+    this.#forwarder.deliverNotices(session);
   }
 
-  /** Runs an action now or, in order, once the lease is valid: until then another node may have the ID. */
-  #onceLeaseValid(action: () => void): void {
+  /** Handles a broadcast now or, in order, once the lease is valid: until then another node may have the IDs. */
+  #onBroadcast(room: string, broadcast: Broadcast): void {
     const renewal = this.#node.whenLeaseValid(this.#clock.now());
-    if (renewal === null) action();
-    else renewal.then(() => this.#guard(action));
+    const handle = (isOnTime: boolean) => () =>
+      this.#forwarder.onBroadcast(room, broadcast, isOnTime);
+    if (renewal === null) handle(true)();
+    else renewal.then(() => this.#guard(handle(false)));
   }
 
   /** Runs a listener and emits its errors, over which the Redis client would close its connection. */
@@ -226,10 +236,7 @@ export class Cluster implements Directory {
 
   /** Claims this node's clients again, releases those that left meanwhile, and reads the members of their rooms. */
   async #sync(session: RedisSession): Promise<void> {
-    await session.subscribe(
-      this.#keys.nodeChannel(this.#node.id),
-      (text) => this.#guard(() => this.#onNodeMessage(text)),
-    );
+    await session.subscribe([this.#keys.nodeChannel(this.#node.id), this.#keys.nodes]);
     await this.#rooms.subscribe(session);
     await this.#topics.subscribe(session);
     await this.#registry.catchUp(session);
@@ -239,12 +246,14 @@ export class Cluster implements Directory {
   #onReady(session: RedisSession): void {
     this.#trouble = "";
     this.#emit({ kind: "cluster_joined" });
+    this.#forwarder.onReady();
     this.#registry.catchUp(session).catch(() => {}); // clients may have registered during the sync
   }
 
   #onLost(error: unknown): void {
     this.#registry.unconfirmAll();
     this.#rooms.markStale();
+    this.#forwarder.onLost();
     const trouble = explain(error, this.#url);
     const nowMs = this.#clock.now();
     if (trouble !== this.#trouble || nowMs >= this.#troubleAtMs + REMINDER_MS) {
@@ -255,10 +264,12 @@ export class Cluster implements Directory {
     this.#requests.rejectAll();
   }
 
-  /** Removes the clients of dead nodes, except for IDs that may be resumed. All nodes share this work. */
-  async #reap(session: RedisSession, nodes: readonly string[]): Promise<void> {
-    for (const node of nodes) {
-      while (await session.run("reap", node, this.#options.resumeTtlMs) !== 0);
-    }
+  /** Lets other nodes acknowledge what this one has sent, and acknowledges all that it has received. */
+  async #beforeLeaving(session: RedisSession): Promise<void> {
+    const settle = () => within(SETTLE_TIMEOUT_MS, this.#clock, this.#forwarder.settle(), "late");
+    await settle().catch(() => this.#forwarder.expireStored());
+    await settle().catch(() => {});
+    await session.unsubscribe(this.#keys.nodeChannel(this.#node.id));
+    await settle().catch(() => {});
   }
 }

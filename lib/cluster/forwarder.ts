@@ -1,42 +1,89 @@
-/** Sends messages to other nodes, delivers theirs, and returns those that cannot be delivered. */
+/**
+ * Sends messages to clients of other nodes. What cannot be delivered waits in this node's mailbox, as in a single node; what
+ * another node returns comes back into it. A client's messages wait here, too, while older ones may still come back.
+ */
 
 import { Buffer } from "node:buffer";
 import type { Clock } from "../clock.ts";
 import type { Emit } from "../events.ts";
 import { type DirectoryOptions, undelivered } from "../relay/directory.ts";
-import { costOf, MAILBOX_LIMITS } from "../relay/mailbox.ts";
+import { Mailbox, type StoredMessage } from "../relay/mailbox.ts";
 import type { Router } from "../relay/router.ts";
 import type { Session } from "../relay/session.ts";
 import {
   clientKey,
+  type ErrorCode,
   isClientId,
   type Message,
   type Notice,
-  type Storage,
 } from "../relay/vocabulary.ts";
-import { StoredMessages } from "./stored_messages.ts";
 import type { Keys } from "./keys.ts";
-import { type DirectMessage, type ReturnedMessage, writeMessage } from "./messages.ts";
+import { Link } from "./link.ts";
+import { type Broadcast, type Parcel, type ParcelKind, writeBroadcast } from "./messages.ts";
+import type { Shipment } from "./messages.ts";
 import type { Node } from "./node.ts";
 import type { Registry } from "./registry.ts";
+import type { Rooms } from "./rooms.ts";
 
-/** Upper bound of the messages on their way to Redis, in bytes; more would wait in this node's memory. */
-const MAX_BYTES_UNDER_WAY = MAILBOX_LIMITS.bytesInAll;
+/** Upper bound of the messages that other nodes have not acknowledged, and of broadcasts on their way, in bytes. */
+const MAX_BYTES_UNDER_WAY = 64 * 1024 * 1024;
+/** Time for which a message waits for older ones, even if the mailbox is off, in milliseconds. */
+const WAIT_MS = 5000;
+/** Time after which a message that was returned is sent to the same owner again, in milliseconds. */
+const RETRY_MS = 50;
+/** Time between two looks whether anything is under way, at a shutdown, in milliseconds. */
+const POLL_MS = 5;
+/** Time that Redis may be away before the senders of what it has not confirmed are notified, in milliseconds. */
+const OUTAGE_MS = 5000;
 
-/** The result of sending a message; `off` if it was neither sent nor stored. */
-type Outcome = "sent" | "stored" | "full" | "off" | "unavailable";
+/** A message of a client of this node, until it is delivered or its sender notified. */
+interface Item extends StoredMessage<Session> {
+  readonly kind: ParcelKind;
+  /** Its place among all messages of this node. */
+  readonly order: number;
+  readonly key: string;
+  readonly bytes: number;
+  /** The registration that it was sent to and that has not acknowledged it; null if it is not under way. */
+  flight: Flight | null;
+}
+
+/** Messages for one registration that have not been acknowledged. */
+interface Flight {
+  readonly node: string;
+  readonly epoch: number;
+  count: number;
+}
+
+/** Broadcasts of a node for a client that may still get older messages from there. */
+interface Held {
+  readonly broadcasts: { readonly order: number; run(): void }[];
+  /** The epoch of the client's registration for which that node was asked; 0 before. */
+  epoch: number;
+  cancel(): void;
+}
 
 export class Forwarder {
   readonly #keys: Keys;
-  readonly #resumeTtlMs: number;
-  #mailboxTtlMs: number;
   readonly #emit: Emit;
   readonly #router: Router;
   readonly #node: Node;
   readonly #registry: Registry;
-  readonly #stored: StoredMessages;
-  #messageCount = 0;
+  readonly #rooms: Rooms;
+  readonly #clock: Clock;
+  readonly #mailbox: Mailbox<Session, Item>;
+  readonly #links = new Map<string, Link<Item>>();
+  /** Messages under way by target. */
+  readonly #flights = new Map<string, Flight>();
+  /** Broadcasts that wait for older messages from the same node, by that node and the client. */
+  readonly #held = new Map<string, Held>();
+  /** The place of the last broadcast of each node: an earlier one is late, and its sender was notified. */
+  readonly #lastBroadcasts = new Map<string, number>();
+  /** Questions of other nodes about clients whose messages wait here. */
+  readonly #questions = new Map<string, (() => void)[]>();
+  #mailboxTtlMs: number;
+  #count = 0;
   #bytesUnderWay = 0;
+  #cancelOutage = () => {};
 
   constructor(
     keys: Keys,
@@ -45,230 +92,443 @@ export class Forwarder {
     router: Router,
     node: Node,
     registry: Registry,
+    rooms: Rooms,
     clock: Clock,
   ) {
     this.#keys = keys;
-    this.#resumeTtlMs = options.resumeTtlMs;
     this.#mailboxTtlMs = options.mailboxTtlMs;
     this.#emit = emit;
     this.#router = router;
     this.#node = node;
     this.#registry = registry;
-    this.#stored = new StoredMessages(clock, (messages) => {
-      const { room, targetId } = messages[0]!;
-      const [, mail, size] = keys.mail(room, targetId);
-      const each = messages.flatMap(({ id, bytes }) => [id, bytes]);
-      return this.#node.run("expire", mail, size, ...each);
+    this.#rooms = rooms;
+    this.#clock = clock;
+    this.#mailbox = new Mailbox(clock, options.mailboxTtlMs, (item) => {
+      this.#fail(item, "target_not_found");
+      rooms.leave(item.sender.room.name);
     });
   }
 
-  /** The number of this node's messages that Redis stores, or is about to store. */
+  /** The number of stored messages. */
   get stored(): number {
-    return this.#stored.size;
+    return this.#mailbox.size;
   }
 
-  /** Sends a client's message to a client that is not connected here. */
-  async send(from: Session, targetId: string, message: Message): Promise<void> {
-    const outcome = await this.#send(from, targetId, message)
-      .catch((error): Outcome => {
-        this.#emit({ kind: "internal_error", where: "forwarder", error });
-        return "unavailable";
-      });
-    switch (outcome) {
-      case "sent":
-        return this.#emit({ kind: "sent", from, targetId, message });
-      case "stored":
-        return this.#emit({ kind: "stored", from, targetId, message });
-      case "full":
-        return this.#router.fail(from, undelivered("mailbox_full", targetId));
-      case "off":
-        if (message.storage?.maxTtlMs === 0) return;
-        return this.#router.fail(from, undelivered("target_not_found", targetId));
-      case "unavailable":
-        return this.#router.fail(from, undelivered("unavailable", targetId));
-    }
+  /** Returns whether messages are stored for clients of a room. */
+  hasStored(room: string): boolean {
+    return this.#mailbox.hasRoom(room);
   }
 
-  async #send(from: Session, targetId: string, message: Message): Promise<Outcome> {
-    if (!isClientId(targetId)) return "off"; // no client can have this ID
-    const { text } = message;
-    return await this.#underWay(Buffer.byteLength(text), () => {
-      const sendAgain = () =>
-        this.#router.deliver(from, targetId, text) ? "sent" : this.#send(from, targetId, message);
-      return this.#registry.afterClaim(from.room.name, targetId, sendAgain) ??
-        this.#sendOrStore(from, targetId, message);
-    });
+  /** Handles a client's message for a client that is not connected here, or whose older messages wait here. */
+  send(from: Session, targetId: string, message: Message): void {
+    const item = this.#itemOf("message", from, targetId, message.text, message.storage);
+    if (!isClientId(targetId)) return this.#fail(item, "target_not_found"); // no client can have it
+    const isLocal = this.#router.find(from.room.name, targetId) !== undefined;
+    if (!this.#node.isReady && !isLocal) return this.#fail(item, "unavailable");
+    const event = this.#route(item);
+    if (event !== null) this.#emit({ kind: event, from, targetId, message });
   }
 
-  /** Runs an action that sends this number of bytes, unless too many are under way. */
-  async #underWay(bytes: number, action: () => Promise<Outcome>): Promise<Outcome> {
-    if (this.#bytesUnderWay + bytes > MAX_BYTES_UNDER_WAY) return "unavailable";
-    this.#bytesUnderWay += bytes;
-    try {
-      return await action();
-    } finally {
-      this.#bytesUnderWay -= bytes;
-    }
-  }
-
-  async #sendOrStore(
-    from: Session,
+  #itemOf(
+    kind: ParcelKind,
+    sender: Session,
     targetId: string,
-    { text, storage }: Message,
-  ): Promise<Outcome> {
-    if (!this.#node.isReady) return "unavailable";
-    const room = from.room.name;
+    text: string,
+    storage?: Item["storage"],
+  ): Item {
+    const key = clientKey(sender.room.name, targetId);
     const bytes = Buffer.byteLength(text);
-    const id = this.#newMessageId();
-    const cost = costOf(from, clientKey(room, targetId), bytes);
-    const maxMessages = this.#stored.hasCapacityFor(cost) ? MAILBOX_LIMITS.messagesPerTarget : 0;
-    const report = () => this.#report(from, targetId);
-    const ttlMs = this.#ttlMsFor(storage);
-    const expiresTogether = storage?.expiresTogether ?? false;
-    const stored = { id, room, targetId, bytes, cost, ttlMs, expiresTogether, report };
-    this.#stored.reserve(stored); // before the reply: its target may have fetched it by then
-    const sender = { node: this.#node.id, id: from.id };
-    const rule = storage && { storage };
-    const message = { kind: "message", room, targetId, text, sender, ...rule } as const;
-    const delivery = await this.#run(message, id, bytes, { maxMessages });
-    if (delivery === "stored") this.#stored.start(id);
-    else this.#stored.delete(id);
-    if (delivery === "full") this.#stored.dropTogether(stored);
-    return delivery;
-  }
-
-  /** Notifies the sender of a message that expired. */
-  #report(from: Session, targetId: string): void {
-    this.#router.fail(from, undelivered("target_not_found", targetId));
-  }
-
-  #ttlMsFor(storage: Storage | undefined): number {
-    return Math.min(this.#mailboxTtlMs, storage?.maxTtlMs ?? Infinity);
-  }
-
-  #newMessageId(): string {
-    return `${this.#node.id}:${++this.#messageCount}`;
-  }
-
-  /** @param returnedEpoch the epoch of the target, if this node could not deliver the message; else null */
-  async #run(
-    message: DirectMessage,
-    messageId: string,
-    bytes: number,
-    {
-      maxMessages = MAILBOX_LIMITS.messagesPerTarget as number,
-      returnedEpoch = null as number | null,
-    },
-  ): Promise<Outcome> {
-    const { room, targetId, sender, storage } = message;
-    // A notice is small, and is stored as long as its client may resume.
-    const isNotice = sender === null;
-    // Returned messages and notices do not wait until all of this node's clients are confirmed.
-    const reply = await this.#node.runEarly(
-      "send",
-      ...this.#keys.mail(room, targetId),
-      room,
+    return {
+      kind,
+      sender,
       targetId,
-      writeMessage(message),
-      messageId,
+      text,
+      storage,
+      order: ++this.#count,
+      key,
       bytes,
-      sender?.node ?? "",
-      sender?.id ?? "",
-      isNotice && this.#mailboxTtlMs > 0 ? this.#resumeTtlMs : this.#ttlMsFor(storage),
-      isNotice ? Number.MAX_SAFE_INTEGER : maxMessages,
-      isNotice ? Number.MAX_SAFE_INTEGER : MAILBOX_LIMITS.bytesPerTarget,
-      returnedEpoch === null ? "" : this.#node.id,
-      returnedEpoch ?? 0,
-      this.#node.deadlineMs,
-      storage?.expiresTogether ? 1 : 0,
-    ).catch(() => "late");
-    return reply === "late" ? "unavailable" : reply as Outcome;
+      flight: null,
+    };
+  }
+
+  /** Sends or stores a message, behind all older ones for its target. Returns null if it failed. */
+  #route(item: Item): "sent" | "stored" | null {
+    const { targetId, sender: { room: { name: room } } } = item;
+    if (this.#mailbox.has(room, targetId) || this.#mustWait(room, targetId)) {
+      return this.#store(item);
+    }
+    const local = this.#router.find(room, targetId);
+    if (local !== undefined) {
+      return this.#deliverHere(item, local) ? "sent" : this.#store(item);
+    }
+    const owner = this.#rooms.ownerOf(room, targetId);
+    if (owner === undefined || owner.isHeld || owner.node === this.#node.id) {
+      return this.#store(item);
+    }
+    return this.#sendTo(owner.node, owner.epoch, item) ? "sent" : null;
+  }
+
+  /** Returns whether messages for a client may still come back from where it was before. */
+  #mustWait(room: string, id: string): boolean {
+    const flight = this.#flights.get(clientKey(room, id));
+    if (flight === undefined) return false;
+    const owner = this.#rooms.ownerOf(room, id);
+    return flight.node !== owner?.node || flight.epoch !== owner.epoch;
+  }
+
+  #deliverHere(item: Item, target: Session): boolean {
+    const { kind, sender, text } = item;
+    if (kind === "notice") {
+      this.#router.notify(target, JSON.parse(text));
+      return true;
+    }
+    this.#router.flushBefore(sender.room.name, sender.id, target);
+    return target.connection?.send(text) ?? false;
+  }
+
+  #sendTo(node: string, epoch: number, item: Item): boolean {
+    const { kind, sender, targetId, text, key, bytes } = item;
+    if (this.#bytesUnderWay + bytes > MAX_BYTES_UNDER_WAY) {
+      this.#fail(item, "unavailable");
+      return false;
+    }
+    this.#bytesUnderWay += bytes;
+    const flight = this.#flights.get(key) ?? { node, epoch, count: 0 };
+    this.#flights.set(key, flight);
+    flight.count++;
+    item.flight = flight;
+    const room = sender.room.name;
+    this.#rooms.use(room);
+    const { order } = item;
+    const parcel = { kind, room, targetId, epoch, senderId: sender.id, order, text };
+    this.#linkTo(node).send({ parcel, item });
+    return true;
+  }
+
+  #linkTo(node: string): Link<Item> {
+    let link = this.#links.get(node);
+    if (link === undefined) {
+      link = new Link(node, this.#keys.nodeChannel(node), this.#node, this.#clock, {
+        deliver: (node, parcel) => this.#deliver(node, parcel),
+        onTalk: (node, parcel) => this.#onTalk(node, parcel),
+        onDone: (items) => this.#onLanded(items),
+        onReturned: (items, node) => this.#onReturned(items, node),
+        mayDeliver: () => this.#node.whenLeaseValid(this.#clock.now()) === null,
+      });
+      this.#links.set(node, link);
+    }
+    return link;
+  }
+
+  /** Stores a message. Returns null if it failed. */
+  #store(item: Item): "stored" | null {
+    const { sender: { room: { name: room } }, targetId, storage, kind } = item;
+    const owner = this.#rooms.ownerOf(room, targetId);
+    const isConnected = owner !== undefined && !owner.isHeld;
+    const ownTtlMs = Math.min(this.#mailboxTtlMs, storage?.maxTtlMs ?? Infinity);
+    const ttlMs = isConnected || kind === "notice" ? Math.max(ownTtlMs, WAIT_MS) : ownTtlMs;
+    if (ttlMs === 0) {
+      this.#fail(item, "target_not_found");
+      return null;
+    }
+    if (!this.#mailbox.store(room, item, ttlMs)) {
+      this.#fail(item, "mailbox_full");
+      return null;
+    }
+    if (isConnected) this.#rooms.get(room)?.waiting.add(targetId);
+    return "stored";
+  }
+
+  /** Notifies the sender of a message that was not delivered, if it has to be. */
+  #fail({ kind, sender, targetId, storage }: Item, code: ErrorCode): void {
+    if (kind !== "message" || storage?.maxTtlMs === 0) return;
+    this.#router.fail(sender, undelivered(code, targetId));
+  }
+
+  /**
+   * Handles messages that are not under way any more.
+   *
+   * @param later targets whose stored messages are not to be delivered yet
+   */
+  #onLanded(items: readonly Item[], later: ReadonlySet<string> = new Set()): void {
+    for (const item of items) {
+      const { flight, key, bytes, sender: { room: { name: room } }, targetId } = item;
+      if (flight === null) continue; // its node has died, and come back
+      item.flight = null;
+      this.#bytesUnderWay -= bytes;
+      if (--flight.count === 0) {
+        this.#flights.delete(key);
+        if (!later.has(key)) this.flush(room, targetId);
+      }
+      this.#rooms.release(room);
+    }
+  }
+
+  /** Stores messages that another node could not deliver, before those that came after them. */
+  #onReturned(items: readonly Item[], node: string): void {
+    const [soon, later] = [new Map<string, Item>(), new Map<string, Item>()];
+    for (const item of items) {
+      const { sender: { room: { name: room } }, targetId, key, flight } = item;
+      const owner = this.#rooms.ownerOf(room, targetId);
+      const isLate = flight === null && owner !== undefined && owner.node !== node;
+      if (isLate) this.#fail(item, "target_not_found"); // newer ones have been sent to another node
+      else if (this.#store(item) !== null) {
+        const isSame = owner !== undefined && owner.node === node && owner.epoch === flight?.epoch;
+        (isSame ? later : soon).set(key, item);
+      }
+    }
+    this.#onLanded(items, new Set(later.keys()));
+    const flushAll = (items: Map<string, Item>) => {
+      for (const { sender, targetId } of items.values()) this.flush(sender.room.name, targetId);
+    };
+    flushAll(soon);
+    if (later.size > 0) this.#clock.after(RETRY_MS, () => flushAll(later));
+  }
+
+  /** Delivers what waits for a client, unless older messages may still come back. */
+  flush(room: string, id: string, isNew = false): void {
+    const key = clientKey(room, id);
+    const view = this.#rooms.get(room);
+    const local = this.#router.find(room, id);
+    const owner = view?.ownerOf(id);
+    const isElsewhere = owner !== undefined && !owner.isHeld && owner.node !== this.#node.id;
+    const isConnected = local === undefined ? isElsewhere : local.connection !== null;
+    const isWaiting = this.#mustWait(room, id);
+    if (local !== undefined) local.isWaiting = isWaiting;
+    if (isWaiting && isConnected) view?.waiting.add(id);
+    else view?.waiting.delete(id);
+    if (isWaiting) return;
+    if (isConnected) this.#deliverStored(room, id, isNew);
+    else if (this.#mailboxTtlMs === 0) this.#failStored(room, id);
+    for (const answer of this.#questions.get(key) ?? []) answer();
+    this.#questions.delete(key);
+  }
+
+  /** @param isNew true if notices are for a former session */
+  #deliverStored(room: string, id: string, isNew: boolean): void {
+    for (const item of this.#take(room, id)) {
+      if (isNew && item.kind === "notice") continue;
+      const isSent = this.#route(item) === "sent";
+      const target = this.#router.find(room, id);
+      if (isSent && target !== undefined) this.#emit({ kind: "stored_delivered", client: target });
+    }
+  }
+
+  #failStored(room: string, id: string): void {
+    for (const item of this.#take(room, id)) this.#fail(item, "target_not_found");
+  }
+
+  #take(room: string, id: string): readonly Item[] {
+    return this.#mailbox.take(room, id).sort((one, other) => one.order - other.order);
+  }
+
+  /** Handles what another node has published for this one. */
+  receive(shipment: Shipment): void {
+    this.#linkTo(shipment.node).receive(shipment);
+  }
+
+  #onTalk(node: string, { kind, room, targetId, epoch }: Parcel): void {
+    if (kind === "answer") {
+      const held = this.#held.get(heldKey(node, room, targetId));
+      if (held?.epoch === epoch) this.#release(node, room, targetId);
+      return;
+    }
+    const isWaiting = this.#rooms.get(room)?.waiting.has(targetId) ?? false;
+    const answer = () => this.#talk("answer", node, room, targetId, epoch);
+    if (!isWaiting) return answer();
+    const key = clientKey(room, targetId);
+    this.#questions.set(key, [...this.#questions.get(key) ?? [], answer]);
+  }
+
+  /** Delivers a parcel of another node; returns false if that must keep it. */
+  #deliver(node: string, parcel: Parcel): boolean {
+    const { kind, room, targetId, epoch, senderId, order, text } = parcel;
+    const target = this.#router.find(room, targetId);
+    if (target === undefined || this.#registry.epochOf(target) !== epoch) return false;
+    this.#release(node, room, targetId, order);
+    if (kind === "notice") {
+      this.#router.notify(target, JSON.parse(text));
+      return true;
+    }
+    this.#router.flushBefore(room, senderId, target);
+    return target.connection?.send(text) ?? false;
   }
 
   /** Sends a message to all clients of the sender's room on other nodes. */
   async broadcast(from: Session, text: string): Promise<void> {
-    const message = writeMessage({ kind: "broadcast", node: this.#node.id, text });
-    const delivery = await this.#underWay(Buffer.byteLength(text), async () => {
-      const channel = this.#keys.roomChannel(from.room.name);
-      const reply = await this.#node.run("broadcast", channel, message, this.#node.deadlineMs)
-        .catch(() => "late");
-      return reply === "late" ? "unavailable" : "sent";
+    const room = from.room.name;
+    const view = this.#rooms.get(room);
+    const except = [...view?.waiting ?? []].filter((id) => id !== from.id);
+    for (const id of except) this.#route(this.#itemOf("broadcast", from, id, text));
+    const after: Record<string, number> = {};
+    for (const { node, lastPending } of this.#links.values()) {
+      if (lastPending > 0) after[node] = lastPending;
+    }
+    const { id: node, deadlineMs } = this.#node;
+    const [order, seenEpoch] = [++this.#count, view?.seenEpoch ?? 0];
+    const rest = { order, deadlineMs, seenEpoch, after, except, text };
+    const written = writeBroadcast({ node, senderId: from.id, ...rest });
+    const { length } = written;
+    const isPossible = this.#node.isReady && this.#bytesUnderWay + length <= MAX_BYTES_UNDER_WAY;
+    this.#bytesUnderWay += length;
+    const isSent = isPossible &&
+      await this.#node.publish(this.#keys.roomChannel(room), written).then(() => true, () => false);
+    this.#bytesUnderWay -= length;
+    if (isSent) return;
+    const message =
+      "The broadcast went to the clients of this node alone: the others cannot be reached.";
+    this.#router.fail(from, { kind: "error", code: "unavailable", message });
+  }
+
+  /**
+   * Delivers a broadcast of another node, after older messages from there.
+   *
+   * @param isOnTime false if this node was paused: then a late broadcast is no sign that its sender was notified
+   */
+  onBroadcast(room: string, broadcast: Broadcast, isOnTime: boolean): void {
+    const { node, order, deadlineMs, after, except } = broadcast;
+    if (node === this.#node.id) return;
+    const isLate = isOnTime && deadlineMs < this.#node.redisTimeMs;
+    if (isLate || order < (this.#lastBroadcasts.get(node) ?? 0)) return;
+    this.#lastBroadcasts.set(node, order);
+    const link = this.#linkTo(node);
+    const sessions = [...this.#router.room(room)?.sessions.values() ?? []]; // not those that come later
+    link.after(after[this.#node.id] ?? 0, () => {
+      for (const session of sessions) {
+        if (!except.includes(session.id)) this.#deliverBroadcast(session, broadcast, link);
+      }
     });
-    if (delivery === "sent") return;
-    this.#router.fail(from, {
-      kind: "error",
-      code: "unavailable",
-      message:
-        "The broadcast went to the clients of this node alone: the others cannot be reached.",
-    });
   }
 
-  /** Notifies a client that may be connected, or resume, on another node. */
-  notify(session: Session, notice: Notice): void {
-    if (!this.#registry.mayResumeElsewhere(session)) return;
-    this.#notifyById(session.room.name, session.id, JSON.stringify(notice));
-  }
-
-  #notifyById(room: string, id: string, text: string, returnedEpoch: number | null = null): void {
-    const message = { kind: "message", room, targetId: id, text, sender: null } as const;
-    this.#run(message, this.#newMessageId(), Buffer.byteLength(text), { returnedEpoch });
-  }
-
-  /** Forgets a stored message that its target has fetched. */
-  fetched(messageId: string): void {
-    this.#stored.delete(messageId);
-  }
-
-  /** Takes over a message that its target's node has returned, and that Redis stores. */
-  returned(message: ReturnedMessage): void {
-    const { messageId: id, room, targetId, senderId, bytes, ttlMs, expiresTogether } = message;
-    const report = () => {
-      const from = this.#router.find(room, senderId);
-      if (from !== undefined) return this.#report(from, targetId);
-      this.#notifyById(room, senderId, JSON.stringify(undelivered("target_not_found", targetId)));
+  #deliverBroadcast(session: Session, broadcast: Broadcast, link: Link<Item>): void {
+    const { room: { name: room }, id } = session;
+    const { node, senderId, order, seenEpoch, text } = broadcast;
+    const run = () => {
+      this.#router.flushBefore(room, senderId, session);
+      session.connection?.send(text);
     };
-    const sender = this.#router.find(room, senderId) ?? { address: "" };
-    const cost = costOf(sender, clientKey(room, targetId), bytes);
-    this.#stored.add({ id, room, targetId, bytes, cost, ttlMs, expiresTogether, report });
+    const key = heldKey(node, room, id);
+    const isConfirmed = this.#registry.isConfirmed(session);
+    const isKnown = isConfirmed && this.#registry.epochOf(session) <= seenEpoch;
+    const epoch = isConfirmed ? this.#registry.epochOf(session) : 0;
+    const held = this.#held.get(key);
+    const isSame = held?.epoch === epoch || !isConfirmed;
+    if (held !== undefined && isSame) return void held.broadcasts.push({ order, run });
+    held?.cancel(); // it was for a former registration
+    this.#held.delete(key);
+    if (isKnown && !link.hasReturned(clientKey(room, id))) return run();
+    const cancel = this.#clock.after(WAIT_MS, () => this.#release(node, room, id));
+    this.#held.set(key, { broadcasts: [{ order, run }], epoch, cancel });
+    if (isConfirmed) this.#talk("question", node, room, id, epoch);
   }
 
-  /** Delivers a message from another node or, if it has a number, from the mailbox. */
-  deliver(message: DirectMessage): void {
-    const { sender } = message;
-    const wasStored = message.number !== undefined;
-    const target = this.#router.find(message.room, message.targetId);
-    if (sender !== null && target !== undefined) {
-      this.#router.flushBefore(message.room, sender.id, target);
-    }
-    const isDelivered = sender === null
-      ? target?.connection?.notify(JSON.parse(message.text))
-      : target?.connection?.send(message.text);
-    if (target !== undefined && isDelivered) {
-      if (wasStored && sender !== null) this.#emit({ kind: "stored_delivered", client: target });
-    } else {
-      const epoch = target === undefined ? 0 : this.#registry.epochOf(target);
-      this.#returnToSender(message, epoch).catch((error) =>
-        this.#emit({ kind: "internal_error", where: "forwarder", error })
-      );
+  /** Asks for older messages, now that the other nodes know of a client. */
+  onConfirmed(session: Session): void {
+    const { room: { name: room }, id } = session;
+    for (const node of this.#links.keys()) {
+      const held = this.#held.get(heldKey(node, room, id));
+      if (held?.epoch !== 0) continue;
+      held.epoch = this.#registry.epochOf(session);
+      this.#talk("question", node, room, id, held.epoch);
     }
   }
 
-  /** Stores a message whose target disconnected while it was under way. */
-  async #returnToSender(message: DirectMessage, returnedEpoch: number): Promise<void> {
-    const { room, targetId, sender, text, storage } = message;
-    if (storage?.maxTtlMs === 0) return; // it is dropped without a notice
-    if (sender === null) return this.#notifyById(room, targetId, text, returnedEpoch);
-    const bytes = Buffer.byteLength(text);
-    const delivery = await this.#run(message, this.#newMessageId(), bytes, { returnedEpoch });
-    const fail = (code: "mailbox_full" | "target_not_found") =>
-      this.#notifyById(room, sender.id, JSON.stringify(undelivered(code, targetId)));
-    if (delivery === "full") fail("mailbox_full");
-    else if (delivery === "off") fail("target_not_found");
+  #talk(
+    kind: "question" | "answer",
+    node: string,
+    room: string,
+    id: string,
+    epoch: number,
+  ): void {
+    const parcel = { kind, room, targetId: id, epoch, senderId: id, order: 0, text: "" };
+    this.#linkTo(node).send({ parcel, item: null });
+  }
+
+  /** Delivers the broadcasts that have waited, or those of them that were sent before something else. */
+  #release(node: string, room: string, id: string, beforeOrder = Infinity): void {
+    const key = heldKey(node, room, id);
+    const held = this.#held.get(key);
+    if (held === undefined) return;
+    const later = held.broadcasts.findIndex(({ order }) => order > beforeOrder);
+    const due = held.broadcasts.splice(0, later === -1 ? held.broadcasts.length : later);
+    if (held.broadcasts.length === 0) {
+      this.#held.delete(key);
+      held.cancel();
+    }
+    for (const { run } of due) run();
+  }
+
+  /** Notifies a client that is detached, or has moved to another node. */
+  notify(session: Session, notice: Notice): void {
+    const isDetached = this.#router.find(session.room.name, session.id) === session;
+    if (isDetached) session.pendingNotices.push(notice);
+    else if (session.hasMoved) {
+      this.#route(this.#itemOf("notice", session, session.id, JSON.stringify(notice)));
+    }
+  }
+
+  /** Delivers the notices of a session that came while it was detached, now that it is attached or has moved. */
+  deliverNotices(session: Session): void {
+    for (const notice of session.pendingNotices.splice(0)) this.#router.notify(session, notice);
+  }
+
+  /** Handles that Redis cannot be reached. */
+  onLost(): void {
+    this.#cancelOutage();
+    this.#cancelOutage = this.#clock.after(OUTAGE_MS, () => {
+      for (const link of this.#links.values()) {
+        const items = link.takeUnconfirmed();
+        for (const item of items) this.#fail(item, "unavailable");
+        this.#onLanded(items);
+      }
+    });
+  }
+
+  /** Goes on where the last session with Redis has ended. */
+  onReady(): void {
+    this.#cancelOutage();
+    for (const link of this.#links.values()) link.repeat();
+  }
+
+  /** Handles that another node has left, in good order or not. */
+  onNodeEnd(node: string, isOrderly: boolean): void {
+    const link = this.#links.get(node);
+    if (isOrderly) link?.onLeft();
+    else link?.onDead();
+  }
+
+  /** Sends again what was lost. Called again and again. */
+  check(): void {
+    for (const [node, link] of this.#links) {
+      link.check();
+      if (!link.isForgettable) continue;
+      this.#links.delete(node);
+      this.#lastBroadcasts.delete(node);
+    }
   }
 
   /** Expires all stored messages: a node that has left cannot notify their senders. */
-  async expireStored(): Promise<void> {
+  expireStored(): void {
     this.#mailboxTtlMs = 0;
-    await this.#stored.expireAll();
+    this.#mailbox.expireAll();
   }
+
+  /** Resolves once nothing is under way to other nodes, and nothing waits for that. */
+  async settle(): Promise<void> {
+    while (this.stored > 0 || [...this.#links.values()].some(({ isIdle }) => !isIdle)) {
+      for (const link of this.#links.values()) link.flush();
+      await new Promise<void>((resolve) => this.#clock.after(POLL_MS, resolve));
+    }
+  }
+
+  stop(): void {
+    this.#cancelOutage();
+    for (const link of this.#links.values()) link.stop();
+    for (const { cancel } of this.#held.values()) cancel();
+    this.#mailbox.clear();
+  }
+}
+
+function heldKey(node: string, room: string, id: string): string {
+  return `${node}\0${clientKey(room, id)}`;
 }

@@ -7,8 +7,6 @@ export class Keys {
    * room on one shard. It is never empty, because `{}` is no tag.
    */
   readonly idsPrefix: string;
-  readonly #mailPrefix: string;
-  readonly #mailSizePrefix: string;
   /** Channel of the changes and broadcasts in a room. */
   readonly roomChannelPrefix: string;
   /** Channel of the messages to one node. */
@@ -17,20 +15,20 @@ export class Keys {
   readonly topicPrefix: string;
   /** The clients of a node: set of entries, see {@link readEntry}. */
   readonly clientsPrefix: string;
-  /** Sorted set of node to the time of its last heartbeat. */
+  /** Sorted set of node to the time of its last heartbeat; also the channel on which the end of a node is published. */
   readonly nodes: string;
   /** IDs that Redis holds for a resume after their nodes left: sorted set of entry to the time at which each expires. */
   readonly held: string;
-  /** Counter of epochs, stored messages and broadcasts. */
+  /** Counter of epochs. */
   readonly count: string;
   /** The hash of the list of Redis servers that the nodes were started with. */
   readonly list: string;
+  /** The node that ends registrations for all. */
+  readonly reaper: string;
 
   /** @param prefix goes before every key and channel, and contains no colon */
   constructor(prefix: string) {
     this.idsPrefix = `${prefix}:ids:{#`;
-    this.#mailPrefix = `${prefix}:mail:{#`;
-    this.#mailSizePrefix = `${prefix}:mail-size:{#`;
     this.roomChannelPrefix = `${prefix}:room:{#`;
     this.nodeChannelPrefix = `${prefix}:node:`;
     this.topicPrefix = `${prefix}:topic:`;
@@ -39,16 +37,11 @@ export class Keys {
     this.held = `${prefix}:held`;
     this.count = `${prefix}:count`;
     this.list = `${prefix}:list`;
+    this.reaper = `${prefix}:reaper`;
   }
 
   ids(room: string): string {
     return `${this.idsPrefix}${room}}`;
-  }
-
-  /** Returns three keys: a room's IDs, the mailbox of one of them (hash of message ID to message), and its size in bytes. */
-  mail(room: string, id: string): [ids: string, mail: string, size: string] {
-    const end = `${room}}\0${id}`; // neither contains U+0000, so no two are the same
-    return [this.ids(room), this.#mailPrefix + end, this.#mailSizePrefix + end];
   }
 
   nodeChannel(node: string): string {

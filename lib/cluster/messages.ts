@@ -1,72 +1,27 @@
-/** Reads and writes the messages between nodes: a header of JSON, a line feed, and a client's message. */
+/** Reads and writes the messages between nodes. Scripts write JSON; nodes write a header of JSON, a line feed, and texts. */
 
-import { isClientId, type Storage } from "../relay/vocabulary.ts";
+import { isClientId } from "../relay/vocabulary.ts";
 
 /** Version of the format. Messages of other versions are ignored. */
-export const VERSION = 3;
+export const VERSION = 4;
 
-/** The number of a stored message or a broadcast, which shows which one was sent first. No other message has one. */
-interface Numbered {
-  /** The place in the order; 0 comes before all others. */
-  readonly number?: number;
-}
-
-/** A client, and the node from which it sends. */
-export interface Sender {
+/** The owner of an ID: the node, and the epoch of the registration. */
+export interface Owner {
   readonly node: string;
+  readonly epoch: number;
+  /** True while the ID is held for a resume. */
+  readonly isHeld: boolean;
+}
+
+/** A change of owner in a room. */
+export interface ChangeMessage {
+  readonly kind: "joined" | "resumed" | "held" | "left";
   readonly id: string;
-}
-
-/** A message for a client of the receiving node. */
-export interface DirectMessage extends Numbered {
-  readonly kind: "message";
-  readonly room: string;
-  readonly targetId: string;
-  readonly text: string;
-  /** The client to notify if the message cannot be delivered; null for a notice. */
-  readonly sender: Sender | null;
-  readonly storage?: Storage;
-}
-
-/** A message for all clients of a room but its sender. */
-export interface BroadcastMessage extends Numbered {
-  readonly kind: "broadcast";
-  /** The node that has delivered it to its own clients. */
   readonly node: string;
-  readonly text: string;
-}
-
-/** A newer connection on another node has an ID. */
-export interface ReplacedMessage {
-  readonly kind: "replaced";
-  readonly room: string;
-  readonly id: string;
   readonly epoch: number;
 }
 
-/**
- * Another node has returned a message of the receiving node's client, as the target has just disconnected. Redis stores
- * it.
- */
-export interface ReturnedMessage {
-  readonly kind: "returned";
-  readonly messageId: string;
-  readonly room: string;
-  readonly targetId: string;
-  readonly senderId: string;
-  readonly bytes: number;
-  /** The time for which it is stored, in milliseconds. */
-  readonly ttlMs: number;
-  readonly expiresTogether: boolean;
-}
-
-/** The target of a message that was stored for the receiving node has fetched it. */
-export interface FetchedMessage {
-  readonly kind: "fetched";
-  readonly messageId: string;
-}
-
-/** The answer to a request of the receiving node. */
+/** The answer to a request of this node. */
 export interface AnswerMessage {
   readonly kind: "answer";
   readonly requestId: number;
@@ -75,116 +30,236 @@ export interface AnswerMessage {
   readonly epoch: number;
   /** The time of the claim by Redis's clock, in milliseconds since 1970. */
   readonly claimedAtMs: number;
+  /** True if a newer registration on another node has resumed the session. */
+  readonly hasMoved: boolean;
   /** The members of the room, if the request asked for them. */
-  readonly ids: readonly string[];
-  /** The messages that were stored for the ID, in order, as {@link readMessage} takes them. */
-  readonly mail: readonly string[];
+  readonly members: readonly (readonly [id: string, owner: Owner])[];
+  /** The cursor at which the next members begin; `"0"` after the last ones. */
+  readonly cursor: string;
 }
 
-/** A client has joined or left a room. */
-export interface MembershipMessage {
-  readonly kind: "join" | "leave";
-  readonly id: string;
+/** A node has left in good order, or is dead. */
+export interface NodeEndMessage {
+  readonly kind: "node_left" | "node_dead";
+  readonly node: string;
 }
 
-export type BusMessage =
-  | DirectMessage
-  | BroadcastMessage
-  | ReplacedMessage
-  | ReturnedMessage
-  | FetchedMessage
-  | AnswerMessage
-  | MembershipMessage;
+export type ScriptMessage = ChangeMessage | AnswerMessage | NodeEndMessage;
 
-const STATUSES = ["ok", "resumed", "taken", "held", "lost"] as const;
+/**
+ * The kind of a parcel: a client's message, a broadcast for one client, a notice; or a question whether older messages for a
+ * client are still at the sending node, and the answer that none is.
+ */
+export type ParcelKind = "message" | "broadcast" | "notice" | "question" | "answer";
 
-/** Writes a message, without a number. Scripts write the other kinds. */
-export function writeMessage(message: DirectMessage | BroadcastMessage): string {
-  if (message.kind === "broadcast") {
-    return withText({ v: VERSION, k: "broadcast", n: message.node }, message.text);
+/** Something that one node sends to another, for one client. */
+export interface Parcel {
+  readonly kind: ParcelKind;
+  readonly room: string;
+  readonly targetId: string;
+  /** The epoch of the target's registration at the receiving node. */
+  readonly epoch: number;
+  readonly senderId: string;
+  /** Its place among all messages and broadcasts of the sending node. */
+  readonly order: number;
+  readonly text: string;
+}
+
+/** A numbered parcel. The numbers of one node's parcels to another rise. */
+export interface Numbered {
+  readonly number: number;
+  readonly parcel: Parcel;
+}
+
+/** What one node publishes on the channel of another, see links.ts. */
+export interface Shipment {
+  readonly node: string;
+  /** The last number that the sending node has received from the receiving one; -1 before the first. */
+  readonly received: number;
+  /** Numbers among these of parcels that it could not deliver. */
+  readonly returned: readonly number[];
+  /** True if it has missed the parcels after `received`. */
+  readonly hasGap: boolean;
+  /** The highest number whose return the sending node has handled. */
+  readonly settled: number;
+  /** The highest number that the receiving node has acknowledged: it need not wait for earlier ones. */
+  readonly acknowledged: number;
+  /** The number before the first parcel. */
+  readonly previous: number;
+  /** The time after which the parcels must not be delivered, by Redis's clock, in milliseconds since 1970. */
+  readonly deadlineMs: number;
+  readonly parcels: readonly Numbered[];
+}
+
+/** A message for all clients of a room but its sender. */
+export interface Broadcast {
+  /** The node that has delivered it to its own clients. */
+  readonly node: string;
+  readonly senderId: string;
+  /** See {@link Parcel.order}. */
+  readonly order: number;
+  /** The time after which it must not be delivered, by Redis's clock, in milliseconds since 1970. */
+  readonly deadlineMs: number;
+  /** The highest epoch in the room that the node knew of. */
+  readonly seenEpoch: number;
+  /** The number of the last parcel that was sent to a node before, for some nodes. */
+  readonly after: Readonly<Record<string, number>>;
+  /** Clients that get it by itself, after older messages. */
+  readonly except: readonly string[];
+  readonly text: string;
+}
+
+const STATUSES = ["ok", "resumed", "taken", "held", "lost", "large"] as const;
+const CHANGES = ["joined", "resumed", "held", "left"] as const;
+/** The kinds of parcels, each at the place of its code. */
+const KINDS: readonly ParcelKind[] = ["message", "broadcast", "notice", "question", "answer"];
+/** Separates fields; neither rooms nor IDs contain it. */
+const SEPARATOR = "\0";
+
+export function writeShipment(shipment: Shipment): string {
+  const { node, received, returned, hasGap, settled, acknowledged, previous, deadlineMs } =
+    shipment;
+  const gap = hasGap ? 1 : 0;
+  let text = JSON.stringify([
+    VERSION,
+    node,
+    received,
+    returned,
+    gap,
+    settled,
+    acknowledged,
+    previous,
+    deadlineMs,
+  ]);
+  for (const { number, parcel } of shipment.parcels) {
+    const { kind, room, targetId, epoch, senderId, order, text: body } = parcel;
+    const ids = [room, targetId, senderId];
+    const fields = [KINDS.indexOf(kind), number, epoch, order, body.length, ...ids];
+    text += `\n${fields.join(SEPARATOR)}\n${body}`;
   }
-  const { room, targetId, sender, text, storage } = message;
-  const from = sender && { n: sender.node, id: sender.id };
-  const rule = storage && { t: storage.maxTtlMs, e: storage.expiresTogether }; // JSON has null for Infinity
-  return withText({ v: VERSION, k: "message", r: room, id: targetId, f: from, ...rule }, text);
+  return text;
 }
 
-function withText(header: unknown, text: string): string {
+/** Reads a shipment; null if it is malformed or of another version. */
+export function readShipment(written: string): Shipment | null {
+  const end = endOfLine(written, 0);
+  const header = readJson(written.slice(0, end));
+  if (!Array.isArray(header) || header[0] !== VERSION) return null;
+  const [, node, received, returned, gap, ...numbers] = header;
+  const [settled, acknowledged, previous, deadlineMs] = numbers;
+  const isValid = isString(node) && Number.isSafeInteger(received) &&
+    isArrayOf(returned, isCount) && numbers.length === 4 && numbers.every(isCount);
+  const parcels = isValid ? readParcels(written, end + 1) : null;
+  if (parcels === null) return null;
+  return {
+    node,
+    received,
+    returned,
+    hasGap: gap === 1,
+    settled,
+    acknowledged,
+    previous,
+    deadlineMs,
+    parcels,
+  };
+}
+
+function readParcels(written: string, start: number): Numbered[] | null {
+  const parcels: Numbered[] = [];
+  for (let at = start; at < written.length;) {
+    const end = endOfLine(written, at);
+    const fields = written.slice(at, end).split(SEPARATOR);
+    const [code, number, epoch, order, length] = fields.slice(0, 5).map(Number);
+    const [room, targetId, senderId] = fields.slice(5);
+    const kind = KINDS[code!];
+    const isValid = kind !== undefined && isCount(number) && isRoom(room) && isClientId(targetId) &&
+      isCount(epoch) && isCount(order) && isClientId(senderId) && isCount(length) &&
+      end + 1 + length <= written.length;
+    if (!isValid) return null;
+    const text = written.slice(end + 1, end + 1 + length);
+    parcels.push({ number, parcel: { kind, room, targetId, epoch, senderId, order, text } });
+    at = end + 1 + length + 1;
+  }
+  return parcels;
+}
+
+export function writeBroadcast(broadcast: Broadcast): string {
+  const { node, senderId, order, deadlineMs, seenEpoch, after, except, text } = broadcast;
+  const header = [VERSION, node, senderId, order, deadlineMs, seenEpoch, after, except];
   return `${JSON.stringify(header)}\n${text}`;
 }
 
-/** Reads a message; null if it is malformed or of another version. */
-export function readMessage(written: string): BusMessage | null {
-  const [digits = ""] = /^\d{1,15} /.exec(written) ?? [];
-  const numbered = digits === "" ? {} : { number: Number(digits) };
-  const lineFeed = written.indexOf("\n");
-  const header = readHeader(written.slice(digits.length, lineFeed === -1 ? undefined : lineFeed));
-  if (header === null || header.v !== VERSION) return null;
-  const { k: kind, r: room, id, c: epoch, m: messageId, n: node } = header;
-  const text = lineFeed === -1 ? null : written.slice(lineFeed + 1);
-  switch (kind) {
-    case "message": {
-      const sender = readSender(header.f);
-      if (!isRoom(room) || !isClientId(id) || sender === undefined || text === null) return null;
-      return { kind, ...numbered, room, targetId: id, text, sender, ...readStorage(header) };
-    }
-    case "broadcast":
-      return isString(node) && text !== null ? { kind, ...numbered, node, text } : null;
-    case "replaced":
-      return isRoom(room) && isClientId(id) && isCount(epoch) ? { kind, room, id, epoch } : null;
-    case "fetched":
-      return isString(messageId) ? { kind, messageId } : null;
-    case "returned":
-      return readReturned(header);
-    case "answer":
-      return readAnswer(header);
-    case "join":
-    case "leave":
-      return isClientId(id) ? { kind, id } : null;
-    default:
-      return null;
-  }
+/** Reads a broadcast; null if it is malformed or of another version. */
+export function readBroadcast(written: string): Broadcast | null {
+  const end = endOfLine(written, 0);
+  const header = readJson(written.slice(0, end));
+  if (!Array.isArray(header) || header[0] !== VERSION || end === written.length) return null;
+  const [, node, senderId, order, deadlineMs, seenEpoch, after, except] = header;
+  const isValid = isString(node) && isClientId(senderId) && isCount(order) &&
+    isCount(deadlineMs) && isCount(seenEpoch) &&
+    typeof after === "object" && after !== null && Object.values(after).every(isCount) &&
+    isArrayOf(except, isString);
+  if (!isValid) return null;
+  const text = written.slice(end + 1);
+  return { node, senderId, order, deadlineMs, seenEpoch, after, except, text };
 }
 
-function readHeader(text: string): Record<string, unknown> | null {
-  try {
-    const header: unknown = JSON.parse(text);
-    return typeof header === "object" && header !== null ? { ...header } : null;
-  } catch {
-    return null;
-  }
-}
-
-function readSender(value: unknown): Sender | null | undefined {
-  if (value === null) return null;
-  if (typeof value !== "object") return undefined;
-  const { n: node, id } = value as Record<string, unknown>;
-  return isString(node) && isClientId(id) ? { node, id } : undefined;
-}
-
-function readStorage({ t: maxTtlMs, e }: Record<string, unknown>): { storage?: Storage } {
-  if (maxTtlMs !== null && !isCount(maxTtlMs)) return {};
-  return { storage: { maxTtlMs: maxTtlMs ?? Infinity, expiresTogether: e === true } };
-}
-
-function readReturned(header: Record<string, unknown>): ReturnedMessage | null {
-  const { m: messageId, r: room, id: targetId, f: senderId, b: bytes, t: ttlMs, e } = header;
-  const isComplete = isString(messageId) && isRoom(room) && isClientId(targetId) &&
-    isClientId(senderId) && isCount(bytes) && isCount(ttlMs);
-  if (!isComplete) return null;
-  const expiresTogether = e === true;
-  return { kind: "returned", messageId, room, targetId, senderId, bytes, ttlMs, expiresTogether };
+/** Reads a message of a script; null if it is malformed or of another version. */
+export function readScriptMessage(written: string): ScriptMessage | null {
+  const header = readJson(written);
+  if (typeof header !== "object" || header === null) return null;
+  const { v: version, k: kind, id, n: node, c } = header as Record<string, unknown>;
+  if (version !== VERSION) return null;
+  if (kind === "answer") return readAnswer(header as Record<string, unknown>);
+  if (kind === "node_left" || kind === "node_dead") return isString(node) ? { kind, node } : null;
+  const change = CHANGES.find((change) => change === kind);
+  const epoch = Number(c);
+  if (change === undefined || !isClientId(id) || !isString(node) || !isCount(epoch)) return null;
+  return { kind: change, id, node, epoch };
 }
 
 function readAnswer(header: Record<string, unknown>): AnswerMessage | null {
-  const { q: requestId, s, c: epoch = 0, t: claimedAtMs = 0 } = header;
-  const { e: ids = [], w: mail = [] } = header;
+  const { q: requestId, s, c = 0, t: claimedAtMs = 0, m, e: members = [], x: cursor = "0" } =
+    header;
+  const epoch = Number(c);
   const status = STATUSES.find((status) => status === s);
-  if (status === undefined || !isCount(requestId) || !isCount(epoch) || !isCount(claimedAtMs)) {
+  const isValid = status !== undefined && isCount(requestId) && isCount(epoch) &&
+    isCount(claimedAtMs) && isArrayOf(members, isString) && isString(cursor);
+  if (!isValid) return null;
+  const read = readMembers(members);
+  return {
+    kind: "answer",
+    requestId,
+    status,
+    epoch,
+    claimedAtMs,
+    hasMoved: m === true,
+    members: read,
+    cursor,
+  };
+}
+
+/** Reads IDs and their records, in turn. */
+function readMembers(fields: readonly string[]): [string, Owner][] {
+  const members: [string, Owner][] = [];
+  for (let at = 0; at + 1 < fields.length; at += 2) {
+    const [node = "", epoch, , held] = fields[at + 1]!.split(" ");
+    members.push([fields[at]!, { node, epoch: Number(epoch), isHeld: held !== "0" }]);
+  }
+  return members;
+}
+
+function endOfLine(text: string, start: number): number {
+  const end = text.indexOf("\n", start);
+  return end === -1 ? text.length : end;
+}
+
+function readJson(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
     return null;
   }
-  if (!isArrayOf(ids, isClientId) || !isArrayOf(mail, isString)) return null;
-  return { kind: "answer", requestId, status, epoch, claimedAtMs, ids, mail };
 }
 
 /** Accepts a dialect's namespace too, which begins with a control character. */

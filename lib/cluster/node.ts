@@ -2,7 +2,6 @@
 
 import { randomBytes } from "node:crypto";
 import type { Clock } from "../clock.ts";
-import { RemoteClock } from "./remote_clock.ts";
 import { RedisSession, type Reply } from "./redis.ts";
 import type { Keys } from "./keys.ts";
 import { NODE_LIFETIME_MS, readScripts, type ScriptName, type Scripts } from "./scripts.ts";
@@ -18,20 +17,28 @@ const COMMAND_LIFETIME_MS = 5000;
 /** Time that a node without a lease waits for Redis before it serves alone. */
 const LEASE_RENEWAL_MS = 5000;
 /** Time limit of leaving. Past it, the other nodes miss the heartbeats. */
-const LEAVE_TIMEOUT_MS = 1000;
+const LEAVE_TIMEOUT_MS = 2000;
 /** Time from the start of a session in which other nodes may still reconnect. */
 const SETTLING_MS = NODE_LIFETIME_MS;
+/** Upper bound of the drift between two clocks from one heartbeat to the next, in milliseconds. */
+const DRIFT_MS = 1;
+/** Time between two scripts that end registrations, for the commands of others, in milliseconds. */
+const REAP_PAUSE_MS = 2;
 
 /** Functions that a node calls when its state changes. */
 export interface NodeHooks {
+  /** Called with all that comes on the channels; must not throw. */
+  onMessage(message: string, channel: string): void;
   /** Claims this node's clients again, as Redis may have lost them, and reads what has changed meanwhile. */
   sync(session: RedisSession): Promise<void>;
   /** Called once {@link sync} is done. */
   onReady(session: RedisSession): void;
   /** Called once the clients that have not reconnected count as disconnected. */
   onSettled(session: RedisSession): void;
-  /** Called with nodes whose heartbeats have stopped. */
-  onDead(session: RedisSession, nodes: readonly string[]): void;
+  /** Called after each heartbeat while the node is ready. */
+  onHeartbeat(session: RedisSession): void;
+  /** Called when all clients have been disconnected, before the node leaves. */
+  beforeLeaving(session: RedisSession): Promise<void>;
   /** Called when Redis cannot be reached. The node keeps trying. */
   onLost(error: unknown): void;
 }
@@ -40,6 +47,7 @@ export class Node {
   readonly id = randomBytes(12).toString("base64url");
   readonly #url: string;
   readonly #list: string;
+  readonly #resumeTtlMs: number;
   readonly #scripts: Scripts;
   readonly #clock: Clock;
   readonly #hooks: NodeHooks;
@@ -50,19 +58,31 @@ export class Node {
   #readyAtMs = 0;
   /** The end of the lease, or of the time in which this node serves alone. */
   #leaseUntilMs = Infinity;
-  readonly #redisClock: RemoteClock;
+  /** Redis' clock minus this one, in milliseconds. */
+  #offsetMs: number;
+  /** Upper bound of the error of the offset. */
+  #offsetErrorMs = Infinity;
   #cancelTimer = () => {};
   #reconnectMs: number = RECONNECT_MS.first;
+  #isReaping = false;
   #leaseRenewal: PromiseWithResolvers<void> | null = null;
 
   /** @param list the hash of the list of Redis servers, which all nodes have in common */
-  constructor(url: string, list: string, keys: Keys, clock: Clock, hooks: NodeHooks) {
+  constructor(
+    url: string,
+    list: string,
+    keys: Keys,
+    resumeTtlMs: number,
+    clock: Clock,
+    hooks: NodeHooks,
+  ) {
     this.#url = url;
+    this.#resumeTtlMs = resumeTtlMs;
     this.#list = list;
     this.#scripts = readScripts(keys);
     this.#clock = clock;
     this.#hooks = hooks;
-    this.#redisClock = new RemoteClock(clock);
+    this.#offsetMs = Date.now() - clock.now();
   }
 
   /** Connects, and keeps trying until {@link end}. Resolves after the first attempt, even if it failed. */
@@ -70,7 +90,12 @@ export class Node {
     this.#serveAlone();
     let session: RedisSession | null = null;
     try {
-      session = await RedisSession.begin(this.#url, this.#scripts, this.#clock);
+      session = await RedisSession.begin(
+        this.#url,
+        this.#scripts,
+        this.#clock,
+        (message, channel) => this.#hooks.onMessage(message, channel),
+      );
       if (this.#hasEnded) return session.end();
       await this.#join(session);
     } catch (error) {
@@ -104,7 +129,7 @@ export class Node {
 
   /** The time by Redis' clock, as this node estimates it, in milliseconds since 1970. */
   get redisTimeMs(): number {
-    return this.#redisClock.now();
+    return Math.floor(this.#clock.now() + this.#offsetMs);
   }
 
   /** The deadline, by Redis' clock, of a command that is sent now. */
@@ -122,6 +147,11 @@ export class Node {
   /** Runs a script even if Redis does not know all of this node's clients yet. */
   runEarly(name: ScriptName, ...args: (string | number)[]): Promise<Reply> {
     return this.#session?.run(name, ...args) ?? Promise.reject(new Error("not connected"));
+  }
+
+  /** Publishes a text. Rejects if the session ends before Redis has confirmed it. */
+  publish(channel: string, text: string): Promise<void> {
+    return this.#session?.publish(channel, text) ?? Promise.reject(new Error("not connected"));
   }
 
   /**
@@ -157,35 +187,71 @@ export class Node {
   }
 
   async #live(session: RedisSession): Promise<void> {
-    const { isKnown, dead } = await this.#beat(session, false);
+    const isKnown = await this.#beat(session, false);
     if (session !== this.#session) return;
     if (!isKnown) throw new Error("it does not know this node any more");
     const hasLease = this.#clock.now() <= this.#leaseUntilMs;
     this.#schedule(session, hasLease ? HEARTBEAT_MS : 0); // a reply from before a pause proves nothing
     if (!this.#isReady) return;
     if (hasLease) this.#leaseRenewal?.resolve();
+    this.#hooks.onHeartbeat(session);
     if (this.#clock.now() - this.#readyAtMs < SETTLING_MS) return;
     if (!this.#isSettled) this.#hooks.onSettled(session);
     this.#isSettled = true;
-    if (dead.length > 0) this.#hooks.onDead(session, dead);
+    await this.#reap(session);
   }
 
-  async #beat(
-    session: RedisSession,
-    isFirst: boolean,
-  ): Promise<{ isKnown: boolean; dead: readonly string[] }> {
+  /** Ends what has expired and what belonged to dead nodes, a little at a time. */
+  async #reap(session: RedisSession): Promise<void> {
+    if (this.#isReaping) return;
+    this.#isReaping = true;
+    try {
+      while (
+        session === this.#session && await session.run("reap", this.id, this.#resumeTtlMs) !== 0
+      ) {
+        await new Promise<void>((resolve) => this.#clock.after(REAP_PAUSE_MS, resolve));
+      }
+    } finally {
+      this.#isReaping = false;
+    }
+  }
+
+  async #beat(session: RedisSession, isFirst: boolean): Promise<boolean> {
     const sentAtMs = this.#clock.now();
-    const reply = await within(
-      HEARTBEAT_TIMEOUT_MS,
-      this.#clock,
+    const reply = await this.#whileHeard(
+      session,
       session.run("heartbeat", this.id, isFirst ? 1 : 0, this.#list),
-      "no reply to a heartbeat",
     );
     if (reply === "refused") throw new Error("another list");
-    const [timeMs, isKnown, dead] = reply as [number, number, string[]];
+    const [timeMs, isKnown] = reply as [number, number];
     if (isKnown === 1) this.#leaseUntilMs = sentAtMs + NODE_LIFETIME_MS;
-    this.#redisClock.note(timeMs, sentAtMs);
-    return { isKnown: isKnown === 1, dead };
+    this.#estimateTime(timeMs, sentAtMs);
+    return isKnown === 1;
+  }
+
+  /** Uses the time in a reply to a heartbeat. The faster the reply, the smaller its error. */
+  #estimateTime(timeMs: number, sentAtMs: number): void {
+    const nowMs = this.#clock.now();
+    this.#offsetErrorMs += DRIFT_MS;
+    const errorMs = (nowMs - sentAtMs) / 2;
+    const offsetMs = timeMs - (sentAtMs + nowMs) / 2;
+    const hasBeenSet = Math.abs(offsetMs - this.#offsetMs) > this.#offsetErrorMs + errorMs;
+    if (errorMs > this.#offsetErrorMs && !hasBeenSet) return;
+    this.#offsetMs = offsetMs;
+    this.#offsetErrorMs = errorMs;
+  }
+
+  /** Waits for a reply as long as anything comes from Redis: behind a flood of messages it takes its time. */
+  async #whileHeard<Value>(session: RedisSession, reply: Promise<Value>): Promise<Value> {
+    const late = Symbol();
+    while (true) {
+      const pause = Promise.withResolvers<typeof late>();
+      const cancel = this.#clock.after(HEARTBEAT_TIMEOUT_MS, () => pause.resolve(late));
+      const result = await Promise.race([reply, pause.promise]).finally(cancel);
+      if (result !== late) return result as Value;
+      if (this.#clock.now() - session.heardAtMs < HEARTBEAT_TIMEOUT_MS) continue;
+      throw new Error("no reply to a heartbeat");
+    }
   }
 
   #fail(session: RedisSession | null, error: unknown): void {
@@ -216,7 +282,7 @@ export class Node {
   }
 
   async #leave(session: RedisSession): Promise<void> {
-    await session.run("leave", this.id); // from now on no node sends to this one
-    await session.run("leave", this.id); // by now, messages under way have been returned
+    await this.#hooks.beforeLeaving(session);
+    await session.run("leave", this.id);
   }
 }

@@ -19,10 +19,25 @@ export class RedisSession {
   readonly #client: RedisClientType;
   readonly #scripts: Scripts;
   #digests: Readonly<Record<string, string>> = {};
+  readonly #clock: Clock;
   #end = Promise.withResolvers<unknown>();
+  /** Time of the last reply or message. */
+  heardAtMs = 0;
 
-  private constructor(client: RedisClientType, scripts: Scripts) {
+  readonly #listen: (message: string, channel: string) => void;
+
+  private constructor(
+    client: RedisClientType,
+    scripts: Scripts,
+    clock: Clock,
+    onMessage: (message: string, channel: string) => void,
+  ) {
     this.#client = client;
+    this.#clock = clock;
+    this.#listen = (message, channel) => {
+      this.heardAtMs = clock.now();
+      onMessage(message, channel);
+    };
     this.#scripts = scripts;
     client.on("error", (error) => this.#end.resolve(error));
   }
@@ -30,9 +45,15 @@ export class RedisSession {
   /**
    * Connects.
    *
+   * @param onMessage receives what comes on all channels, and must not throw
    * @throws {WrongServer}, what the client library throws, or that Redis does not answer
    */
-  static async begin(url: string, scripts: Scripts, clock: Clock): Promise<RedisSession> {
+  static async begin(
+    url: string,
+    scripts: Scripts,
+    clock: Clock,
+    onMessage: (message: string, channel: string) => void,
+  ): Promise<RedisSession> {
     const { createClient } = await import("redis"); // not at the top: loading it takes a tenth of a second
     const session = new RedisSession(
       createClient({
@@ -44,6 +65,8 @@ export class RedisSession {
         socket: { reconnectStrategy: false, connectTimeout: CONNECT_TIMEOUT_MS },
       }) as unknown as RedisClientType,
       scripts,
+      clock,
+      onMessage,
     );
     try {
       await within(BEGIN_TIMEOUT_MS, clock, session.#open(), "no reply while connecting");
@@ -73,34 +96,34 @@ export class RedisSession {
   /** Runs a script; its keys come first among `args`. Rejects if the session ends before the reply. */
   async run(name: ScriptName, ...args: (string | number)[]): Promise<Reply> {
     const { keys } = this.#scripts[name];
+    const command = ["EVALSHA", this.#digests[name]!, String(keys), ...args.map(String)];
+    return await this.#send(command);
+  }
+
+  async publish(channel: string, message: string): Promise<void> {
+    await this.#send(["PUBLISH", channel, message]);
+  }
+
+  async #send(command: string[]): Promise<Reply> {
     try {
-      return await this.#client.sendCommand<Reply>(
-        ["EVALSHA", this.#digests[name]!, String(keys), ...args.map(String)],
-      );
+      const reply = await this.#client.sendCommand<Reply>(command);
+      this.heardAtMs = this.#clock.now();
+      return reply;
     } catch (error) {
       this.#end.resolve(error); // such as NOSCRIPT: loading them here would let messages overtake each other
       throw error;
     }
   }
 
-  /** @param onMessage must always be the same function for a channel, and must not throw */
-  async subscribe(
-    channels: string | string[],
-    onMessage: (message: string, channel: string) => void,
-  ): Promise<void> {
-    await this.#client.subscribe(channels, onMessage);
+  /** Subscribes; a channel to which this session subscribed before is ignored. */
+  async subscribe(channels: readonly string[]): Promise<void> {
+    if (channels.length > 0) await this.#client.subscribe([...channels], this.#listen);
+    this.heardAtMs = this.#clock.now();
   }
 
-  /** @param onMessage the listener that was subscribed, by which the Redis client knows the subscription */
-  async unsubscribe(
-    channel: string,
-    onMessage: (message: string, channel: string) => void,
-  ): Promise<void> {
-    await this.#client.unsubscribe(channel, onMessage);
-  }
-
-  async publish(channel: string, message: string): Promise<void> {
-    await this.#client.publish(channel, message);
+  /** Resolves once all messages have been received that came before. */
+  async unsubscribe(channel: string): Promise<void> {
+    await this.#client.unsubscribe(channel, this.#listen);
   }
 
   /** Ends the session at once, and rejects what is under way. */

@@ -1,24 +1,14 @@
 /** Claims, holds and releases the IDs of this node's clients in Redis, and claims them again if Redis has lost them. */
 
 import { createHash } from "node:crypto";
-import {
-  type Claim,
-  decideClaim,
-  type DirectoryOptions,
-  type Enter,
-  idHeld,
-  idTaken,
-} from "../relay/directory.ts";
+import { type Claim, decideClaim, type Enter, idHeld, idTaken } from "../relay/directory.ts";
+import type { DirectoryOptions } from "../relay/directory.ts";
 import type { Router } from "../relay/router.ts";
 import { newSecret, type Session } from "../relay/session.ts";
-import { clientKey, type Registration } from "../relay/vocabulary.ts";
+import type { Registration } from "../relay/vocabulary.ts";
+import { atOnce, Queue } from "./at_once.ts";
 import { type Keys, readEntry } from "./keys.ts";
-import {
-  type AnswerMessage,
-  type DirectMessage,
-  readMessage,
-  type ReplacedMessage,
-} from "./messages.ts";
+import type { AnswerMessage, ChangeMessage } from "./messages.ts";
 import type { Node } from "./node.ts";
 import type { PendingRequests } from "./pending_requests.ts";
 import type { RedisSession } from "./redis.ts";
@@ -34,14 +24,6 @@ interface Record {
   readonly secretHash: string;
   /** True if Redis is known to have it. */
   isConfirmed: boolean;
-  /** Messages that wait until it is confirmed. */
-  pending: Pending[];
-}
-
-/** A message that waits for older messages, which are stored for its target. */
-interface Pending {
-  readonly number: number | undefined;
-  handle(): void;
 }
 
 /** The secret that a client gives, and the one that it gets if it does not resume. */
@@ -52,17 +34,14 @@ interface Secrets {
   readonly isOwn: boolean;
 }
 
-/** The pending claims of one ID. */
-interface Claims {
-  count: number;
-  /** Actions that wait until the owner of the ID is known. */
-  pending: (() => void)[];
+export interface RegistryHooks {
+  /** Called when this node has an ID anew, after the client's `registered`. */
+  onEntered(session: Session, resumed: boolean): void;
+  /** Called when the epoch of a client is known that this node has accepted, or kept, by itself. */
+  onConfirmed(session: Session): void;
+  /** Called when a newer connection on another node has a client's ID. */
+  onEvicted(session: Session): void;
 }
-
-/** The number of registrations that are claimed again at a time. */
-const RECLAIMS_AT_ONCE = 1000;
-/** Upper bound of the messages that wait for older ones. Past it, the node delivers them out of order. */
-const MAX_PENDING = 1000;
 
 export class Registry {
   readonly #keys: Keys;
@@ -71,11 +50,10 @@ export class Registry {
   readonly #node: Node;
   readonly #requests: PendingRequests;
   readonly #rooms: Rooms;
-  readonly #onStored: (message: DirectMessage) => void;
+  readonly #hooks: RegistryHooks;
   readonly #records = new Map<Session, Record>();
-  readonly #claims = new Map<string, Claims>();
+  readonly #claims = new Queue();
 
-  /** @param onStored receives each message that was stored for an ID, once this node has the ID */
   constructor(
     keys: Keys,
     options: DirectoryOptions,
@@ -83,7 +61,7 @@ export class Registry {
     node: Node,
     requests: PendingRequests,
     rooms: Rooms,
-    onStored: (message: DirectMessage) => void,
+    hooks: RegistryHooks,
   ) {
     this.#keys = keys;
     this.#options = options;
@@ -91,7 +69,7 @@ export class Registry {
     this.#node = node;
     this.#requests = requests;
     this.#rooms = rooms;
-    this.#onStored = onStored;
+    this.#hooks = hooks;
   }
 
   /**
@@ -102,13 +80,35 @@ export class Registry {
    * @throws {ProtocolError} `id_taken`, `id_held`, and what `enter` throws
    */
   async claim(registration: Registration, ownsId: boolean, enter: Enter): Promise<void> {
-    const { clientId: id, room } = registration;
+    const { room } = registration;
     const secrets = this.#secretsFor(registration);
-    const view = this.#rooms.enter(room);
+    this.#rooms.use(room);
+    try {
+      const isDone = await this.#claims.run(() =>
+        this.#request(registration, ownsId, secrets, enter)
+      );
+      if (isDone) return;
+      // The room is too large to be read in one step.
+      await this.#rooms.refresh(this.#node.session!, room, true).catch(() => {});
+      await this.#claims.run(() => this.#request(registration, ownsId, secrets, enter));
+    } finally {
+      this.#rooms.release(room);
+    }
+  }
+
+  /** Returns false if the members of the room have to be read first. */
+  async #request(
+    registration: Registration,
+    ownsId: boolean,
+    secrets: Secrets,
+    enter: Enter,
+  ): Promise<boolean> {
+    const { clientId: id, room } = registration;
+    let isDone = true;
     const put = (requestId: number) =>
       this.#node.run(
         "claim",
-        ...this.#keys.mail(room, id),
+        this.#keys.ids(room),
         room,
         id,
         this.#node.id,
@@ -116,24 +116,15 @@ export class Registry {
         ownsId ? 1 : 0,
         hash(secrets.given, secrets.isOwn),
         hash(secrets.fresh, secrets.isOwn),
-        view.isStale ? 1 : 0,
+        this.#rooms.get(room)?.isStale ? 1 : 0,
         requestId,
         this.#node.deadlineMs,
       );
-    view.claims++;
-    this.#beginClaim(room, id);
-    try {
-      await this.#requests.request(put, (answer) => {
-        try {
-          this.#claimed(registration, ownsId, secrets, answer, enter);
-        } finally {
-          this.#endClaim(room, id);
-        }
-      });
-    } finally {
-      view.claims--;
-      this.#rooms.leave(room);
-    }
+    await this.#requests.request(put, (answer) => {
+      isDone = answer?.status !== "large";
+      if (isDone) this.#claimed(registration, ownsId, secrets, answer, enter);
+    });
+    return isDone;
   }
 
   #claimed(
@@ -148,14 +139,21 @@ export class Registry {
     if (answer.status === "taken") throw idTaken(id);
     if (answer.status === "held") throw idHeld(id, this.#options.resumeTtlMs);
     const view = this.#rooms.get(room);
-    if (view?.isStale) view.reset(answer.ids, true);
+    if (view?.isStale) {
+      view.beginScan();
+      view.read(answer.members);
+      view.endScan(true);
+    }
     const { claim, record } = readClaim(answer, secrets);
     try {
-      this.#enter(claim, record, enter)?.confirm();
+      const entry = enter(claim);
+      if (entry === null) return;
+      this.#records.set(entry.session, record);
+      entry.confirm();
+      this.#hooks.onEntered(entry.session, claim.resumed);
     } finally {
       this.#checkEntered(room, id, record, claim.resumed);
     }
-    this.#deliver(answer.mail, record);
   }
 
   /** Decides without Redis. The ID is claimed there later. */
@@ -164,28 +162,20 @@ export class Registry {
     const existing = this.#router.find(room, id);
     const heldForMs = () => this.#router.heldForMs(existing!);
     const claim = decideClaim(existing, registration, ownsId, this.#options, heldForMs);
-    const record = {
+    const entry = enter(claim);
+    if (entry === null) return;
+    this.#records.set(entry.session, {
       epoch: 0,
       claimedAtMs: this.#node.redisTimeMs,
       secretHash: hash(claim.secret, registration.ownSecret !== undefined),
       isConfirmed: false,
-      pending: [],
-    };
-    const entry = this.#enter(claim, record, enter);
-    if (entry === null) return;
+    });
     const view = this.#rooms.enter(room);
     if (!claim.resumed) view.remove(id);
-    view.add(id);
+    view.set(id, { node: this.#node.id, epoch: 0, isHeld: false });
     entry.confirm();
+    this.#hooks.onEntered(entry.session, claim.resumed);
     if (this.#node.isReady) this.catchUp(this.#node.session!).catch(() => {});
-  }
-
-  #enter(claim: Claim, record: Record, enter: Enter) {
-    const entry = enter(claim);
-    if (entry === null) return null;
-    record.pending = this.#records.get(entry.session)?.pending ?? [];
-    this.#records.set(entry.session, record);
-    return entry;
   }
 
   #secretsFor({ resume, ownSecret }: Registration): Secrets {
@@ -199,74 +189,16 @@ export class Registry {
   #checkEntered(room: string, id: string, record: Record, resumed: boolean): void {
     const client = this.#router.find(room, id);
     if (client !== undefined && this.#records.get(client) === record) return;
-    if (client !== undefined) this.#evict(client);
+    if (client !== undefined) this.#evict(client, resumed);
     this.#release(room, id, record, resumed ? this.#options.resumeTtlMs : 0);
-  }
-
-  #beginClaim(room: string, id: string): void {
-    const key = clientKey(room, id);
-    const claims = this.#claims.get(key) ?? { count: 0, pending: [] };
-    claims.count++;
-    this.#claims.set(key, claims);
-  }
-
-  /** Runs the actions that waited for the claim, before any newer one. */
-  #endClaim(room: string, id: string): void {
-    const key = clientKey(room, id);
-    const claims = this.#claims.get(key)!;
-    const { pending } = claims;
-    claims.pending = [];
-    if (--claims.count === 0) this.#claims.delete(key);
-    for (const action of pending) action();
-  }
-
-  /**
-   * Runs an action once the pending claims of an ID are decided; returns null if there are none. Messages for the ID
-   * would get out of order if some went through Redis and some did not.
-   */
-  afterClaim<Result>(
-    room: string,
-    id: string,
-    action: () => Result | Promise<Result>,
-  ): Promise<Result> | null {
-    const claims = this.#claims.get(clientKey(room, id));
-    if (claims === undefined) return null;
-    return new Promise((resolve) => claims.pending.push(() => resolve(action())));
-  }
-
-  /**
-   * Handles a message for a client after those that were sent earlier and are stored for it.
-   *
-   * @param number the message's number; undefined if every stored message was sent earlier
-   */
-  afterStored(client: Session, number: number | undefined, handle: () => void): void {
-    const record = this.#records.get(client);
-    if (record === undefined || record.isConfirmed) return handle();
-    record.pending.push({ number, handle });
-    if (record.pending.length > MAX_PENDING) flushPending(record);
-  }
-
-  /** Delivers the stored messages of a client, and those that waited for them, in the order in which they were sent. */
-  #deliver(mail: readonly string[], { pending }: Record): void {
-    const stored = mail.map(readMessage).filter((message) => message?.kind === "message");
-    for (const { number, handle } of pending.splice(0)) {
-      const later = stored.findIndex((message) => number !== undefined && message.number! > number);
-      const earlier = stored.splice(0, later === -1 ? stored.length : later);
-      for (const message of earlier) this.#onStored(message);
-      handle();
-    }
-    for (const message of stored) this.#onStored(message);
   }
 
   detached(client: Session): void {
     const record = this.#records.get(client);
-    if (record?.isConfirmed) this.#hold(client, record);
-  }
-
-  #hold({ id, room }: Session, { epoch }: Record): void {
-    this.#node.runEarly("hold", this.#keys.ids(room.name), id, this.#node.id, epoch).catch(
-      () => {},
-    );
+    if (!record?.isConfirmed) return;
+    const { id, room: { name: room } } = client;
+    this.#node.runEarly("hold", this.#keys.ids(room), room, id, this.#node.id, record.epoch)
+      .catch(() => {});
   }
 
   left(client: Session): void {
@@ -275,7 +207,6 @@ export class Registry {
     this.#records.delete(client);
     if (record !== undefined) this.#release(room.name, id, record, 0);
     this.#rooms.leave(room.name);
-    flushPending(record);
   }
 
   #release(room: string, id: string, record: Record, ttlMs: number): void {
@@ -296,16 +227,17 @@ export class Registry {
   }
 
   /** Evicts a client whose ID a newer connection on another node has. */
-  replaced({ room, id, epoch }: ReplacedMessage): void {
+  onChange(room: string, { kind, id, node, epoch }: ChangeMessage): void {
+    if (node === this.#node.id || kind === "left" || kind === "held") return;
     const client = this.#router.find(room, id);
-    if (client !== undefined && this.#records.get(client)?.epoch === epoch) this.#evict(client);
+    const record = client && this.#records.get(client);
+    if (record?.isConfirmed && record.epoch < epoch) this.#evict(client!, kind === "resumed");
   }
 
-  #evict(client: Session): void {
-    const record = this.#records.get(client);
+  #evict(client: Session, hasMoved: boolean): void {
     this.#records.delete(client);
-    this.#router.evict(client);
-    flushPending(record);
+    this.#router.evict(client, hasMoved);
+    this.#hooks.onEvicted(client);
   }
 
   /** Returns the epoch of a client's registration; 0 before Redis has assigned one. */
@@ -313,9 +245,9 @@ export class Registry {
     return this.#records.get(client)?.epoch ?? 0;
   }
 
-  /** Returns whether a client that is not connected here may be connected, or resume, on another node. */
-  mayResumeElsewhere(client: Session): boolean {
-    return this.#router.find(client.room.name, client.id) === client || client.hasMoved;
+  /** Returns whether Redis is known to have a client's registration. */
+  isConfirmed(client: Session): boolean {
+    return this.#records.get(client)?.isConfirmed ?? false;
   }
 
   /** Marks all clients as unconfirmed, because Redis cannot be reached and may have lost them. */
@@ -325,33 +257,22 @@ export class Registry {
 
   /** Claims this node's unconfirmed clients again, and reads the members of their rooms. */
   async catchUp(session: RedisSession): Promise<void> {
+    const isUnconfirmed = ([, record]: [Session, Record]) => !record.isConfirmed;
     do {
-      await this.#reclaimUnconfirmed(session);
+      const unconfirmed = [...this.#records].filter(isUnconfirmed);
+      await atOnce(unconfirmed, ([client, record]) => this.#reclaim(session, client, record));
       await this.#rooms.refreshStale(session);
-    } while (this.#unconfirmed().length > 0); // clients may have registered meanwhile
-  }
-
-  async #reclaimUnconfirmed(session: RedisSession): Promise<void> {
-    for (let batch = this.#unconfirmed(); batch.length > 0; batch = this.#unconfirmed()) {
-      await Promise.all(batch.map(([client, record]) => this.#reclaim(session, client, record)));
-    }
-  }
-
-  #unconfirmed(): [Session, Record][] {
-    const unconfirmed: [Session, Record][] = [];
-    for (const entry of this.#records) {
-      if (!entry[1].isConfirmed && unconfirmed.push(entry) === RECLAIMS_AT_ONCE) break;
-    }
-    return unconfirmed;
+    } while ([...this.#records].some(isUnconfirmed)); // clients may have registered meanwhile
   }
 
   #reclaim(session: RedisSession, client: Session, record: Record): Promise<void> {
+    if (this.#records.get(client) !== record) return Promise.resolve(); // it has left
     const { id, room } = client;
     const isHeld = client.connection === null;
     const put = (requestId: number) =>
       session.run(
         "reclaim",
-        ...this.#keys.mail(room.name, id),
+        this.#keys.ids(room.name),
         room.name,
         id,
         this.#node.id,
@@ -364,27 +285,26 @@ export class Registry {
       );
     return this.#requests.request(put, (answer) => {
       if (answer === null) throw new Error("no answer");
-      if (answer.status === "lost") return this.#lost(client, record);
+      if (answer.status === "lost") {
+        if (this.#records.get(client) === record) this.#evict(client, answer.hasMoved);
+        return;
+      }
       record.epoch = answer.epoch;
       record.isConfirmed = true;
-      if (!this.#records.has(client)) this.#release(room.name, id, record, 0);
-      else if (!isHeld && client.connection === null) this.detached(client);
-      this.#deliver(answer.mail, record);
+      if (this.#records.get(client) !== record) return this.#release(room.name, id, record, 0);
+      this.#hooks.onConfirmed(client);
+      if (!isHeld && client.connection === null) this.detached(client);
     });
-  }
-
-  #lost(client: Session, record: Record): void {
-    if (this.#records.get(client) === record) this.#evict(client);
   }
 
   /** Releases the IDs of clients that left while Redis could not be reached. */
   async forgetLeft(session: RedisSession): Promise<void> {
     const known = await session.run("owned", this.#node.id) as string[];
-    await Promise.all(known.map(async (entry) => {
+    await atOnce(known, async (entry) => {
       const [room, id] = readEntry(entry);
       if (this.#router.find(room, id) !== undefined) return;
       await session.run("forget", this.#keys.ids(room), room, id, this.#node.id);
-    }));
+    });
   }
 }
 
@@ -395,12 +315,10 @@ function readClaim(
   const resumed = status === "resumed";
   const secret = resumed ? secrets.given : secrets.fresh;
   const secretHash = hash(secret, secrets.isOwn);
-  const record = { epoch, claimedAtMs, secretHash, isConfirmed: true, pending: [] };
-  return { claim: { resumed, secret }, record };
-}
-
-function flushPending(record: Record | undefined): void {
-  for (const { handle } of record?.pending.splice(0) ?? []) handle();
+  return {
+    claim: { resumed, secret },
+    record: { epoch, claimedAtMs, secretHash, isConfirmed: true },
+  };
 }
 
 /** Returns the hash of a secret that Redis stores; `""` for none. The `=` marks an ID that is never held, see scripts.ts. */

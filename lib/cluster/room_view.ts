@@ -1,14 +1,19 @@
-/** The members of a room on all nodes, kept up to date by the changes that this node receives. */
+/** The members of a room on all nodes and their owners, kept up to date by the changes that this node receives. */
 
 import type { Change } from "../relay/presence.ts";
-import type { MembershipMessage } from "./messages.ts";
+import type { ChangeMessage, Owner } from "./messages.ts";
 
 export class RoomView {
-  readonly #members = new Set<string>();
+  readonly #owners = new Map<string, Owner>();
   readonly #onChange: (change: Change, id: string) => void;
+  /** The members that a scan has not found yet; null while there is no scan. */
+  #unseen: Set<string> | null = null;
   #isStale = true;
-  /** The number of this node's pending claims for IDs of the room. */
-  claims = 0;
+  #seenEpoch = 0;
+  /** Claims, stored messages and messages under way of this node in the room: they need its channel. */
+  uses = 0;
+  /** Clients whose messages wait, at this node, for older ones. */
+  readonly waiting = new Set<string>();
 
   /** @param onChange receives each join and leave, but not the move of an ID to another connection */
   constructor(onChange: (change: Change, id: string) => void) {
@@ -16,50 +21,72 @@ export class RoomView {
   }
 
   get size(): number {
-    return this.#members.size;
+    return this.#owners.size;
   }
 
   get ids(): Iterable<string> {
-    return this.#members;
+    return this.#owners.keys();
   }
 
-  /** True if changes may have been missed, so it needs a {@link reset}. */
+  /** True if changes may have been missed, so it needs a scan. */
   get isStale(): boolean {
     return this.#isStale;
   }
 
+  /** The highest epoch that this node knows of. */
+  get seenEpoch(): number {
+    return this.#seenEpoch;
+  }
+
   markStale(): void {
     this.#isStale = true;
+    this.#unseen = null;
   }
 
-  /**
-   * Sets the members. Later changes apply to these.
-   *
-   * @param areAll false if Redis may not know all members yet: then none is removed
-   */
-  reset(ids: readonly string[], areAll: boolean): void {
-    this.#isStale = false;
-    if (areAll) {
-      const present = new Set(ids);
-      for (const id of this.#members) if (!present.has(id)) this.remove(id);
+  ownerOf(id: string): Owner | undefined {
+    return this.#owners.get(id);
+  }
+
+  /** Begins to read all members. Changes that come meanwhile count as read. */
+  beginScan(): void {
+    this.#unseen = new Set(this.#owners.keys());
+  }
+
+  /** Takes members that were read; they are as new as the last change. Returns those with another owner than before. */
+  read(members: readonly (readonly [id: string, owner: Owner])[]): string[] {
+    const changed = members.filter(([id, { epoch, isHeld }]) => {
+      const before = this.#owners.get(id);
+      return epoch !== before?.epoch || isHeld !== before.isHeld;
+    });
+    for (const [id, owner] of members) this.set(id, owner);
+    return changed.map(([id]) => id);
+  }
+
+  /** @param areAll false if Redis may not know all members yet: then none is removed */
+  endScan(areAll: boolean): void {
+    for (const id of areAll && this.#unseen || []) {
+      if (this.#owners.get(id)?.epoch !== 0) this.remove(id); // 0: this node has not claimed it yet
     }
-    for (const id of ids) this.add(id);
+    this.#unseen = null;
+    this.#isStale = false;
   }
 
-  /** Applies a change, unless a reset is pending, which will include it. */
-  apply({ kind, id }: MembershipMessage): void {
-    if (this.#isStale) return;
-    if (kind === "join") this.add(id);
-    else this.remove(id);
+  apply({ kind, id, node, epoch }: ChangeMessage): void {
+    if (kind === "left") this.remove(id);
+    else this.set(id, { node, epoch, isHeld: kind === "held" });
   }
 
-  add(id: string): void {
-    if (this.#members.has(id)) return;
-    this.#members.add(id);
-    this.#onChange("joined", id);
+  set(id: string, owner: Owner): void {
+    const isNew = !this.#owners.has(id);
+    this.#owners.set(id, owner);
+    this.#unseen?.delete(id);
+    this.#seenEpoch = Math.max(this.#seenEpoch, owner.epoch);
+    if (isNew) this.#onChange("joined", id);
   }
 
   remove(id: string): void {
-    if (this.#members.delete(id)) this.#onChange("left", id);
+    this.#unseen?.delete(id);
+    this.waiting.delete(id);
+    if (this.#owners.delete(id)) this.#onChange("left", id);
   }
 }

@@ -1,61 +1,82 @@
-/** Tracks the members, on all nodes, of the rooms in which this node has clients or claims. */
+/** Tracks the members, on all nodes, of the rooms in which this node has clients, claims or messages. */
 
 import type { Router } from "../relay/router.ts";
+import { atOnce } from "./at_once.ts";
 import type { Keys } from "./keys.ts";
-import type { MembershipMessage } from "./messages.ts";
+import type { AnswerMessage, Owner } from "./messages.ts";
 import type { Node } from "./node.ts";
 import type { PendingRequests } from "./pending_requests.ts";
 import type { RedisSession } from "./redis.ts";
 import { RoomView } from "./room_view.ts";
+
+export interface RoomsHooks {
+  /** Returns whether messages are stored for clients of a room. */
+  isStored(room: string): boolean;
+  /** Called when a client has another owner than before, and this node has missed the change. */
+  onMoved(room: string, id: string): void;
+}
 
 export class Rooms {
   readonly #keys: Keys;
   readonly #node: Node;
   readonly #requests: PendingRequests;
   readonly #router: Router;
-  readonly #onMessage: (text: string, channel: string) => void;
+  readonly #hooks: RoomsHooks;
   readonly #views = new Map<string, RoomView>();
 
-  /** @param onMessage receives the messages on the channels of rooms */
   constructor(
     keys: Keys,
     node: Node,
     requests: PendingRequests,
     router: Router,
-    onMessage: (text: string, channel: string) => void,
+    hooks: RoomsHooks,
   ) {
+    this.#hooks = hooks;
     this.#keys = keys;
     this.#node = node;
     this.#requests = requests;
     this.#router = router;
-    this.#onMessage = onMessage;
   }
 
   get(room: string): RoomView | undefined {
     return this.#views.get(room);
   }
 
-  /** Returns the view of a room, and subscribes to it if this node had no clients there. */
+  ownerOf(room: string, id: string): Owner | undefined {
+    return this.#views.get(room)?.ownerOf(id);
+  }
+
+  /** Returns the view of a room, and subscribes to it if this node had no use for it. */
   enter(room: string): RoomView {
     let view = this.#views.get(room);
     if (view === undefined) {
       view = new RoomView((change, id) => this.#router.announce(room, change, id));
       this.#views.set(room, view);
-      this.#node.session?.subscribe(this.#keys.roomChannel(room), this.#onMessage).catch(() => {});
+      this.#node.session?.subscribe([this.#keys.roomChannel(room)]).catch(() => {});
     }
     return view;
   }
 
-  /** Ends the subscription of a room, unless this node has clients or claims there. */
-  leave(room: string): void {
-    const view = this.#views.get(room);
-    if (view === undefined || view.claims > 0 || this.#router.room(room) !== undefined) return;
-    this.#views.delete(room);
-    this.#node.session?.unsubscribe(this.#keys.roomChannel(room), this.#onMessage).catch(() => {});
+  /** Counts a use of a room, which keeps its view. */
+  use(room: string): void {
+    this.enter(room).uses++;
   }
 
-  apply(room: string, message: MembershipMessage): void {
-    this.#views.get(room)?.apply(message);
+  /** Ends a use. */
+  release(room: string): void {
+    const view = this.#views.get(room);
+    if (view === undefined) return;
+    view.uses--;
+    this.leave(room);
+  }
+
+  /** Ends the subscription of a room, unless this node has a use for it. */
+  leave(room: string): void {
+    const view = this.#views.get(room);
+    const isUsed = view === undefined || view.uses > 0 || this.#router.room(room) !== undefined;
+    if (isUsed || this.#hooks.isStored(room)) return;
+    this.#views.delete(room);
+    this.#node.session?.unsubscribe(this.#keys.roomChannel(room)).catch(() => {});
   }
 
   markStale(): void {
@@ -64,39 +85,62 @@ export class Rooms {
 
   /** Subscribes a new session to all rooms. */
   async subscribe(session: RedisSession): Promise<void> {
-    const channels = [...this.#views.keys()].map((room) => this.#keys.roomChannel(room));
-    if (channels.length > 0) await session.subscribe(channels, this.#onMessage);
+    await session.subscribe([...this.#views.keys()].map((room) => this.#keys.roomChannel(room)));
   }
 
   /** Reads the members of rooms whose changes this node may have missed. No member counts as disconnected yet. */
   async refreshStale(session: RedisSession): Promise<void> {
     const stale = [...this.#views].filter(([, { isStale }]) => isStale);
-    await Promise.all(stale.map(([room]) => this.#refresh(session, room, false)));
+    await atOnce(stale, ([room]) => this.refresh(session, room, false));
   }
 
   /** Reads the members of all rooms. Members that Redis does not know count as disconnected. */
   async refreshAll(session: RedisSession): Promise<void> {
-    await Promise.all([...this.#views.keys()].map((room) => this.#refresh(session, room, true)));
+    await atOnce([...this.#views.keys()], (room) => this.refresh(session, room, true));
+  }
+
+  /** Reads the members of a room. */
+  async refresh(session: RedisSession, room: string, areAll: boolean): Promise<void> {
+    const view = this.#views.get(room);
+    view?.beginScan();
+    await this.#scan(session, room, ({ members, cursor }) => {
+      for (const id of view?.read(members) ?? []) this.#hooks.onMoved(room, id);
+      if (cursor === "0") view?.endScan(areAll);
+    });
   }
 
   /** Lists the IDs of a room, even if this node does not watch it. Without Redis, lists those that this node knows. */
   async list(room: string): Promise<readonly string[]> {
     const view = this.#views.get(room);
-    let ids: readonly string[] = [...view?.ids ?? []];
+    const known = new Set(view?.ids ?? []);
     const { session } = this.#node;
-    if (session === null || view?.isStale === false) return ids;
-    const put = (requestId: number) =>
-      session.run("members", this.#keys.ids(room), this.#node.id, requestId);
-    await this.#requests.request(put, (answer) => ids = answer?.ids ?? ids).catch(() => {});
-    return ids;
+    if (session === null || view?.isStale === false) return [...known];
+    const ids = new Set<string>();
+    try {
+      await this.#scan(session, room, ({ members }) => {
+        for (const [id] of members) ids.add(id);
+      });
+      return [...ids];
+    } catch {
+      return [...known];
+    }
   }
 
-  #refresh(session: RedisSession, room: string, areAll: boolean): Promise<void> {
-    const put = (requestId: number) =>
-      session.run("members", this.#keys.ids(room), this.#node.id, requestId);
-    return this.#requests.request(put, (answer) => {
-      if (answer === null) throw new Error("no answer");
-      this.#views.get(room)?.reset(answer.ids, areAll);
-    });
+  /** Reads a room, some members at a time. */
+  async #scan(
+    session: RedisSession,
+    room: string,
+    onRead: (answer: AnswerMessage) => void,
+  ): Promise<void> {
+    for (let cursor: string | null = null; cursor !== "0";) {
+      const from: string = cursor ?? "0";
+      const put = (requestId: number) =>
+        session.run("members", this.#keys.ids(room), this.#node.id, from, requestId);
+      await this.#requests.request(put, (answer) => {
+        if (answer === null) throw new Error("no answer");
+        cursor = answer.cursor;
+        onRead(answer);
+      });
+    }
   }
 }

@@ -1,10 +1,10 @@
 /**
  * The Lua scripts in `scripts/`. Redis runs each in one step, so a script decides whatever two nodes could do at the same
- * time. It publishes decisions whose order matters on a node's own channel, in order with the messages for its clients.
+ * time. It publishes decisions whose order matters on a node's own channel, in order with all other messages there.
  *
- * A record describes a registered ID, as JSON: `n` its node, or "" if Redis itself holds it for a resume; `c` the epoch;
- * `t` the time of the claim (ms); `s` the hash of its secret, or ""; `h` 1 while it is held. A `=` before the hash marks a
- * secret that takes the ID over, but does not hold it.
+ * A record describes a registered ID: its node, or nothing if Redis itself holds it for a resume; the epoch; the time of the
+ * claim (ms); the end of the time for which it is held (ms), 1 if its node knows that, 0 if it is not held; the hash of its
+ * secret, or nothing. A `=` before the hash marks a secret that takes the ID over, but does not hold it.
  */
 
 import type { Keys } from "./keys.ts";
@@ -23,19 +23,21 @@ const constantsFor = (keys: Keys) => ({
   HELD_KEY: keys.held,
   COUNT_KEY: keys.count,
   LIST_KEY: keys.list,
+  REAPER_KEY: keys.reaper,
   VERSION,
   NODE_LIFETIME_MS,
-  /** Time that stored messages outlive their TTL, in which their sender's node takes them back, in milliseconds. */
-  MAIL_GRACE_MS: 10_000,
-  /** The number of a dead node's clients that one script removes: meanwhile, all other commands wait. */
-  REAPED_AT_ONCE: 200,
+  /** The number of records that one script reads, or ends: meanwhile, all other commands wait. */
+  MEMBERS_AT_ONCE: 500,
+  REAPED_AT_ONCE: 25,
+  /** Time for which one node ends registrations for all, in milliseconds. */
+  REAPER_MS: 5000,
 });
 
 /** The number of each script's arguments that are keys. */
 const KEY_COUNTS = {
   heartbeat: 0,
-  claim: 3,
-  reclaim: 3,
+  claim: 1,
+  reclaim: 1,
   release: 1,
   hold: 1,
   owned: 0,
@@ -43,9 +45,6 @@ const KEY_COUNTS = {
   leave: 0,
   reap: 0,
   members: 1,
-  send: 3,
-  broadcast: 0,
-  expire: 2,
 } as const;
 
 export type ScriptName = keyof typeof KEY_COUNTS;
@@ -57,7 +56,6 @@ export interface Script {
 }
 
 export type Scripts = Readonly<Record<ScriptName, Script>>;
-
 /** Reads the scripts. */
 export function readScripts(keys: Keys): Scripts {
   const constants = constantsFor(keys);

@@ -27,9 +27,7 @@ export class ClusterTopics {
     if (isWatched) this.#watched.add(key);
     else this.#watched.delete(key);
     const channel = this.#prefix + key;
-    const change = isWatched
-      ? session?.subscribe(channel, this.#onMessage)
-      : session?.unsubscribe(channel, this.#onMessage);
+    const change = isWatched ? session?.subscribe([channel]) : session?.unsubscribe(channel);
     change?.catch(() => {}); // the next session subscribes to all topics
   }
 
@@ -38,7 +36,7 @@ export class ClusterTopics {
     const bytes = Buffer.byteLength(text);
     if (!this.#node.isReady || this.#bytesUnderWay + bytes > MAX_BYTES_UNDER_WAY) return;
     this.#bytesUnderWay += bytes;
-    this.#node.session?.publish(this.#prefix + key, `${this.#node.id}\n${text}`)
+    this.#node.publish(this.#prefix + key, `${this.#node.id}\n${text}`)
       .catch(() => {})
       .finally(() => this.#bytesUnderWay -= bytes);
   }
@@ -46,12 +44,13 @@ export class ClusterTopics {
   /** Subscribes a new session to all topics. */
   async subscribe(session: RedisSession): Promise<void> {
     const channels = [...this.#watched].map((key) => this.#prefix + key);
-    if (channels.length > 0) await session.subscribe(channels, this.#onMessage);
+    await session.subscribe(channels);
   }
 
-  readonly #onMessage = (message: string, channel: string): void => {
+  /** Handles what another node has published. */
+  onMessage(message: string, channel: string): void {
     const lineFeed = message.indexOf("\n");
     if (message.slice(0, lineFeed) === this.#node.id) return;
     this.#deliver(channel.slice(this.#prefix.length), message.slice(lineFeed + 1));
-  };
+  }
 }

@@ -73,36 +73,43 @@ export class MailboxBudget {
   }
 }
 
-interface Box<Sender> {
+interface Box<Message> {
   readonly key: string;
-  readonly messages: Set<Entry<Sender>>;
+  readonly room: string;
+  readonly entries: Set<Entry<Message>>;
   bytes: number;
 }
 
-interface Entry<Sender> extends StoredMessage<Sender> {
-  readonly box: Box<Sender>;
+interface Entry<Message> {
+  readonly message: Message;
+  readonly box: Box<Message>;
   /** The text's size in UTF-8. */
   readonly bytes: number;
   readonly cost: Cost;
 }
 
-export class Mailbox<Sender extends MailboxSender> {
-  readonly #boxes = new Map<string, Box<Sender>>();
+export class Mailbox<
+  Sender extends MailboxSender,
+  Message extends StoredMessage<Sender> = StoredMessage<Sender>,
+> {
+  readonly #boxes = new Map<string, Box<Message>>();
+  /** The number of boxes of each room. */
+  readonly #rooms = new Map<string, number>();
   readonly #ttlMs: number;
-  readonly #deadlines: VariedDeadlines<Entry<Sender>>;
+  readonly #deadlines: VariedDeadlines<Entry<Message>>;
   #budget = new MailboxBudget();
 
   /**
    * @param ttlMs the time for which a message is stored, in milliseconds
    * @param onExpired receives each message that was not taken in time
    */
-  constructor(clock: Clock, ttlMs: number, onExpired: (message: StoredMessage<Sender>) => void) {
+  constructor(clock: Clock, ttlMs: number, onExpired: (message: Message) => void) {
     this.#ttlMs = ttlMs;
     this.#deadlines = new VariedDeadlines(clock, (entry) => {
-      if (!entry.box.messages.has(entry)) return; // it has expired together with another one
+      if (!entry.box.entries.has(entry)) return; // it has expired together with another one
       this.#remove(entry);
       this.#removeTogether(entry);
-      onExpired(entry);
+      onExpired(entry.message);
     });
   }
 
@@ -111,57 +118,78 @@ export class Mailbox<Sender extends MailboxSender> {
     return this.#deadlines.size;
   }
 
-  /** Stores a message for a client of a room; returns false if that would exceed a bound. */
-  store(room: string, message: StoredMessage<Sender>): boolean {
+  /** Returns whether messages are stored for a client. */
+  has(room: string, targetId: string): boolean {
+    return this.#boxes.has(clientKey(room, targetId));
+  }
+
+  /** Returns whether messages are stored for clients of a room. */
+  hasRoom(room: string): boolean {
+    return this.#rooms.has(room);
+  }
+
+  /**
+   * Stores a message for a client of a room; returns false if that would exceed a bound.
+   *
+   * @param ttlMs the time for which it is stored, in milliseconds
+   */
+  store(room: string, message: Message, ttlMs = this.#ttlFor(message)): boolean {
     const entry = this.#entryOf(room, message);
     const fits = this.#hasCapacityFor(entry);
-    if (fits) this.#put(entry);
+    if (fits) this.#put(entry, ttlMs);
     else this.#removeTogether(entry);
     return fits;
   }
 
-  #entryOf(room: string, message: StoredMessage<Sender>): Entry<Sender> {
-    const { sender, targetId, text } = message;
-    const key = clientKey(room, targetId);
-    const box = this.#boxes.get(key) ?? { key, messages: new Set(), bytes: 0 };
-    const bytes = Buffer.byteLength(text);
-    const strings = memoryOf(text, bytes) + memoryOf(targetId) + memoryOf(key);
-    return { ...message, box, bytes, cost: costOf(sender, key, strings) };
+  #ttlFor({ storage }: Message): number {
+    return Math.min(this.#ttlMs, storage?.maxTtlMs ?? Infinity);
   }
 
-  #hasCapacityFor({ box, bytes, cost }: Entry<Sender>): boolean {
-    return box.messages.size < MAILBOX_LIMITS.messagesPerTarget &&
+  #entryOf(room: string, message: Message): Entry<Message> {
+    const { sender, targetId, text } = message;
+    const key = clientKey(room, targetId);
+    const box = this.#boxes.get(key) ?? { key, room, entries: new Set(), bytes: 0 };
+    const bytes = Buffer.byteLength(text);
+    const strings = memoryOf(text, bytes) + memoryOf(targetId) + memoryOf(key);
+    return { message, box, bytes, cost: costOf(sender, key, strings) };
+  }
+
+  #hasCapacityFor({ box, bytes, cost }: Entry<Message>): boolean {
+    return box.entries.size < MAILBOX_LIMITS.messagesPerTarget &&
       box.bytes + bytes <= MAILBOX_LIMITS.bytesPerTarget &&
       this.#budget.hasCapacityFor(cost);
   }
 
-  #put(entry: Entry<Sender>): void {
+  #put(entry: Entry<Message>, ttlMs: number): void {
     const { box } = entry;
-    this.#boxes.set(box.key, box);
-    box.messages.add(entry);
+    if (box.entries.size === 0) {
+      this.#boxes.set(box.key, box);
+      this.#rooms.set(box.room, (this.#rooms.get(box.room) ?? 0) + 1);
+    }
+    box.entries.add(entry);
     box.bytes += entry.bytes;
     this.#budget.count(entry.cost, 1);
-    this.#deadlines.add(entry, Math.min(this.#ttlMs, entry.storage?.maxTtlMs ?? Infinity));
+    this.#deadlines.add(entry, ttlMs);
   }
 
   /** Removes the messages that expire together with this one. */
-  #removeTogether({ box, sender, storage }: Entry<Sender>): void {
+  #removeTogether({ box, message: { sender, storage } }: Entry<Message>): void {
     if (storage?.expiresTogether !== true) return;
-    for (const other of box.messages) {
-      if (other.sender === sender) this.#takeOut(other);
+    for (const other of box.entries) {
+      if (other.message.sender === sender) this.#takeOut(other);
     }
   }
 
-  #takeOut(entry: Entry<Sender>): void {
+  #takeOut(entry: Entry<Message>): void {
     this.#deadlines.delete(entry);
     this.#remove(entry);
   }
 
   /** Takes out the messages that are stored for a client, in order. */
-  take(room: string, targetId: string): StoredMessage<Sender>[] {
-    const messages = [...this.#boxes.get(clientKey(room, targetId))?.messages ?? []];
-    for (const entry of messages) this.#takeOut(entry);
-    return messages;
+  take(room: string, targetId: string): Message[] {
+    const entries = [...this.#boxes.get(clientKey(room, targetId))?.entries ?? []];
+    for (const entry of entries) this.#takeOut(entry);
+    return entries.map(({ message }) => message);
   }
 
   /** Expires all messages, because no target can take them any more. */
@@ -173,14 +201,19 @@ export class Mailbox<Sender extends MailboxSender> {
   clear(): void {
     this.#deadlines.clear();
     this.#boxes.clear();
+    this.#rooms.clear();
     this.#budget = new MailboxBudget();
   }
 
-  #remove(entry: Entry<Sender>): void {
+  #remove(entry: Entry<Message>): void {
     const { box } = entry;
-    box.messages.delete(entry);
+    box.entries.delete(entry);
     box.bytes -= entry.bytes;
     this.#budget.count(entry.cost, -1);
-    if (box.messages.size === 0) this.#boxes.delete(box.key);
+    if (box.entries.size > 0) return;
+    this.#boxes.delete(box.key);
+    const boxes = this.#rooms.get(box.room)! - 1;
+    if (boxes > 0) this.#rooms.set(box.room, boxes);
+    else this.#rooms.delete(box.room);
   }
 }

@@ -130,11 +130,15 @@ export class Router {
     this.#remove(session, null);
   }
 
-  /** Ends a session whose ID a newer connection on another node has taken. */
-  evict(session: Session): void {
+  /**
+   * Ends a session whose ID a newer connection on another node has taken.
+   *
+   * @param hasMoved true if that connection has resumed the session
+   */
+  evict(session: Session, hasMoved: boolean): void {
     const { connection } = session;
     if (this.#held.delete(session)) this.#capacity.countHeld(session.address, -1);
-    session.hasMoved = true;
+    session.hasMoved = hasMoved;
     this.#remove(session, "replaced");
     connection?.replaced();
   }
@@ -154,7 +158,7 @@ export class Router {
   /** Sends a text to one client of the sender's room; returns false if it is not connected to this node. */
   deliver(from: Session, targetId: string, text: string): boolean {
     const target = from.room.sessions.get(targetId);
-    if (target === undefined) return false;
+    if (target === undefined || target.isWaiting) return false;
     this.flushBefore(from.room.name, from.id, target);
     return target.connection?.send(text) ?? false;
   }
@@ -170,7 +174,8 @@ export class Router {
     this.flushBefore(room.name, from.id);
     let count = 0;
     for (const session of room.sessions.values()) {
-      if (session !== from && session.connection?.send(message.text)) count++;
+      if (session === from || session.isWaiting) continue;
+      if (session.connection?.send(message.text)) count++;
     }
     this.directory.broadcast(from, message);
     return count + Math.max(0, this.directory.sizeOf(room.name) - room.sessions.size);

@@ -36,6 +36,8 @@ export class Session implements ClientInfo {
   secret: string | null = null;
   /** True if it has moved to another node of the cluster. */
   hasMoved = false;
+  /** True while older messages for it may still come back from another node: then this node's clients' messages wait. */
+  isWaiting = false;
   /** The address of the connection, or of the last one. */
   address = "";
   dialect: string | null = null;

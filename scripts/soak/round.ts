@@ -1,6 +1,5 @@
 /** One round of a soak: all participants join, act for a while, and leave; then the ledger is judged. */
 
-import { UNCONFIRMED_MS } from "../../lib/cluster/stored_messages.ts";
 import { Random } from "../../tests/helpers/random.ts";
 import { Ledger } from "./ledger.ts";
 import { talkInDialects } from "./dialects.ts";
@@ -8,7 +7,7 @@ import { Observer } from "./observer.ts";
 import { Participant } from "./participant.ts";
 import type { Failure } from "./failure.ts";
 import { pause } from "./pause.ts";
-import type { Terms } from "./times.ts";
+import { type Terms, UNCONFIRMED_MS } from "./times.ts";
 import { judge, type Verdict } from "./verdict.ts";
 
 export interface RoundOptions {

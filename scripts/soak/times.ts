@@ -1,6 +1,5 @@
 /** By when something had happened for certain, on a server that takes its time, and takes longer where it failed. */
 
-import { UNCONFIRMED_MS } from "../../lib/cluster/stored_messages.ts";
 import { type Failure, hits, type Journey, overlaps } from "./failure.ts";
 import type { ConnectionRecord, MessageRecord } from "./ledger.ts";
 
@@ -13,6 +12,9 @@ export interface Terms {
   /** How long a message may be under way within the server: 0 where it is one node. */
   readonly transitMs: number;
 }
+
+/** Time after which a node without Redis gives up a message that it could not take back, in milliseconds. */
+export const UNCONFIRMED_MS = 6000;
 
 export class Times {
   readonly #terms: Terms;

@@ -287,10 +287,11 @@ testCluster("a cluster that replaces", ["--mailbox-ttl", "1s", "--resume-ttl", "
     bob.send({ target_id: "carol", n: 65 });
     await messagesUntilNow(bob);
     const carol = await register(c, "carol");
-    assert.deepEqual(
-      await messages(carol, 65),
-      [...[...Array(64).keys()].map((n) => ({ from: "alice", n })), { from: "bob", n: 65 }],
-    );
+    const got = await messages(carol, 65); // first what is stored, in order for each sender
+    const numbers = (from: string) =>
+      got.filter((message) => message.from === from).map(({ n }) => n);
+    assert.deepEqual(numbers("alice"), [...Array(64).keys()]);
+    assert.deepEqual(numbers("bob"), [65]);
   },
 
   "resumes on another node": async (register, { urls: [a, b, c] }) => {

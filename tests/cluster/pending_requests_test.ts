@@ -6,7 +6,8 @@ import { PendingRequests } from "../../lib/cluster/pending_requests.ts";
 import { testPure } from "../helpers/pure.ts";
 
 function answerTo(requestId: number): AnswerMessage {
-  return { kind: "answer", requestId, status: "ok", epoch: 0, claimedAtMs: 0, ids: [], mail: [] };
+  const rest = { epoch: 0, claimedAtMs: 0, hasMoved: false, members: [], cursor: "0" };
+  return { kind: "answer", requestId, status: "ok", ...rest };
 }
 
 testPure("request() passes the answer on at once, before the reply or after it", async () => {

@@ -1,9 +1,11 @@
-/** The changes that a node announces to the watchers of a room. */
+/** The members of a room, and the changes that a node announces to its watchers. */
 
 import assert from "node:assert/strict";
 import fc from "fast-check";
 import { RoomView } from "../../lib/cluster/room_view.ts";
 import { testPure } from "../helpers/pure.ts";
+
+const owner = (node: string, epoch: number) => ({ node, epoch, isHeld: false });
 
 /** Creates a view, and a log of the changes that it reports. */
 function viewWithLog(): { view: RoomView; changes: string[] } {
@@ -11,71 +13,69 @@ function viewWithLog(): { view: RoomView; changes: string[] } {
   return { view: new RoomView((change, id) => changes.push(`${change} ${id}`)), changes };
 }
 
-testPure("apply() does nothing before the first reset()", () => {
+testPure("apply() keeps the owner, and reports each join and each leave once", () => {
   const { view, changes } = viewWithLog();
-  view.apply({ kind: "join", id: "x" });
-  assert.ok(view.isStale);
-  assert.equal(view.size, 0);
-  view.reset(["y"], true);
-  assert.ok(!view.isStale);
-  assert.deepEqual([...view.ids], ["y"]);
-  assert.deepEqual(changes, ["joined y"]);
-});
-
-testPure("apply() reports each join and each leave once", () => {
-  const { view, changes } = viewWithLog();
-  view.reset([], true);
-  view.apply({ kind: "join", id: "x" });
-  view.apply({ kind: "join", id: "x" }); // with another connection
-  view.apply({ kind: "leave", id: "x" });
-  view.apply({ kind: "leave", id: "x" });
+  view.apply({ kind: "joined", id: "x", node: "a", epoch: 1 });
+  view.apply({ kind: "held", id: "x", node: "a", epoch: 1 });
+  assert.deepEqual(view.ownerOf("x"), { node: "a", epoch: 1, isHeld: true });
+  view.apply({ kind: "resumed", id: "x", node: "b", epoch: 2 });
+  assert.deepEqual(view.ownerOf("x"), owner("b", 2));
+  assert.equal(view.seenEpoch, 2);
+  view.apply({ kind: "left", id: "x", node: "b", epoch: 2 });
+  view.apply({ kind: "left", id: "x", node: "b", epoch: 2 });
+  assert.equal(view.ownerOf("x"), undefined);
   assert.deepEqual(changes, ["joined x", "left x"]);
 });
 
-testPure("reset() removes no member while some may be missing", () => {
+testPure("a scan removes members that are neither found nor changed meanwhile", () => {
   const { view, changes } = viewWithLog();
-  view.reset(["a", "b"], true);
+  for (const id of ["a", "b", "c", "own"]) view.set(id, owner("n", id === "own" ? 0 : 1));
   changes.length = 0;
   view.markStale();
-  view.reset(["b", "c"], false);
-  assert.deepEqual([...view.ids].sort(), ["a", "b", "c"]);
-  view.reset(["b", "c"], true);
-  assert.deepEqual([...view.ids].sort(), ["b", "c"]);
-  assert.deepEqual(changes, ["joined c", "left a"]);
+  view.beginScan();
+  view.read([["b", owner("n", 1)]]);
+  view.apply({ kind: "resumed", id: "c", node: "m", epoch: 2 });
+  view.read([["d", owner("n", 3)]]);
+  assert.ok(view.isStale);
+  view.endScan(true);
+  assert.ok(!view.isStale);
+  assert.deepEqual([...view.ids].sort(), ["b", "c", "d", "own"]);
+  assert.deepEqual(changes, ["joined d", "left a"]);
 });
 
-testPure("add() and remove() report changes while the view is stale", () => {
-  const { view, changes } = viewWithLog();
-  view.reset(["a"], true);
-  changes.length = 0;
-  view.markStale();
-  view.add("b");
-  view.remove("a");
-  view.reset(["b"], true);
-  assert.deepEqual(changes, ["joined b", "left a"]);
+testPure("a scan removes no member while some may be missing", () => {
+  const { view } = viewWithLog();
+  view.set("a", owner("n", 1));
+  view.beginScan();
+  view.read([["b", owner("n", 2)]]);
+  view.endScan(false);
+  assert.deepEqual([...view.ids].sort(), ["a", "b"]);
 });
 
 testPure("RoomView reports every change of its members once", () => {
   const id = fc.constantFrom("a", "b", "c", "d");
   const step = fc.oneof(
-    fc.record({ kind: fc.constantFrom("join", "leave"), id }),
-    fc.record({ kind: fc.constantFrom("add", "remove"), id }),
-    fc.record({ kind: fc.constant("stale") }),
-    fc.record({ kind: fc.constant("reset"), ids: fc.uniqueArray(id), areAll: fc.boolean() }),
+    fc.record({ kind: fc.constantFrom("joined", "resumed", "held", "left"), id }),
+    fc.record({ kind: fc.constantFrom("set", "remove", "stale"), id }),
+    fc.record({ kind: fc.constant("scan"), id, ids: fc.uniqueArray(id), areAll: fc.boolean() }),
   );
   fc.assert(fc.property(fc.array(step), (steps) => {
     const { view, changes } = viewWithLog();
     for (const step of steps as { kind: string; id: string; ids: string[]; areAll: boolean }[]) {
-      if (step.kind === "stale") view.markStale();
-      else if (step.kind === "reset") view.reset(step.ids, step.areAll);
-      else if (step.kind === "add" || step.kind === "remove") view[step.kind](step.id);
-      else view.apply({ kind: step.kind as "join" | "leave", id: step.id });
+      const { kind, id } = step;
+      if (kind === "stale") view.markStale();
+      else if (kind === "set") view.set(id, owner("n", 1));
+      else if (kind === "remove") view.remove(id);
+      else if (kind === "scan") {
+        view.beginScan();
+        view.read(step.ids.map((id) => [id, owner("n", 1)]));
+        view.endScan(step.areAll);
+      } else view.apply({ kind: kind as "joined", id, node: "n", epoch: 1 });
     }
     const known = new Set<string>();
     for (const line of changes) {
       const [change, id] = line.split(" ") as [string, string];
-      const isNew = change === "joined" ? !known.has(id) : known.has(id);
-      assert.ok(isNew, `reported twice: ${changes}`);
+      assert.ok(change === "joined" ? !known.has(id) : known.has(id), `reported twice: ${changes}`);
       if (change === "joined") known.add(id);
       else known.delete(id);
     }

@@ -1,25 +1,32 @@
 -- Claims an ID for a new connection of a node. Answers `taken` or `held`; or `ok` or `resumed`, with the epoch, the time of
--- the claim, the stored messages and, if the node wants them, the members of the room.
+-- the claim and, if the node wants them, the records of the room. Answers `large`, and claims nothing, if these are too many.
 local room, id, node, rule, owns, given, fresh, wantsMembers, requestId, deadline = unpack(ARGV)
 local time = now()
 if time > tonumber(deadline) then return 'late' end
+if wantsMembers == '1' and redis.call('HLEN', KEYS[1]) > MEMBERS_AT_ONCE then
+  return answer(node, requestId, { s = 'large' })
+end
 local old = read(KEYS[1], id)
-local resumed = old and old.s ~= '' and old.s == given
-local taken = false
-if old and not resumed then
-  if old.s ~= '' then taken = owns == '0' else taken = rule == 'reject' end
-  if taken and not isHoldable(old) then taken = isAlive(old.n) end
+if old and old.n == '' and old.h <= time then
+  remove(KEYS[1], room, id, old)
+  old = nil
 end
-if taken then
-  local isHeld = old.h == 1 or not isAlive(old.n)
-  return toNode(node, { k = 'answer', q = tonumber(requestId), s = isHeld and 'held' or 'taken' })
+local isSame = old and old.s ~= '' and old.s == given
+local isTaken = false
+if old and not isSame then
+  if old.s ~= '' then isTaken = owns == '0' else isTaken = rule == 'reject' end
+  if isTaken and not isHoldable(old) then isTaken = isAlive(old.n) end
 end
-local epoch = count()
-give(KEYS[1], room, id, { n = node, c = epoch, t = time, s = resumed and old.s or fresh, h = 0 }, old)
-if old and not resumed then
-  toRoom(room, 'leave', id)
-  toRoom(room, 'join', id)
+if isTaken then
+  local isHeld = old.h > 0 or not isAlive(old.n)
+  return answer(node, requestId, { s = isHeld and 'held' or 'taken' })
 end
-local members = wantsMembers == '1' and redis.call('HKEYS', KEYS[1]) or nil
-local status, mail = resumed and 'resumed' or 'ok', fetch(KEYS[2], KEYS[3], resumed)
-toNode(node, { k = 'answer', q = tonumber(requestId), s = status, c = epoch, t = time, e = members, w = mail })
+if old and not isSame then publishChange(room, 'left', id, old) end
+local record = { n = node, c = nextEpoch(), t = time, s = isSame and old.s or fresh, h = 0 }
+give(KEYS[1], room, id, record, old, isSame)
+answer(node, requestId, {
+  s = isSame and 'resumed' or 'ok',
+  c = string.format('%.0f', record.c),
+  t = time,
+  e = wantsMembers == '1' and redis.call('HGETALL', KEYS[1]) or nil,
+})

@@ -10,8 +10,13 @@ local function now()
   return readTime
 end
 
-local function count()
-  return redis.call('INCR', COUNT_KEY)
+-- Returns the next epoch. An empty Redis starts with its time (µs), so that no epoch is assigned twice.
+local function nextEpoch()
+  local epoch = redis.call('INCR', COUNT_KEY)
+  if epoch > 1 then return epoch end
+  epoch = now() * 1000
+  redis.call('SET', COUNT_KEY, string.format('%.0f', epoch))
+  return epoch
 end
 
 local function isAlive(node)
@@ -19,23 +24,30 @@ local function isAlive(node)
   return heartbeat and tonumber(heartbeat) > now() - NODE_LIFETIME_MS
 end
 
-local function publish(node, text)
-  return redis.call('PUBLISH', NODE_CHANNEL_PREFIX .. node, text)
+local function answer(node, requestId, message)
+  message.v, message.k, message.q = VERSION, 'answer', tonumber(requestId)
+  redis.call('PUBLISH', NODE_CHANNEL_PREFIX .. node, cjson.encode(message))
 end
 
-local function toNode(node, message)
-  message.v = VERSION
-  publish(node, cjson.encode(message))
-end
-
-local function toRoom(room, kind, id)
-  local message = cjson.encode({ v = VERSION, k = kind, id = id })
+local function publishChange(room, kind, id, record)
+  local message = cjson.encode({ v = VERSION, k = kind, id = id, n = record.n, c = string.format('%.0f', record.c) })
   redis.call('PUBLISH', ROOM_CHANNEL_PREFIX .. room .. '}', message)
 end
 
+local function publishEnd(node, kind)
+  redis.call('PUBLISH', NODES_KEY, cjson.encode({ v = VERSION, k = kind, n = node }))
+end
+
 local function read(ids, id)
-  local record = redis.call('HGET', ids, id)
-  return record and cjson.decode(record)
+  local text = redis.call('HGET', ids, id)
+  if not text then return nil end
+  local node, epoch, time, held, secret = string.match(text, '^(%S*) (%d+) (%d+) (%d+) (.*)$')
+  return { n = node, c = tonumber(epoch), t = tonumber(time), h = tonumber(held), s = secret }
+end
+
+local function write(ids, id, record)
+  local text = string.format('%s %.0f %.0f %.0f %s', record.n, record.c, record.t, record.h, record.s)
+  redis.call('HSET', ids, id, text)
 end
 
 local function entry(room, id)
@@ -55,19 +67,19 @@ local function disown(room, id, record)
   end
 end
 
--- Assigns an ID to a node, and takes it from the previous one, if any.
-local function give(ids, room, id, record, old)
-  if old then disown(room, id, old) end
-  redis.call('HSET', ids, id, cjson.encode(record))
-  redis.call('SADD', CLIENTS_PREFIX .. record.n, entry(room, id))
-  if old and old.n ~= record.n then toNode(old.n, { k = 'replaced', r = room, id = id, c = old.c }) end
-  if not old then toRoom(room, 'join', id) end
-end
-
+-- Ends a registration.
 local function remove(ids, room, id, record)
   redis.call('HDEL', ids, id)
   disown(room, id, record)
-  toRoom(room, 'leave', id)
+  publishChange(room, 'left', id, record)
+end
+
+-- Assigns an ID to a node, and takes it from the previous one, if any.
+local function give(ids, room, id, record, old, isSame)
+  if old then disown(room, id, old) end
+  write(ids, id, record)
+  redis.call('SADD', CLIENTS_PREFIX .. record.n, entry(room, id))
+  publishChange(room, isSame and 'resumed' or 'joined', id, record)
 end
 
 -- Returns whether an ID is held when its connection is lost.
@@ -79,58 +91,12 @@ end
 local function retire(ids, room, id, record, ttl)
   if not isHoldable(record) or tonumber(ttl) == 0 then return remove(ids, room, id, record) end
   disown(room, id, record)
-  record.n, record.h = '', 1
-  redis.call('HSET', ids, id, cjson.encode(record))
-  redis.call('ZADD', HELD_KEY, now() + ttl, entry(room, id))
+  record.n, record.h = '', now() + ttl
+  write(ids, id, record)
+  redis.call('ZADD', HELD_KEY, record.h, entry(room, id))
+  publishChange(room, 'held', id, record)
 end
 
 local function isMine(record, node, epoch)
   return record and record.n == node and record.c == tonumber(epoch)
-end
-
--- Parses a stored message: its rank, its number, its expiry time (ms), its bytes, its sender's node, its text. A message that
--- a node returned, as its target disconnected, has rank 0: it was sent before all others. A notice has no sender's node.
-local function readStored(stored)
-  local rank, number, expiry, bytes, node, text =
-    string.match(stored, '^(%d) (%d+) (%d+) (%d+) (%S*) (.*)$')
-  return {
-    rank = rank, number = tonumber(number), expiry = tonumber(expiry), bytes = bytes, node = node, text = text,
-  }
-end
-
-local function isEarlier(a, b)
-  if a.rank ~= b.rank then return a.rank < b.rank end
-  return a.number < b.number
-end
-
--- Takes out the messages that are stored for an ID, in order and each with its number in front, and notifies the senders'
--- nodes; nil if there are none. Notices are for a resumed session alone.
-local function fetch(mail, size, isSame)
-  local stored = redis.call('HGETALL', mail)
-  if #stored == 0 then return nil end
-  redis.call('DEL', mail, size)
-  local time, messages, texts = now(), {}, {}
-  for i = 1, #stored, 2 do
-    local message = readStored(stored[i + 1])
-    message.id = stored[i]
-    if message.expiry > time and (isSame or message.node ~= '') then table.insert(messages, message) end
-  end
-  table.sort(messages, isEarlier)
-  for i, message in ipairs(messages) do
-    if message.node ~= '' then toNode(message.node, { k = 'fetched', m = message.id }) end
-    texts[i] = (message.rank == '0' and 0 or message.number) .. ' ' .. message.text
-  end
-  return #texts > 0 and texts or nil
-end
-
--- Drops expired messages that no node has taken back.
-local function dropOld(mail, size)
-  local stored, time = redis.call('HGETALL', mail), now()
-  for i = 1, #stored, 2 do
-    local message = readStored(stored[i + 1])
-    if message.expiry <= time then
-      redis.call('HDEL', mail, stored[i])
-      redis.call('DECRBY', size, message.bytes)
-    end
-  end
 end

@@ -1,5 +1,4 @@
--- Answers with the members of a room.
-local node, requestId = unpack(ARGV)
-local members = redis.call('HKEYS', KEYS[1])
-if #members == 0 then members = nil end
-toNode(node, { k = 'answer', q = tonumber(requestId), s = 'ok', e = members })
+-- Answers with some of the records of a room, and the cursor at which the next ones begin; 0 after the last ones.
+local node, cursor, requestId = unpack(ARGV)
+local reply = redis.call('HSCAN', KEYS[1], cursor, 'COUNT', MEMBERS_AT_ONCE)
+answer(node, requestId, { s = 'ok', e = #reply[2] > 0 and reply[2] or nil, x = reply[1] })

@@ -1,15 +1,16 @@
--- Restores a registration that Redis may have lost. Answers `ok` with its epoch and the stored messages, or `lost` if there
--- is a newer one on another node. If the ID is held, its node returns these messages at once, in order with those that it
--- has received since.
+-- Restores a registration that Redis may have lost. Answers `ok` with its epoch, or `lost` if there is a newer one on another
+-- node, with whether that has resumed the same session.
 local room, id, node, epoch, time, secret, held, requestId, deadline = unpack(ARGV)
 if now() > tonumber(deadline) then return 'late' end
-time = tonumber(time)
+epoch, time, held = tonumber(epoch), tonumber(time), tonumber(held)
 local old = read(KEYS[1], id)
-local isOthers = old and old.n ~= node
-if isOthers and (old.t > time or (old.t == time and old.n > node)) then
-  return toNode(node, { k = 'answer', q = tonumber(requestId), s = 'lost' })
+local isMoved = old and old.n ~= node
+local isSame = old and secret ~= '' and old.s == secret or isMoved and old.t == time
+if isMoved and (old.t > time or old.t == time and old.n > node) then
+  return answer(node, requestId, { s = 'lost', m = isSame and true or false })
 end
-if not isMine(old, node, epoch) then epoch = count() end
-epoch = tonumber(epoch)
-give(KEYS[1], room, id, { n = node, c = epoch, t = time, s = secret, h = tonumber(held) }, old)
-toNode(node, { k = 'answer', q = tonumber(requestId), s = 'ok', c = epoch, w = fetch(KEYS[2], KEYS[3], true) })
+if epoch == 0 or isMoved or old and old.c ~= epoch then epoch = nextEpoch() end
+local record = { n = node, c = epoch, t = time, s = secret, h = held }
+if isMine(old, node, epoch) then write(KEYS[1], id, record) else give(KEYS[1], room, id, record, old, isSame) end
+if held > 0 then publishChange(room, 'held', id, record) end
+answer(node, requestId, { s = 'ok', c = string.format('%.0f', epoch) })
