@@ -29,6 +29,9 @@ import type { Rooms } from "./rooms.ts";
 const MAX_BYTES_UNDER_WAY = 64 * 1024 * 1024;
 /** Time for which a message waits for older ones, even if the mailbox is off, in milliseconds. */
 const WAIT_MS = 5000;
+/** Upper bounds of the broadcasts of a node that wait for its older messages to a client, and of their time. */
+const MAX_HELD = 500;
+const HELD_MS = 20_000;
 /** Time after which a message that was returned is sent to the same owner again, in milliseconds. */
 const RETRY_MS = 50;
 /** Time between two looks whether anything is under way, at a shutdown, in milliseconds. */
@@ -270,8 +273,7 @@ export class Forwarder {
     for (const item of items) {
       const { sender: { room: { name: room } }, targetId, key, flight } = item;
       const owner = this.#rooms.ownerOf(room, targetId);
-      const isLate = flight === null && owner !== undefined && owner.node !== node;
-      if (isLate) this.#fail(item, "target_not_found"); // newer ones have been sent to another node
+      if (flight === null) this.#fail(item, "target_not_found"); // that node was dead, and newer ones were sent
       else if (this.#store(item) !== null) {
         const isSame = owner !== undefined && owner.node === node && owner.epoch === flight?.epoch;
         (isSame ? later : soon).set(key, item);
@@ -413,11 +415,14 @@ export class Forwarder {
     const epoch = isConfirmed ? this.#registry.epochOf(session) : 0;
     const held = this.#held.get(key);
     const isSame = held?.epoch === epoch || !isConfirmed;
-    if (held !== undefined && isSame) return void held.broadcasts.push({ order, run });
+    if (held !== undefined && isSame) {
+      if (held.broadcasts.push({ order, run }) > MAX_HELD) this.#release(node, room, id);
+      return;
+    }
     held?.cancel(); // it was for a former registration
     this.#held.delete(key);
     if (isKnown && !link.hasReturned(clientKey(room, id))) return run();
-    const cancel = this.#clock.after(WAIT_MS, () => this.#release(node, room, id));
+    const cancel = this.#clock.after(HELD_MS, () => this.#release(node, room, id));
     this.#held.set(key, { broadcasts: [{ order, run }], epoch, cancel });
     if (isConfirmed) this.#talk("question", node, room, id, epoch);
   }
@@ -495,6 +500,10 @@ export class Forwarder {
     const link = this.#links.get(node);
     if (isOrderly) link?.onLeft();
     else link?.onDead();
+    for (const key of [...this.#held.keys()]) {
+      const [of, room, id] = key.split("\0") as [string, string, string];
+      if (of === node) this.#release(node, room, id);
+    }
   }
 
   /** Sends again what was lost. Called again and again. */

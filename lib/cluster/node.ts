@@ -106,12 +106,14 @@ export class Node {
   async #join(session: RedisSession): Promise<void> {
     this.#session = session;
     session.ended.then((error) => this.#fail(session, error));
+    const joinedAtMs = this.#clock.now();
     await this.#beat(session, true);
     this.#schedule(session);
     await this.#hooks.sync(session);
     if (session !== this.#session) return;
     this.#isReady = true;
     this.#readyAtMs = this.#clock.now();
+    this.#leaseUntilMs = Math.max(this.#leaseUntilMs, joinedAtMs + NODE_LIFETIME_MS);
     this.#reconnectMs = RECONNECT_MS.first;
     this.#leaseRenewal?.resolve();
     this.#hooks.onReady(session);
