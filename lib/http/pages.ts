@@ -6,6 +6,7 @@ import { PAGE_POLICY, StaticFiles } from "./static_files.ts";
 
 /** Files of the page, served under `/page/`. */
 const PAGE_FILES = [
+  "ice.js",
   "icon.svg",
   "invite.js",
   "map.js",

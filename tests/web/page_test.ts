@@ -9,6 +9,7 @@ import { assertAccessible } from "../helpers/accessibility.ts";
 import { testInBrowser } from "../helpers/chromium.ts";
 import { RecordedEvents } from "../helpers/events.ts";
 import { startServer } from "../helpers/server.ts";
+import { isTurnMissing, TurnServer } from "../helpers/turn_server.ts";
 
 /** Options of servers that store nothing for clients whose browser has closed when the test ends. */
 const forgetful = { resumeTtlMs: "0", mailboxTtlMs: "0" };
@@ -76,6 +77,8 @@ testInBrowser(
       page.getByRole("region", { name: "第二端的 ID" }),
     );
     await page.getByRole("status").getByText("已直接连接").waitFor({ state: "attached" });
+    await page.getByRole("button", { name: "检查 ICE 服务器" }).click();
+    await page.locator("#ice").getByText("没有下发").waitFor();
     await page.getByLabel("另一台设备").check();
     assert.equal(await page.locator("html").getAttribute("lang"), "zh-CN");
     const english = await page.evaluate(() => {
@@ -271,6 +274,37 @@ testInBrowser(
     assert.equal((await page.locator("#frames").textContent())!.includes(token), false);
   },
 );
+
+testInBrowser("the page says which ICE servers answer, and which do not", async (browser) => {
+  if (isTurnMissing()) return;
+  const secret = "shared with the TURN server";
+  await using turn = await TurnServer.start(secret);
+  const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  listener.close();
+  const closed = `turn:127.0.0.1:${listener.addr.port}?transport=tcp`;
+  const stun = turn.url.replace("turn:", "stun:").replace(/\?.*/, "");
+  const check = async (turnSecret: string, ...iceServers: readonly string[]) => {
+    const given = { iceServers: iceServers.join(), turnSecret, ...forgetful };
+    await using server = startServer(given);
+    const page = await browser.open(server.httpUrl);
+    const button = page.getByRole("button", { name: "Check the ICE servers" });
+    assert.ok(await button.isDisabled());
+    await page.getByRole("button", { name: "Connect both" }).click();
+    await button.click();
+    const rows = page.locator("#ice li");
+    await page.locator("#ice button:enabled").waitFor();
+    return await rows.allTextContents();
+  };
+  const [[host, reflexive, relay, away], [, refused]] = await Promise.all([
+    check(secret, stun, turn.url, closed),
+    check("another one", turn.url),
+  ]);
+  assert.match(host!, /^✓hostthis deviceOwn addresses: \d+\.$/);
+  assert.match(reflexive!, /^[✓–]srflxstun:127\.0\.0\.1:\d+/); // there is no NAT on loopback
+  assert.match(relay!, /^✓relayturn:127\.0\.0\.1:\d+\?transport=udpAnswers: it relays at 127\./);
+  assert.match(away!, /^✗relayturn:.*Does not answer/);
+  assert.match(refused!, /^✗relayturn:.*Refuses the credentials \(401\)/);
+});
 
 testInBrowser(
   "the page works with the keyboard alone, and says aloud what happens",

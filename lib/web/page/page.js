@@ -3,6 +3,7 @@
 
 /** The page as a whole: two peers here, or one here and one on another device. */
 
+import { IceCheck } from "./ice.js";
 import { Invite, readLink } from "./invite.js";
 import { Diagram } from "./map.js";
 import { Panel } from "./panel.js";
@@ -36,6 +37,7 @@ class Page {
   #invitation = readLink();
   #diagram = new Diagram();
   #wire = new Wire();
+  #ice = new IceCheck();
   #invite = new Invite();
   #form = /** @type {HTMLFormElement} */ (document.getElementById("start"));
   #left = this.#panel("left", t("ID of the first peer"), "#7f9cff");
@@ -158,6 +160,7 @@ class Page {
     const host = this.#left.clientId;
     this.#invite.show({ guest, host, room: this.#field("room").value.trim() });
     this.#diagram.show(this.#stop(this.#left), this.#stop(this.#right));
+    this.#ice.show(this.#here.find(({ iceServers }) => iceServers !== null)?.iceServers ?? null);
     this.#remember();
     this.#callWhenBothAreThere();
   }

@@ -78,6 +78,11 @@ export class Panel {
     return this.#signaling !== null && this.#signaling.state !== "closed";
   }
 
+  /** The servers that were handed out; null if it is not registered. */
+  get iceServers() {
+    return this.#signaling?.state === "registered" ? this.#signaling.iceServers : null;
+  }
+
   /** The state that the diagram shows. */
   get stop() {
     const connection = this.#connection?.connectionState ?? "new";

@@ -35,6 +35,21 @@ const CHINESE = {
   "Messages: {0}.": "共 {0} 条。",
   "Messages: {0} of {1}.": "显示 {0} 条,共 {1} 条。",
   " Paused: {0} more not shown.": "已暂停,另有 {0} 条未显示。",
+  "ICE servers": "ICE 服务器",
+  "The server hands them out to a peer that registers. Do they answer from here?":
+    "服务器会把它们下发给已注册的一端。从这里能连上它们吗?",
+  "Check the ICE servers": "检查 ICE 服务器",
+  "this device": "本设备",
+  "The server hands out none (--ice-server).": "服务器没有下发 ICE 服务器(--ice-server)。",
+  "The browser gives no address of its own away.": "浏览器没有给出任何本机地址。",
+  "Own addresses: {0}.": "本机地址:{0} 个。",
+  "Answers: it sees this device as {0}.": "有应答:它看到本设备的地址是 {0}。",
+  "Answers: it relays at {0}.": "有应答:中继地址是 {0}。",
+  "No other address: there is no NAT, or no answer.": "没有其他地址:没有 NAT,或没有应答。",
+  "Refuses the credentials ({0}): --turn-secret is another one there, or the clocks differ.":
+    "拒绝凭据({0}):其密钥与 --turn-secret 不同,或时钟不一致。",
+  "Does not answer: is it running, and are its ports open, UDP and TCP?":
+    "没有应答:它在运行吗?其 UDP 和 TCP 端口开放了吗?",
   "to server": "发往服务器",
   "from server": "来自服务器",
   "from {0}": "来自 {0}",
