@@ -1,6 +1,6 @@
 /** The events of a server, for metrics and the log. */
 
-import type { CloseReason, ErrorCode } from "./relay/vocabulary.ts";
+import type { CloseReason, EndReason, ErrorCode } from "./relay/vocabulary.ts";
 
 /** The facts about a registered client that metrics and the log get. */
 export interface ClientInfo {
@@ -55,13 +55,13 @@ export type Event =
   | {
     readonly kind: "detached";
     readonly client: ClientInfo;
-    readonly reason: CloseReason | null;
+    readonly reason: EndReason | null;
   }
   /** A session has ended. The reason is null if the server did not close its connection. */
   | {
     readonly kind: "unregistered";
     readonly client: ClientInfo;
-    readonly reason: CloseReason | null;
+    readonly reason: EndReason | null;
   }
   | {
     readonly kind: "sent";

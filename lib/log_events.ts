@@ -58,14 +58,9 @@ type Of<Kind extends Event["kind"]> = Extract<Event, { readonly kind: Kind }>;
 
 function clientLine(event: Of<"registered" | "detached" | "unregistered">): string {
   const { id } = event.client;
-  switch (event.kind) {
-    case "registered":
-      return `✅ Client registered: ${id}`;
-    case "detached":
-      return `⏳ Client lost, ID held: ${id}`;
-    case "unregistered":
-      return `❌ Client unregistered: ${id}${event.reason === null ? "" : ` (${event.reason})`}`;
-  }
+  if (event.kind === "registered") return `✅ Client registered: ${id}`;
+  const what = event.kind === "detached" ? "⏳ Client lost, ID held" : "❌ Client unregistered";
+  return `${what}: ${id}${event.reason === null ? "" : ` (${event.reason})`}`;
 }
 
 function writeMessage(log: Log, what: string, event: Of<"sent" | "stored">): void {

@@ -49,6 +49,19 @@ testPure("the lines that users of the protocol know, to the letter", () => {
   ]);
 });
 
+testPure("the end of a client has its reason, unless the client ended it itself", () => {
+  const lines = textOf(
+    { kind: "detached", client: sender, reason: "unanswered_ping" },
+    { kind: "unregistered", client: sender, reason: "unanswered_ping" },
+    { kind: "unregistered", client: sender, reason: "replaced" },
+  );
+  assert.deepEqual(lines, [
+    "INFO - ⏳ Client lost, ID held: sender_001 (unanswered_ping)",
+    "INFO - ❌ Client unregistered: sender_001 (unanswered_ping)",
+    "INFO - ❌ Client unregistered: sender_001 (replaced)",
+  ]);
+});
+
 testPure("all other lines", () => {
   const lines = textOf(
     { kind: "connection_opened", address: "192.0.2.9" },

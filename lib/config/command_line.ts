@@ -244,6 +244,16 @@ function explain(
   if (code === "commander.excessArguments" && !isCommand && !args[0]?.startsWith("-")) {
     return `there is no command ${JSON.stringify(args[0])}: those that exist are ${names}`;
   }
+  const [, command, taken, given] =
+    /too many arguments for '(.+?)'\. Expected (\d+) .*? but got \d+: (.*)\.$/s.exec(message) ?? [];
+  if (given !== undefined) {
+    const count = taken === "0" ? "no argument" : `${taken} argument`;
+    return `${command} takes ${count}, not ${JSON.stringify(given)}`;
+  }
+  const [, flag, value] = /unknown option '(--[^=]+)=(.*)'/s.exec(message) ?? [];
+  if (Object.values<Setting>(SETTINGS).some((setting) => setting.flag === flag)) { // of a switch
+    return `${flag} takes no value, not ${JSON.stringify(value)}`;
+  }
   return message.replace(/^error: /, "").replace(/^(unknown option '[^=]*)=.*'/s, "$1'")
     .replaceAll(/\s*\n\s*/g, " ").trim();
 }

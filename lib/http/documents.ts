@@ -5,6 +5,7 @@ import { PAGE_POLICY, StaticFiles } from "./static_files.ts";
 
 const FOLDER = new URL("../web/docs/", import.meta.url);
 const INDEX = "README.md";
+const NO_DOCUMENT = "No such document. /docs/ lists those that exist.\n";
 
 type Body = Uint8Array<ArrayBuffer>;
 
@@ -42,9 +43,21 @@ export class Documents {
     }
     if (!pathname.startsWith("/docs/")) return null;
     const path = pathname.slice("/docs/".length) || INDEX;
+    const document = this.#files.has(path) ? null : this.#documentAt(path);
+    if (document !== null) {
+      const location = document.slice(path.lastIndexOf("/") + 1);
+      return new Response(null, { status: 308, headers: { location } });
+    }
     const wantsPage = request.headers.get("accept")?.includes("text/html") ?? false;
     const body = wantsPage ? this.#markdown.get(path) : undefined;
-    return body === undefined ? this.#files.answer(path, request) : this.#page(path, body, request);
+    if (body !== undefined) return this.#page(path, body, request);
+    return this.#files.answer(path, request) ?? new Response(NO_DOCUMENT, { status: 404 });
+  }
+
+  /** Returns the path of the document that is meant by one without `.md`, or by a folder's; null if there is none. */
+  #documentAt(path: string): string | null {
+    const candidates = [`${path}.md`, `${path.replace(/\/$/, "")}/${INDEX}`];
+    return candidates.find((candidate) => this.#markdown.has(candidate)) ?? null;
   }
 
   async #page(path: string, markdown: Body, request: Request): Promise<Response> {

@@ -1,5 +1,7 @@
 /** Checks of an upgrade to WebSocket (RFC 6455 section 4.2.1): the runtime makes only some of them. */
 
+import { describe } from "../relay/vocabulary.ts";
+
 const WEBSOCKET_VERSION = "13";
 /** 16 bytes in base64. */
 const KEY = /^[A-Za-z0-9+/]{22}==$/;
@@ -61,7 +63,9 @@ export function checkHandshake(handshake: Handshake): Refusal | null {
     return { status: 400, message: "Sec-WebSocket-Key must be 16 bytes in base64." };
   }
   if (version !== WEBSOCKET_VERSION) {
-    return { status: 426, message: `Sec-WebSocket-Version must be ${WEBSOCKET_VERSION}.` };
+    const given = version === null ? "it is missing" : `not ${describe(version)}`;
+    const message = `Sec-WebSocket-Version must be ${WEBSOCKET_VERSION}: ${given}.`;
+    return { status: 426, message };
   }
   return null;
 }

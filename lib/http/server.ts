@@ -77,6 +77,9 @@ const RELOAD_TIMEOUT_MS = 1000;
 /** The number of checks for stalled clients within one idle timeout. */
 const CHECKS_PER_IDLE_TIMEOUT = 8;
 
+/** The reason in the close event of a connection that the runtime closes because a ping was not answered. */
+const NO_PONG = "No response from ping frame.";
+
 /** Memory that the runtime takes for an idle connection, in bytes, as measured. */
 const CONNECTION_BYTES = 24 * 1024;
 /** Memory that the runtime takes for each byte that waits in a send buffer, as measured with messages of 1 KiB. */
@@ -281,7 +284,7 @@ export class Server {
     this.#deps.emit({ kind: "connection_opened", address: connection.address });
     if (connection.registersByUrl) socket.onopen = () => connection.opened();
     socket.onmessage = ({ data }) => connection.receive(data);
-    socket.onclose = ({ code }) => this.#ended(connection, code);
+    socket.onclose = ({ code, reason }) => this.#ended(connection, code, reason);
   }
 
   #rejectUnregistered(connection: Connection): void {
@@ -290,11 +293,11 @@ export class Server {
   }
 
   /** Cleans up after a socket. The runtime may report the end of the same one twice. */
-  #ended(connection: Connection, code: number): void {
+  #ended(connection: Connection, code: number, text = ""): void {
     if (!this.#connections.delete(connection)) return;
     this.#capacity.countConnection(connection.address, -1);
     this.#unregistered.delete(connection);
-    connection.ended(code);
+    connection.ended(code, text === NO_PONG ? "unanswered_ping" : null);
     const { address, closedFor: reason } = connection;
     this.#deps.emit({ kind: "connection_closed", address, code, reason });
     if (this.#connections.size === 0) this.#onAllEnded();

@@ -64,6 +64,10 @@ export class StaticFiles {
     this.#files.set(path, { body, headers });
   }
 
+  has(pathname: string): boolean {
+    return this.#files.has(pathname);
+  }
+
   /** Answers a GET or HEAD request; null if there is no such file. */
   answer(pathname: string, { method, headers }: Request): Response | null {
     const file = this.#files.get(pathname);

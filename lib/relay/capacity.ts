@@ -74,16 +74,13 @@ export class Capacity {
   checkClient(address: string, heldAddress: string | null): void {
     const released = Number(heldAddress !== null);
     if (this.#connections.total + this.#held.total - released > this.#max) {
-      throw serverFull(`${this.#max} clients are connected or may resume (--max-connections)`);
+      throw serverFull(this.#max, "", "--max-connections");
     }
     const network = this.#networkOf(address);
     const releasedHere = Number(heldAddress !== null && this.#networkOf(heldAddress) === network);
     const count = this.#connections.get(network) + this.#held.get(network) - releasedHere;
     if (count <= this.#maxPerNetwork) return;
-    throw serverFull(
-      `${this.#maxPerNetwork} clients of this address are connected or may resume ` +
-        "(--max-connections-per-ip)",
-    );
+    throw serverFull(this.#maxPerNetwork, " of this address", "--max-connections-per-ip");
   }
 
   /** Returns the network that an address counts for: one for all if addresses have no limit. */
@@ -92,8 +89,11 @@ export class Capacity {
   }
 }
 
-function serverFull(reason: string): ProtocolError {
-  return new ProtocolError("server_full", `The server is full: ${reason}. Come back later.`);
+function serverFull(limit: number, which: string, option: string): ProtocolError {
+  const clients = limit === 1 ? `1 client${which} is` : `${limit} clients${which} are`;
+  const message = `The server is full: ${clients} connected or may resume (${option}). ` +
+    "Come back later.";
+  return new ProtocolError("server_full", message);
 }
 
 /** Limits the memory of all clients, and of the clients of each network. */

@@ -19,6 +19,7 @@ import {
   type CloseReason,
   type Command,
   type Dialect,
+  type EndReason,
   type ErrorCode,
   type FatalCode,
   isFatalCode,
@@ -411,15 +412,20 @@ export class Connection implements SessionConnection {
     }
   }
 
-  /** Handles the end of the socket. `code` is the close frame's, 0 if there was none. */
-  ended(code: number): void {
+  /**
+   * Handles the end of the socket.
+   *
+   * @param code the close frame's, 0 if there was none
+   * @param reason null if the runtime did not close it
+   */
+  ended(code: number, reason: EndReason | null = null): void {
     this.#cancelLinger();
     this.#sendBuffer.release();
     this.#takePending();
-    this.#detach(!isGoodbye(code), null);
+    this.#detach(!isGoodbye(code), reason);
   }
 
-  #detach(mayResume: boolean, reason: CloseReason | null): void {
+  #detach(mayResume: boolean, reason: EndReason | null): void {
     const session = this.#session;
     this.#session = null;
     if (session !== null) this.#deps.router.detach(session, this, mayResume, reason);

@@ -8,7 +8,7 @@ import { type Change, Presence } from "./presence.ts";
 import { Room, Session, type SessionConnection } from "./session.ts";
 import { Topics } from "./topics.ts";
 import type {
-  CloseReason,
+  EndReason,
   ErrorNotice,
   Message,
   Notice,
@@ -106,7 +106,7 @@ export class Router {
     session: Session,
     connection: SessionConnection,
     mayResume: boolean,
-    reason: CloseReason | null,
+    reason: EndReason | null,
   ): void {
     if (session.connection !== connection) return;
     if (!mayResume || !session.isHoldable) return this.#remove(session, reason);
@@ -143,7 +143,7 @@ export class Router {
     connection?.replaced();
   }
 
-  #remove(session: Session, reason: CloseReason | null): void {
+  #remove(session: Session, reason: EndReason | null): void {
     const { room } = session;
     session.connection = null;
     this.#presence.unwatch(session);

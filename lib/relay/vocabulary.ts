@@ -38,6 +38,9 @@ export const CLOSE_CODES = {
 /** The reasons for which the server closes a connection. */
 export type CloseReason = keyof typeof CLOSE_CODES;
 
+/** The reasons for which a connection ends, unless its client ends it: the runtime closes one with an unanswered ping. */
+export type EndReason = CloseReason | "unanswered_ping";
+
 /** Reasons without an error notice. `disconnected`: by the operator. */
 const SILENT_REASONS = ["disconnected", "shutting_down", "overloaded", "internal_error"] as const;
 type SilentReason = (typeof SILENT_REASONS)[number];

@@ -236,7 +236,7 @@ const ERRORS: readonly (readonly [args: readonly string[], message: RegExp, env?
     [["--no-port"], /^unknown option '--no-port'/],
     [
       ["serve", "here"],
-      /^too many arguments for 'serve'\. Expected 0 arguments but got 1: here\.$/,
+      /^serve takes no argument, not "here"$/,
     ],
     [
       ["foo"],
@@ -262,7 +262,11 @@ const ERRORS: readonly (readonly [args: readonly string[], message: RegExp, env?
       ["token", "--client-id", "a"],
       /^token needs --auth-secret, or SIGNALBOX_AUTH_SECRET, to sign with$/,
     ],
-    [["token", "--client-id", "a", "b"], /^too many arguments for 'token'/],
+    [["token", "--client-id", "a", "b"], /^token takes no argument, not "b"$/],
+    [["healthcheck", "http://a", "b"], /^healthcheck takes 1 argument, not "http:\/\/a, b"$/],
+    [["--port", "1", "here"], /^serve takes no argument, not "here"$/],
+    [["--no-page=foo"], /^--no-page takes no value, not "foo"$/],
+    [["--peerjs-discovery=1"], /^--peerjs-discovery takes no value, not "1"$/],
     [["token", "--client-id", "a", "--port", "1"], /^unknown option '--port'/],
     [
       ["token", "--client-id", "a\nb"],

@@ -51,6 +51,30 @@ Deno.test("/docs leads to /docs/, by an address that holds under a prefix, too",
   assert.equal(response.headers.get("location"), "docs/");
 });
 
+Deno.test("a document without .md leads to it, a folder to its own, and what is none to a hint", async () => {
+  await using server = startServer();
+  for (
+    const [path, target] of [
+      ["protocol", "protocol.md"],
+      ["zh-CN", "zh-CN/README.md"],
+      ["zh-CN/", "zh-CN/README.md"],
+      ["zh-CN/README", "zh-CN/README.md"],
+    ]
+  ) {
+    const url = `${server.httpUrl}/docs/${path}`;
+    const { response } = await get(url, { redirect: "manual" });
+    assert.equal(response.status, 308, path);
+    const location = response.headers.get("location")!;
+    assert.equal(new URL(location, url).href, `${server.httpUrl}/docs/${target}`);
+    assert.doesNotMatch(location, /^\//);
+  }
+  const none = await get(`${server.httpUrl}/docs/nothing`);
+  assert.deepEqual([none.response.status, none.body], [
+    404,
+    "No such document. /docs/ lists those that exist.\n",
+  ]);
+});
+
 Deno.test("every link of every document is served, and none needs the root of the host", async () => {
   await using server = startServer();
   const urls = new Set([`${server.httpUrl}/docs/`]);

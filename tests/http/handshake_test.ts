@@ -88,7 +88,10 @@ testPure("checkHandshake() refuses a broken one with 400", () => {
 
 testPure("checkHandshake() refuses another version than 13 with 426", () => {
   for (const version of [undefined, "", "8", "12", "14", "013", "13, 8"]) {
-    assert.equal(check("GET", headers({ "sec-websocket-version": version }))?.status, 426);
+    const refusal = check("GET", headers({ "sec-websocket-version": version }));
+    assert.equal(refusal?.status, 426);
+    const given = version === undefined ? "it is missing" : `not ${JSON.stringify(version)}`;
+    assert.equal(refusal.message, `Sec-WebSocket-Version must be 13: ${given}.`);
   }
 });
 

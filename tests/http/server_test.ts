@@ -234,6 +234,7 @@ Deno.test("a client that answers no ping is dropped after the idle timeout, and 
   await server[Symbol.asyncDispose]();
   const ends = events.lines.filter((line) => /^(connection_closed|unregistered)/.test(line));
   assert.deepEqual(ends.sort(), ["connection_closed", "unregistered silent"]);
+  assert.equal(events.of("unregistered")[0]!.reason, "unanswered_ping");
 });
 
 // Plain HTTP.
@@ -359,7 +360,7 @@ Deno.test("a refused connection is an event that says why", async () => {
   await ask({}, "192.0.2.3");
   assert.deepEqual(refusals, [
     "192.0.2.1 403 Origin https://b.example is not allowed.",
-    "192.0.2.1 426 Sec-WebSocket-Version must be 13.",
+    '192.0.2.1 426 Sec-WebSocket-Version must be 13: not "8".',
     "192.0.2.1 400 Sec-WebSocket-Key must be 16 bytes in base64.",
     "192.0.2.1 426 The header Upgrade: websocket is missing. If a proxy stands before the server, " +
     "it has to pass on Upgrade and Connection.",
@@ -411,6 +412,13 @@ for (const [what, request, status] of BROKEN_UPGRADES) {
     if (status === 426) assert.match(head, /^sec-websocket-version: 13\r$/im);
   });
 }
+
+Deno.test("an upgrade by POST is refused with a text", async () => {
+  await using server = startServer();
+  const headers = { "sec-websocket-key": UPGRADE_HEADERS["sec-websocket-key"]! };
+  const posted = await fetch(server.httpUrl, { method: "POST", headers });
+  assert.equal(await posted.text(), "A WebSocket is opened with GET, not POST.\n");
+});
 
 Deno.test("an upgrade at the connection limit is refused with 503 and Retry-After", async () => {
   const events = new RecordedEvents();

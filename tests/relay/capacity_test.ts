@@ -40,6 +40,21 @@ testPure("checkClient() counts connections and held IDs together", () => {
   capacity.checkClient("192.0.2.1", null);
 });
 
+testPure("checkClient() names the limit and its option", () => {
+  for (
+    const [max, maxPerIp, message] of [
+      [1, 0, "1 client is connected or may resume (--max-connections)"],
+      [2, 0, "2 clients are connected or may resume (--max-connections)"],
+      [0, 1, "1 client of this address is connected or may resume (--max-connections-per-ip)"],
+    ] as const
+  ) {
+    const { capacity, open } = setUp(max, maxPerIp);
+    open(3);
+    const expected = { message: `The server is full: ${message}. Come back later.` };
+    assert.throws(() => capacity.checkClient("192.0.2.1", null), expected);
+  }
+});
+
 testPure("checkClient() counts an address' connections and held IDs together", () => {
   const { capacity, open, hold } = setUp(0, 2);
   hold(1, "2001:db8::1");
