@@ -30,6 +30,14 @@ async function say(panel: Locator, text: string): Promise<void> {
   await panel.getByRole("button", { name: "Send", exact: true }).click();
 }
 
+/** Connects both peers of a page, and returns their panels. */
+async function connectBoth(page: Page): Promise<[alice: Locator, bob: Locator]> {
+  const [alice, bob] = [panel(page, "first"), panel(page, "second")];
+  await page.getByRole("button", { name: "Connect both" }).click();
+  await isTalking(alice, bob);
+  return [alice, bob];
+}
+
 /** Writes from each to the other. */
 async function chat(one: Locator, other: Locator): Promise<void> {
   await say(one, "Do you read me?");
@@ -43,9 +51,7 @@ testInBrowser(
   async (browser) => {
     await using server = startServer(forgetful);
     const page = await browser.open(server.httpUrl);
-    const [alice, bob] = [panel(page, "first"), panel(page, "second")];
-    await page.getByRole("button", { name: "Connect both" }).click();
-    await isTalking(alice, bob);
+    const [alice, bob] = await connectBoth(page);
     await chat(alice, bob);
 
     const frames = page.locator("#frames > li");
@@ -100,9 +106,7 @@ testInBrowser(
   async (browser) => {
     await using server = startServer(forgetful);
     const page = await browser.open(server.httpUrl);
-    const [alice, bob] = [panel(page, "first"), panel(page, "second")];
-    await page.getByRole("button", { name: "Connect both" }).click();
-    await isTalking(alice, bob);
+    const [alice, bob] = await connectBoth(page);
     await alice.getByRole("button", { name: "Hang up" }).press("Enter");
     assert.equal(await page.locator(":focus").textContent(), "Call");
     const aliceId = await alice.getByLabel("ID of the first peer").inputValue();
@@ -173,9 +177,7 @@ testInBrowser("the page shows programs for other servers what to connect to", as
 testInBrowser("video goes from peer to peer, drawn if there is no camera", async (browser) => {
   await using server = startServer(forgetful);
   const page = await browser.open(server.httpUrl);
-  const [alice, bob] = [panel(page, "first"), panel(page, "second")];
-  await page.getByRole("button", { name: "Connect both" }).click();
-  await isTalking(alice, bob);
+  const [alice, bob] = await connectBoth(page);
   await alice.getByRole("button", { name: "Send video" }).click();
   const picture = bob.locator("video").first();
   const width = await picture.evaluate((video: HTMLVideoElement) =>
@@ -232,9 +234,7 @@ testInBrowser(
   async (browser) => {
     const first = startServer(forgetful);
     const page = await browser.open(first.httpUrl);
-    const [alice, bob] = [panel(page, "first"), panel(page, "second")];
-    await page.getByRole("button", { name: "Connect both" }).click();
-    await isTalking(alice, bob);
+    const [alice, bob] = await connectBoth(page);
     await first.server.drain();
     await alice.getByText("The call goes on meanwhile.").waitFor();
     await chat(alice, bob);
@@ -328,9 +328,7 @@ for (const colorScheme of ["light", "dark"] as const) {
     await using server = startServer(forgetful);
     const page = await browser.open(server.httpUrl, { colorScheme });
     await assertAccessible(page);
-    await page.getByRole("button", { name: "Connect both" }).click();
-    await isTalking(panel(page, "first"), panel(page, "second"));
-    await chat(panel(page, "first"), panel(page, "second"));
+    await chat(...await connectBoth(page));
     await page.locator("#frames summary").first().click();
     await assertAccessible(page);
     await page.getByLabel("another device").check();
@@ -341,8 +339,7 @@ for (const colorScheme of ["light", "dark"] as const) {
 testInBrowser("the page fits a narrow screen", async (browser) => {
   await using server = startServer(forgetful);
   const page = await browser.open(server.httpUrl, { viewport: { width: 320, height: 700 } });
-  await page.getByRole("button", { name: "Connect both" }).click();
-  await isTalking(panel(page, "first"), panel(page, "second"));
+  await connectBoth(page);
   await page.locator("#frames summary").first().click();
   const { scrollWidth, clientWidth } = await page.evaluate(() => document.documentElement);
   assert.equal(scrollWidth, clientWidth);
