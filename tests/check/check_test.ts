@@ -14,7 +14,11 @@ interface Outcome {
   readonly lines: readonly string[];
 }
 
-async function check(url: string, more: Partial<CheckRequest> = {}): Promise<Outcome> {
+async function check(
+  url: string,
+  more: Partial<CheckRequest> = {},
+  onLine: (line: string) => void = () => {},
+): Promise<Outcome> {
   const lines: string[] = [];
   const request = {
     url: new URL(url),
@@ -25,7 +29,10 @@ async function check(url: string, more: Partial<CheckRequest> = {}): Promise<Out
     caCerts: [],
     ...more,
   };
-  const isGood = await checkServer(request, (line) => lines.push(line));
+  const isGood = await checkServer(request, (line) => {
+    lines.push(line);
+    onLine(line);
+  });
   return { isGood, lines };
 }
 
@@ -136,9 +143,11 @@ Deno.test("check() explains what a proxy answers itself", async () => {
 
 Deno.test("check() explains a proxy that cuts what is silent", async () => {
   await using server = startServer();
-  await using proxy = new ImpatientProxy(server.server.address.port, 200);
-  const outcome = await check(proxy.url, { idleMs: 60_000 });
-  assertBad(outcome, "idle", /cut after 0\.\d s of silence/, /timeout tunnel/, /--idle-timeout/);
+  await using proxy = new ImpatientProxy(server.server.address.port);
+  const outcome = await check(proxy.url, { idleMs: 3_600_000 }, (line) => {
+    if (line.includes("large message")) proxy.beImpatient(200);
+  });
+  assertBad(outcome, "idle", /cut after \d+\.\d s of silence/, /timeout tunnel/, /--idle-timeout/);
 });
 
 // Limits.

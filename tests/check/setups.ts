@@ -28,48 +28,63 @@ export function proxyWithoutUpgrade(target: string): HttpHost {
   });
 }
 
-/** Passes bytes on, and cuts a connection that is silent for a time. */
+/** Passes bytes on, and cuts connections that are silent for a time, once it is asked to. */
 export class ImpatientProxy implements AsyncDisposable {
   readonly #listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  readonly #targetPort: number;
   readonly #running: Promise<void>;
+  /** Starts the time of each connection anew. */
+  readonly #restarts = new Set<() => void>();
+  #patienceMs: number | null = null;
 
-  constructor(targetPort: number, patienceMs: number) {
-    this.#running = this.#accept(targetPort, patienceMs);
+  constructor(targetPort: number) {
+    this.#targetPort = targetPort;
+    this.#running = this.#accept();
   }
 
   get url(): string {
     return `ws://127.0.0.1:${this.#listener.addr.port}`;
   }
 
-  async #accept(port: number, patienceMs: number): Promise<void> {
+  /** Cuts from now on what is silent for this time. */
+  beImpatient(patienceMs: number): void {
+    this.#patienceMs = patienceMs;
+    for (const restart of this.#restarts) restart();
+  }
+
+  async #accept(): Promise<void> {
     const serving: Promise<void>[] = [];
-    for await (const client of this.#listener) serving.push(serve(client, port, patienceMs));
+    for await (const client of this.#listener) serving.push(this.#serve(client));
     await Promise.all(serving);
+  }
+
+  async #serve(client: Deno.TcpConn): Promise<void> {
+    const server = await Deno.connect({ hostname: "127.0.0.1", port: this.#targetPort });
+    const cut = () => [client, server].forEach(tryClose);
+    let timer: ReturnType<typeof setTimeout> | undefined;
+    const restart = () => {
+      clearTimeout(timer);
+      if (this.#patienceMs !== null) timer = setTimeout(cut, this.#patienceMs);
+    };
+    this.#restarts.add(restart);
+    const pump = async (from: Deno.TcpConn, to: Deno.TcpConn) => {
+      const buffer = new Uint8Array(65_536);
+      for (let count; (count = await from.read(buffer)) !== null;) {
+        restart();
+        for (let n = 0; n < count;) n += await to.write(buffer.subarray(n, count));
+      }
+    };
+    const ends = [pump(client, server), pump(server, client)];
+    await Promise.race(ends.map((end) => end.catch(() => {})));
+    clearTimeout(timer);
+    this.#restarts.delete(restart);
+    cut();
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     this.#listener.close();
     await this.#running;
   }
-}
-
-async function serve(client: Deno.TcpConn, port: number, patienceMs: number): Promise<void> {
-  const server = await Deno.connect({ hostname: "127.0.0.1", port });
-  const cut = () => [client, server].forEach((end) => tryClose(end));
-  let timer = setTimeout(cut, patienceMs);
-  const pump = async (from: Deno.TcpConn, to: Deno.TcpConn) => {
-    const buffer = new Uint8Array(65_536);
-    for (let count; (count = await from.read(buffer)) !== null;) {
-      clearTimeout(timer);
-      timer = setTimeout(cut, patienceMs);
-      for (let n = 0; n < count;) n += await to.write(buffer.subarray(n, count));
-    }
-  };
-  await Promise.race(
-    [pump(client, server), pump(server, client)].map((end) => end.catch(() => {})),
-  );
-  clearTimeout(timer);
-  cut();
 }
 
 function tryClose(connection: Deno.TcpConn): void {
