@@ -332,7 +332,10 @@ export class Forwarder {
   #onTalk(node: string, { kind, room, targetId, epoch }: Parcel): void {
     if (kind === "answer") {
       const held = this.#held.get(heldKey(node, room, targetId));
-      if (held?.epoch === epoch) this.#release(node, room, targetId);
+      if (held?.epoch !== epoch) return;
+      const isEarly = this.#linkTo(node).hasReturned(clientKey(room, targetId));
+      if (isEarly) this.#talk("question", node, room, targetId, epoch);
+      else this.#release(node, room, targetId);
       return;
     }
     const isWaiting = this.#rooms.get(room)?.waiting.has(targetId) ?? false;
@@ -498,8 +501,8 @@ export class Forwarder {
   /** Handles that another node has left, in good order or not. */
   onNodeEnd(node: string, isOrderly: boolean): void {
     const link = this.#links.get(node);
-    if (isOrderly) link?.onLeft();
-    else link?.onDead();
+    if (!isOrderly) return link?.onDead();
+    link?.onLeft();
     for (const key of [...this.#held.keys()]) {
       const [of, room, id] = key.split("\0") as [string, string, string];
       if (of === node) this.#release(node, room, id);

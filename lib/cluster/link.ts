@@ -25,6 +25,8 @@ const FORGET_MS = 60_000;
 
 /** Upper bound of the broadcasts that wait for parcels. Past it, they are delivered out of order. */
 const MAX_PENDING = 1000;
+/** Upper bound of the clients of which a node remembers that it has returned something. */
+const MAX_RETURNED = 10_000;
 /** Numbers rise for as long as this process lives, even if a node is forgotten: by this for each millisecond. */
 const NUMBERS_PER_MS = 1000;
 
@@ -36,6 +38,7 @@ export interface Sent<Item> {
 
 interface Entry<Item> extends Sent<Item> {
   readonly number: number;
+  readonly settled: number;
   /** Time of the first publication; Infinity before. */
   publishedAtMs: number;
   /** True if Redis has confirmed a publication. */
@@ -74,7 +77,8 @@ export class Link<Item> {
   #received = -1;
   /** Numbers received that could not be delivered, until the other node has handled that. */
   #returned: number[] = [];
-  readonly #returnedKeys = new Set<string>();
+  /** The number of the last parcel of each client that was returned. Later ones must not overtake it. */
+  readonly #returnedKeys = new Map<string, number>();
   #hasGap = false;
   #owesAcknowledgement = false;
   #cancelTimer: (() => void) | null = null;
@@ -109,6 +113,7 @@ export class Link<Item> {
     this.#entries.push({
       ...sent,
       number: ++this.#lastNumber,
+      settled: this.#settled,
       publishedAtMs: Infinity,
       isRun: false,
     });
@@ -160,9 +165,8 @@ export class Link<Item> {
   receive(shipment: Shipment): void {
     this.isDead = false;
     this.#heardAtMs = this.#clock.now();
-    if (this.#returned.length > 0 && shipment.settled >= this.#returned.at(-1)!) {
-      this.#returned = [];
-      this.#returnedKeys.clear();
+    if (this.#returned.length > 0 && shipment.settled >= this.#returned[0]!) {
+      this.#returned = this.#returned.filter((number) => number > shipment.settled);
     }
     this.#handleAcknowledgement(shipment);
     const mayDeliver = this.#hooks.mayDeliver();
@@ -174,7 +178,7 @@ export class Link<Item> {
   #handleParcels({ parcels, acknowledged, previous }: Shipment, mayDeliver: boolean): void {
     this.#received = Math.max(this.#received, acknowledged);
     let [before, hasReturned] = [previous, false];
-    for (const { number, parcel } of parcels) {
+    for (const { number, settled, parcel } of parcels) {
       if (before > this.#received) {
         this.#hasGap = true;
         break;
@@ -182,24 +186,29 @@ export class Link<Item> {
       before = number;
       if (number <= this.#received) continue;
       this.#received = number;
-      if (!this.#handle(number, parcel, mayDeliver)) hasReturned = true;
+      const key = clientKey(parcel.room, parcel.targetId);
+      if (settled >= (this.#returnedKeys.get(key) ?? Infinity)) this.#returnedKeys.delete(key);
+      if (!this.#handle(number, key, parcel, mayDeliver)) hasReturned = true;
       this.#runPending();
     }
     if (parcels.length > 0) this.#acknowledge(hasReturned || this.#hasGap);
   }
 
   /** Returns false if the parcel is returned. Later ones for the same client must not overtake it. */
-  #handle(number: number, parcel: Parcel, mayDeliver: boolean): boolean {
-    const { kind, room, targetId } = parcel;
+  #handle(number: number, key: string, parcel: Parcel, mayDeliver: boolean): boolean {
+    const { kind } = parcel;
     if (kind === "question" || kind === "answer") {
       this.#hooks.onTalk(this.node, parcel);
       return true;
     }
-    const key = clientKey(room, targetId);
     const isFirst = mayDeliver && !this.#returnedKeys.has(key);
     if (isFirst && this.#hooks.deliver(this.node, parcel)) return true;
     this.#returned.push(number);
-    this.#returnedKeys.add(key);
+    this.#returnedKeys.delete(key); // so that it moves to the end
+    this.#returnedKeys.set(key, number);
+    if (this.#returnedKeys.size > MAX_RETURNED) {
+      this.#returnedKeys.delete(this.#returnedKeys.keys().next().value!);
+    }
     return false;
   }
 
@@ -248,7 +257,6 @@ export class Link<Item> {
   /** Handles that the other node is dead, or cut off. What may have been delivered is kept, in case that it comes back. */
   onDead(): void {
     this.isDead = true;
-    this.runAllPending();
     const [first] = this.#entries;
     const doubtUntilMs = (first?.publishedAtMs ?? 0) + DOUBT_MS;
     const sure = this.#entries.findIndex(({ publishedAtMs }) => publishedAtMs > doubtUntilMs);

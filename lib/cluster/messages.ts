@@ -68,6 +68,8 @@ export interface Parcel {
 /** A numbered parcel. The numbers of one node's parcels to another rise. */
 export interface Numbered {
   readonly number: number;
+  /** The highest number whose return the sending node had handled when it decided to send the parcel. */
+  readonly settled: number;
   readonly parcel: Parcel;
 }
 
@@ -131,10 +133,10 @@ export function writeShipment(shipment: Shipment): string {
     previous,
     deadlineMs,
   ]);
-  for (const { number, parcel } of shipment.parcels) {
+  for (const { number, settled, parcel } of shipment.parcels) {
     const { kind, room, targetId, epoch, senderId, order, text: body } = parcel;
     const ids = [room, targetId, senderId];
-    const fields = [KINDS.indexOf(kind), number, epoch, order, body.length, ...ids];
+    const fields = [KINDS.indexOf(kind), number, settled, epoch, order, body.length, ...ids];
     text += `\n${fields.join(SEPARATOR)}\n${body}`;
   }
   return text;
@@ -169,15 +171,20 @@ function readParcels(written: string, start: number): Numbered[] | null {
   for (let at = start; at < written.length;) {
     const end = endOfLine(written, at);
     const fields = written.slice(at, end).split(SEPARATOR);
-    const [code, number, epoch, order, length] = fields.slice(0, 5).map(Number);
-    const [room, targetId, senderId] = fields.slice(5);
+    const [code, number, settled, epoch, order, length] = fields.slice(0, 6).map(Number);
+    const [room, targetId, senderId] = fields.slice(6);
     const kind = KINDS[code!];
     const isValid = kind !== undefined && isCount(number) && isRoom(room) && isClientId(targetId) &&
-      isCount(epoch) && isCount(order) && isClientId(senderId) && isCount(length) &&
+      isCount(settled) && isCount(epoch) && isCount(order) && isClientId(senderId) &&
+      isCount(length) &&
       end + 1 + length <= written.length;
     if (!isValid) return null;
     const text = written.slice(end + 1, end + 1 + length);
-    parcels.push({ number, parcel: { kind, room, targetId, epoch, senderId, order, text } });
+    parcels.push({
+      number,
+      settled,
+      parcel: { kind, room, targetId, epoch, senderId, order, text },
+    });
     at = end + 1 + length + 1;
   }
   return parcels;

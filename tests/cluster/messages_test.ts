@@ -44,7 +44,7 @@ const shipment: fc.Arbitrary<Shipment> = record({
   acknowledged: fc.nat(),
   previous: fc.nat(),
   deadlineMs: fc.maxSafeNat(),
-  parcels: fc.array(record({ number: fc.nat(), parcel })),
+  parcels: fc.array(record({ number: fc.nat(), settled: fc.nat(), parcel })),
 });
 const broadcast: fc.Arbitrary<Broadcast> = record({
   node,
