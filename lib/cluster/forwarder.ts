@@ -32,6 +32,8 @@ const WAIT_MS = 5000;
 /** Upper bounds of the broadcasts of a node that wait for its older messages to a client, and of their time. */
 const MAX_HELD = 500;
 const HELD_MS = 20_000;
+/** Time for which messages for a client that has moved wait for its former node, in milliseconds. */
+const PATIENCE_MS = 2500;
 /** Time after which a message that was returned is sent to the same owner again, in milliseconds. */
 const RETRY_MS = 50;
 /** Time between two looks whether anything is under way, at a shutdown, in milliseconds. */
@@ -55,6 +57,10 @@ interface Flight {
   readonly node: string;
   readonly epoch: number;
   count: number;
+  /** True if newer messages wait for these no longer: what is returned then is too late. */
+  isLate: boolean;
+  /** True if newer messages have begun to wait for these. */
+  isAwaited: boolean;
 }
 
 /** Broadcasts of a node for a client that may still get older messages from there. */
@@ -196,7 +202,8 @@ export class Forwarder {
       return false;
     }
     this.#bytesUnderWay += bytes;
-    const flight = this.#flights.get(key) ?? { node, epoch, count: 0 };
+    const flight = this.#flights.get(key) ??
+      { node, epoch, count: 0, isLate: false, isAwaited: false };
     this.#flights.set(key, flight);
     flight.count++;
     item.flight = flight;
@@ -259,7 +266,7 @@ export class Forwarder {
       if (flight === null) continue; // its node has died, and come back
       item.flight = null;
       this.#bytesUnderWay -= bytes;
-      if (--flight.count === 0) {
+      if (--flight.count === 0 && !flight.isLate) {
         this.#flights.delete(key);
         if (!later.has(key)) this.flush(room, targetId);
       }
@@ -273,7 +280,9 @@ export class Forwarder {
     for (const item of items) {
       const { sender: { room: { name: room } }, targetId, key, flight } = item;
       const owner = this.#rooms.ownerOf(room, targetId);
-      if (flight === null) this.#fail(item, "target_not_found"); // that node was dead, and newer ones were sent
+      // Otherwise that node was dead or did not answer, and newer messages have been sent elsewhere.
+      const isInTime = flight !== null && !flight.isLate;
+      if (!isInTime) this.#fail(item, "target_not_found");
       else if (this.#store(item) !== null) {
         const isSame = owner !== undefined && owner.node === node && owner.epoch === flight?.epoch;
         (isSame ? later : soon).set(key, item);
@@ -299,11 +308,25 @@ export class Forwarder {
     if (local !== undefined) local.isWaiting = isWaiting;
     if (isWaiting && isConnected) view?.waiting.add(id);
     else view?.waiting.delete(id);
-    if (isWaiting) return;
+    if (isWaiting) return isConnected ? this.#limitWait(room, id) : undefined;
     if (isConnected) this.#deliverStored(room, id, isNew);
     else if (this.#mailboxTtlMs === 0) this.#failStored(room, id);
     for (const answer of this.#questions.get(key) ?? []) answer();
     this.#questions.delete(key);
+  }
+
+  /** Lets newer messages for a client that has moved wait for a bounded time: its former node may stand still. */
+  #limitWait(room: string, id: string): void {
+    const key = clientKey(room, id);
+    const flight = this.#flights.get(key);
+    if (flight === undefined || flight.isAwaited) return;
+    flight.isAwaited = true;
+    this.#clock.after(PATIENCE_MS, () => {
+      if (this.#flights.get(key) !== flight || !this.#node.isReady) return;
+      flight.isLate = true;
+      this.#flights.delete(key);
+      this.flush(room, id);
+    });
   }
 
   /** @param isNew true if notices are for a former session */
