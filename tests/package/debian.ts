@@ -22,7 +22,12 @@ export class Debian implements AsyncDisposable {
   static async make(): Promise<Debian> {
     const root = await Deno.makeTempDir({ prefix: "signalbox-debian-" });
     const made = Deno.env.get("TEST_DEBIAN");
-    await succeed(made === undefined ? [MAKE_DEBIAN, root] : ["cp", "-a", `${made}/.`, root]);
+    try {
+      await succeed(made === undefined ? [MAKE_DEBIAN, root] : ["cp", "-a", `${made}/.`, root]);
+    } catch (error) {
+      await Deno.remove(root, { recursive: true });
+      throw error;
+    }
     return new Debian(root);
   }
 

@@ -144,8 +144,8 @@ Deno.test("a release is complete, installs on Debian, and runs in a container's 
   const executable = findExecutable();
   if (isExecutableMissing(executable) || isDebianMissing()) return;
   if (isMissing(hasCommand("lintian"), "lintian (Debian: lintian)")) return;
-  const folder = await Deno.makeTempDir({ prefix: "signalbox-release-" });
   await using debian = await Debian.make();
+  const folder = await Deno.makeTempDir({ prefix: "signalbox-release-" });
   try {
     await t.step("a release has what it should", () => checkRelease(folder, executable));
     await t.step("lintian finds no errors in the package", async () => {
