@@ -210,13 +210,13 @@ const TESTS: Readonly<Record<string, Test>> = {
     assert.deepEqual(await b.owned(), []);
   },
 
-  async "reclaim restores an ID that Redis has lost, with its epoch"(a, b, redis) {
+  async "reclaim restores an ID that Redis has lost, with a new epoch"(a, b, redis) {
     const { epoch, claimedAtMs } = await claim(a, "x", { fresh: "secret" });
     await redis.command("FLUSHALL");
     const again = await a.reclaim("x", epoch, claimedAtMs, { secret: "secret", isHeld: true });
-    assert.deepEqual([again.status, again.epoch], ["ok", epoch]);
+    assert.ok(again.status === "ok" && again.epoch > epoch);
     assert.deepEqual(await b.news(), ["joined x node-a", "joined x node-a", "held x node-a"]);
-    assert.ok((await claim(b, "y")).epoch > epoch);
+    assert.ok((await claim(b, "y")).epoch > again.epoch);
     assert.equal((await claim(b, "x", { given: "secret" })).status, "resumed");
   },
 

@@ -9,8 +9,13 @@ local isSame = old and secret ~= '' and old.s == secret or isMoved and old.t == 
 if isMoved and (old.t > time or old.t == time and old.n > node) then
   return answer(node, requestId, { s = 'lost', m = isSame and true or false })
 end
-if epoch == 0 or isMoved or old and old.c ~= epoch then epoch = nextEpoch() end
 local record = { n = node, c = epoch, t = time, s = secret, h = held }
-if isMine(old, node, epoch) then write(KEYS[1], id, record) else give(KEYS[1], room, id, record, old, isSame) end
+if isMine(old, node, epoch) then
+  write(KEYS[1], id, record)
+else
+  epoch = nextEpoch() -- others may have sent broadcasts since, without knowing of this client
+  record.c = epoch
+  give(KEYS[1], room, id, record, old, isSame)
+end
 if held > 0 then publishChange(room, 'held', id, record) end
 answer(node, requestId, { s = 'ok', c = string.format('%.0f', epoch) })
