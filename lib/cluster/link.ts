@@ -43,6 +43,8 @@ interface Entry<Item> extends Sent<Item> {
   publishedAtMs: number;
   /** True if Redis has confirmed a publication. */
   isRun: boolean;
+  /** True unless the other node was not subscribed at any. */
+  mayBeReceived: boolean;
 }
 
 export interface LinkHooks<Item> {
@@ -116,6 +118,7 @@ export class Link<Item> {
       settled: this.#settled,
       publishedAtMs: Infinity,
       isRun: false,
+      mayBeReceived: false,
     });
     this.flush();
   }
@@ -145,8 +148,13 @@ export class Link<Item> {
     });
     this.#hasGap = false;
     this.#isPublishing = true;
-    this.#self.publish(this.#channel, text).then(() => {
-      for (const entry of batch) entry.isRun = true;
+    const before = batch.map(({ mayBeReceived }) => mayBeReceived);
+    for (const entry of batch) entry.mayBeReceived = true;
+    this.#self.publish(this.#channel, text).then((subscribers) => {
+      for (const [index, entry] of batch.entries()) {
+        entry.isRun = true;
+        if (subscribers === 0) entry.mayBeReceived = before[index]!;
+      }
     }, () => {}).then(() => {
       this.#isPublishing = false;
       this.flush();
@@ -259,8 +267,12 @@ export class Link<Item> {
     this.isDead = true;
     const [first] = this.#entries;
     const doubtUntilMs = (first?.publishedAtMs ?? 0) + DOUBT_MS;
-    const sure = this.#entries.findIndex(({ publishedAtMs }) => publishedAtMs > doubtUntilMs);
-    const rest = sure === -1 ? [] : this.#takeFrom(sure);
+    const isInDoubt = ({ mayBeReceived, publishedAtMs }: Entry<Item>) =>
+      mayBeReceived && publishedAtMs <= doubtUntilMs;
+    const all = this.#takeFrom(0);
+    this.#entries.push(...all.filter(isInDoubt));
+    this.#published = this.#entries.length;
+    const rest = all.filter((entry) => !isInDoubt(entry));
     this.#hooks.onDone(itemsOf(this.#entries)); // they hold up nothing any more
     this.#return(rest);
   }

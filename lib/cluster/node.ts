@@ -17,7 +17,7 @@ const COMMAND_LIFETIME_MS = 5000;
 /** Time that a node without a lease waits for Redis before it serves alone. */
 const LEASE_RENEWAL_MS = 5000;
 /** Time limit of leaving. Past it, the other nodes miss the heartbeats. */
-const LEAVE_TIMEOUT_MS = 2000;
+const LEAVE_TIMEOUT_MS = 3000;
 /** Time from the start of a session in which other nodes may still reconnect. */
 const SETTLING_MS = NODE_LIFETIME_MS;
 /** Upper bound of the drift between two clocks from one heartbeat to the next, in milliseconds. */
@@ -151,8 +151,8 @@ export class Node {
     return this.#session?.run(name, ...args) ?? Promise.reject(new Error("not connected"));
   }
 
-  /** Publishes a text. Rejects if the session ends before Redis has confirmed it. */
-  publish(channel: string, text: string): Promise<void> {
+  /** Publishes a text, and returns the number of subscribers. Rejects if the session ends before Redis has confirmed it. */
+  publish(channel: string, text: string): Promise<number> {
     return this.#session?.publish(channel, text) ?? Promise.reject(new Error("not connected"));
   }
 

@@ -100,8 +100,9 @@ export class RedisSession {
     return await this.#send(command);
   }
 
-  async publish(channel: string, message: string): Promise<void> {
-    await this.#send(["PUBLISH", channel, message]);
+  /** Publishes a message, and returns the number of subscribers that get it. */
+  async publish(channel: string, message: string): Promise<number> {
+    return await this.#send(["PUBLISH", channel, message]) as number;
   }
 
   async #send(command: string[]): Promise<Reply> {

@@ -10,9 +10,10 @@ import { testPure } from "../helpers/pure.ts";
 
 /** Publications on their way, in order; a test delivers or loses the oldest. */
 class Channel {
-  readonly pending: { readonly text: string; confirm(): void; fail(): void }[] = [];
+  readonly pending: { readonly text: string; confirm(subscribers: number): void; fail(): void }[] =
+    [];
 
-  publish(text: string): Promise<void> {
+  publish(text: string): Promise<number> {
     return new Promise((resolve, reject) =>
       this.pending.push({ text, confirm: resolve, fail: () => reject(new Error("lost")) })
     );
@@ -73,7 +74,7 @@ async function carry(from: End, to: End, isLost: boolean): Promise<void> {
   if (next === undefined) return;
   if (!isLost) to.link.receive(readShipment(next.text)!);
   if (isLost && from.clock.now() % 2 === 0) next.fail();
-  else next.confirm();
+  else next.confirm(1);
   await Promise.resolve();
   for (let turn = 0; turn < 5; turn++) await Promise.resolve();
 }
