@@ -6,16 +6,13 @@ import { TestRedis } from "../../tests/helpers/redis.ts";
 import { untilStatus } from "../../tests/helpers/health.ts";
 import type { Terms } from "./times.ts";
 
-/** Servers that are soaked are started with short times, so that these pass within a round. */
-export const SHORT_TIMES = {
-  args: [
-    ...["--mailbox-ttl", "1s"],
-    ...["--resume-ttl", "1s"],
-    ...["--log-level", "error"],
-  ],
-  /** How a cluster of such nodes behaves, on one machine that is busy. */
-  terms: { mailboxTtlMs: 1000, noticeMs: 500, transitMs: 1000 },
-} as const satisfies { readonly args: readonly string[]; readonly terms: Terms };
+/** Times of a cluster on one machine that is busy, short enough to pass within a round. */
+export const SHORT_TIMES: Terms = { mailboxTtlMs: 1000, noticeMs: 500, transitMs: 1000 };
+
+/** Returns the arguments of a server that keeps these terms. */
+export function argsFor({ mailboxTtlMs }: Terms): readonly string[] {
+  return ["--mailbox-ttl", `${mailboxTtlMs}ms`, "--resume-ttl", "1s", "--log-level", "error"];
+}
 
 export class SoakCluster implements AsyncDisposable {
   readonly redis: TestRedis;
@@ -39,6 +36,7 @@ export class SoakCluster implements AsyncDisposable {
   /** Starts nodes; resolves once they have joined. */
   static async start(
     size: number,
+    terms: Terms,
     options: ProgramOptions = {},
   ): Promise<SoakCluster> {
     const redis = await TestRedis.start();
@@ -46,7 +44,7 @@ export class SoakCluster implements AsyncDisposable {
     const start = (index: number, port: string) => {
       const redisUrl = `redis://127.0.0.1:${lines[index]!.port}`;
       return ServingProgram.start(
-        [...SHORT_TIMES.args, "--redis", redisUrl, "--port", port],
+        [...argsFor(terms), "--redis", redisUrl, "--port", port],
         options,
       );
     };

@@ -18,6 +18,8 @@ export interface Listener {
   onPresence(type: "peer_joined" | "peer_left", id: string): void;
 }
 
+/** Close code of a node that shuts down. */
+const SHUTTING_DOWN = 1012;
 /** Delay of the next marker after a refused one. */
 const MARK_AGAIN_MS = 50;
 type Frame = Readonly<Record<string, unknown>>;
@@ -90,6 +92,11 @@ export class Connection {
     return this.#isOpen;
   }
 
+  /** The node that has closed it because it shuts down; null if none has. */
+  get shutDownUrl(): string | null {
+    return this.#record.closeCode === SHUTTING_DOWN ? this.#record.url : null;
+  }
+
   async #read(): Promise<void> {
     for (let frame = await this.#peer.readFrame(); frame; frame = await this.#peer.readFrame()) {
       this.#answer(frame);
@@ -103,6 +110,7 @@ export class Connection {
       case OPCODE.PING:
         return this.#send({ opcode: OPCODE.PONG, payload });
       case OPCODE.CLOSE:
+        if (this.#isOpen) this.#record.closeCode = closeCodeOf(payload);
         this.#isOpen = false;
         return this.#send({ opcode: OPCODE.CLOSE, payload });
       case OPCODE.TEXT:
@@ -131,6 +139,7 @@ export class Connection {
     switch (frame.type) {
       case "registered":
         this.#record.registeredAtMs = performance.now();
+        this.#record.isResumed = frame.resumed === true;
         this.#listener?.onRegistered(frame as Registered);
         return this.#registered.resolve(frame as Registered);
       case "error":
@@ -226,6 +235,11 @@ export class Connection {
   #send(frame: Parameters<RawPeer["send"]>[0]): void {
     this.#peer.send(frame).catch(() => {}); // it has ended, which the reading side finds
   }
+}
+
+/** The code of a close frame; 1005 if it has none (RFC 6455, 7.1.5). */
+function closeCodeOf(payload: Uint8Array): number {
+  return payload.length < 2 ? 1005 : (payload[0]! << 8) | payload[1]!;
 }
 
 /** Connects; null where that is refused, or takes too long. */

@@ -14,6 +14,8 @@ export interface Failure {
   readonly urls: readonly string[];
   readonly fromMs: number;
   readonly untilMs: number;
+  /** End of the time in which the nodes may give no answer to clients, if that is not `untilMs`: they start again. */
+  readonly silentUntilMs?: number;
   /** End of the time in which, after a cut, the rest of the cluster may send to the nodes as if they were reachable. */
   readonly unnoticedUntilMs?: number;
 }
@@ -58,9 +60,9 @@ export function mayTake(
   target: ConnectionRecord,
   noticedByMs: number,
 ): boolean {
-  const { message: { from, sentAtMs }, arrivedByMs } = journey;
-  if (failure.kind === "death") {
-    return hits(failure, from) && overlaps(failure, sentAtMs, arrivedByMs);
+  const { message: { from, sentAtMs }, arrivedByMs, mailboxTtlMs } = journey;
+  if (failure.kind === "death") { // with all that it stored
+    return hits(failure, from) && overlaps(failure, sentAtMs, arrivedByMs + mailboxTtlMs);
   }
   if (failure.kind === "delay" || !hits(failure, target) || target.url === from.url) return false;
   const { fromMs, unnoticedUntilMs = fromMs } = failure;

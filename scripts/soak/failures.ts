@@ -4,7 +4,7 @@ import { NODE_LIFETIME_MS } from "../../lib/cluster/scripts.ts";
 import { untilStatus } from "../../tests/helpers/health.ts";
 import type { ServingProgram } from "../../tests/helpers/program.ts";
 import type { Line } from "../../tests/helpers/proxy.ts";
-import type { SoakCluster } from "./cluster.ts";
+import { SHORT_TIMES, type SoakCluster } from "./cluster.ts";
 import type { Failure } from "./failure.ts";
 import { pause } from "./pause.ts";
 
@@ -14,6 +14,8 @@ interface Method {
   readonly description: string;
   /** How long it is to last, in milliseconds, unless something else is said. */
   readonly durationMs: number;
+  /** How long nodes store messages in such a round, in milliseconds, if not as long as in others. */
+  readonly mailboxTtlMs?: number;
   /** Resolves when all is well again. */
   hurt(cluster: SoakCluster, durationMs: number): Promise<Failure>;
 }
@@ -28,9 +30,15 @@ export const FAILURES = {
     durationMs: 4000,
     hurt: kill,
   },
+  restart: {
+    description: "a node shuts down in order, and is started again later",
+    durationMs: 2000,
+    hurt: restart,
+  },
   stop: {
     description: "a node is stopped, and goes on when the cluster has dropped its clients",
     durationMs: NODE_LIFETIME_MS + 3000,
+    mailboxTtlMs: 3000, // those that it returns are stored still
     hurt: stop,
   },
   "restart-redis": {
@@ -57,6 +65,12 @@ export const FAILURES = {
 
 export type FailureName = keyof typeof FAILURES;
 
+/** Returns how long nodes store messages in a round with this failure, in milliseconds. */
+export function mailboxTtlMsFor(name: FailureName): number {
+  const { mailboxTtlMs = SHORT_TIMES.mailboxTtlMs }: Method = FAILURES[name];
+  return mailboxTtlMs;
+}
+
 async function kill(cluster: SoakCluster, durationMs: number): Promise<Failure> {
   const node = cluster.nodes[0]!;
   const fromMs = performance.now();
@@ -65,7 +79,21 @@ async function kill(cluster: SoakCluster, durationMs: number): Promise<Failure> 
   const untilMs = performance.now();
   await pause(durationMs);
   await cluster.restart(0);
-  return { kind: "death", urls: [node.url], fromMs, untilMs };
+  const silentUntilMs = performance.now();
+  return { kind: "death", urls: [node.url], fromMs, untilMs, silentUntilMs };
+}
+
+/** Nothing may be lost: its clients have time to come back elsewhere. */
+async function restart(cluster: SoakCluster, durationMs: number): Promise<Failure> {
+  const node = cluster.nodes[0]!;
+  const fromMs = performance.now();
+  node.signal("SIGTERM");
+  await node.ended();
+  const untilMs = performance.now();
+  await pause(durationMs);
+  await cluster.restart(0);
+  const silentUntilMs = performance.now();
+  return { kind: "delay", urls: [node.url], fromMs, untilMs, silentUntilMs };
 }
 
 async function stop({ nodes }: SoakCluster, durationMs: number): Promise<Failure> {

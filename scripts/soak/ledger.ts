@@ -9,8 +9,12 @@ export interface ConnectionRecord {
   readonly startedAtMs: number;
   /** When that was answered. */
   registeredAtMs: number;
+  /** True if it took over what was stored and sent for the previous connection of its ID. */
+  isResumed: boolean;
   /** When it ended; Infinity while it has not. */
   endedAtMs: number;
+  /** The code with which the server closed it, after all messages that it sent there; null if the server did not. */
+  closeCode: number | null;
   /** Messages to itself that came back, in order. When one is back, all that was done before it was sent is done. */
   readonly markers: MarkerRecord[];
   /** What it got from others, in order. */
@@ -39,6 +43,8 @@ export interface MessageRecord {
   takenAtMs: number;
   /** IDs that got it, each as often as it did. */
   readonly deliveredTo: string[];
+  /** When the first of them got it; Infinity if none did. */
+  deliveredAtMs: number;
 }
 
 /** An error frame. */
@@ -47,6 +53,7 @@ export interface ErrorRecord {
   readonly code: string;
   /** Null where the frame named no target. */
   readonly target: string | null;
+  readonly receivedAtMs: number;
 }
 
 /** A message that a client got twice. */
@@ -81,7 +88,9 @@ export class Ledger {
       url,
       startedAtMs: performance.now(),
       registeredAtMs: Infinity,
+      isResumed: false,
       endedAtMs: Infinity,
+      closeCode: null,
       markers: [],
       received: [],
     };
@@ -101,6 +110,7 @@ export class Ledger {
       sentAtMs: performance.now(),
       takenAtMs: Infinity,
       deliveredTo: [],
+      deliveredAtMs: Infinity,
     };
     ofSender.push(message);
     this.messages.push(message);
@@ -121,8 +131,10 @@ export class Ledger {
     if (!isForMe) this.oddities.push(`${at.id} got ${name(message)}`);
     if (size !== message.size) this.oddities.push(`${at.id} got ${name(message)} changed`);
     if (message.deliveredTo.includes(at.id)) this.repeats.push({ message, at });
+    const receivedAtMs = performance.now();
     message.deliveredTo.push(at.id);
-    at.received.push({ message, receivedAtMs: performance.now() });
+    message.deliveredAtMs = Math.min(message.deliveredAtMs, receivedAtMs);
+    at.received.push({ message, receivedAtMs });
   }
 
   /** A message of a connection to itself is back. */
@@ -137,7 +149,7 @@ export class Ledger {
 
   /** An error frame has come. */
   reported(at: ConnectionRecord, code: string, target: string | null): void {
-    this.errors.push({ at, code, target });
+    this.errors.push({ at, code, target, receivedAtMs: performance.now() });
   }
 
   /** Nothing has come since `sinceMs`, and the client has stopped to wait. */

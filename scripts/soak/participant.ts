@@ -10,6 +10,8 @@ export interface ParticipantDeps extends Omit<Way, "url"> {
   readonly urls: readonly string[];
   /** IDs that it sends to. Some of them never join. */
   readonly ids: readonly string[];
+  /** The part of the messages of a chat that go to all. */
+  readonly broadcastShare: number;
 }
 
 /** Weights of what a participant does. */
@@ -17,6 +19,8 @@ type Manners = Readonly<Record<string, { readonly weight: number; act(): Promise
 
 const LONGEST_PAUSE_MS = 100;
 const LONGEST_ABSENCE_MS = 1500;
+/** The same for a client whose node shuts down: it comes back at another one. */
+const LONGEST_MOVE_MS = 600;
 const LONGEST_STALL_MS = 2000;
 
 export class Participant {
@@ -52,7 +56,7 @@ export class Participant {
     const random = this.#random;
     return {
       stall: { weight: 3, act: () => this.#connection?.stall(random.integer(0, LONGEST_STALL_MS)) },
-      flood: { weight: 2, act: () => this.#chat(random.integer(200, 800)) },
+      flood: { weight: 2, act: () => this.#chat(random.integer(200, 800), 0) },
       leave: { weight: 4, act: () => this.#leave() },
       drop: { weight: 4, act: () => this.#connection?.drop() },
       reset: { weight: 3, act: () => this.#connection?.reset() },
@@ -80,13 +84,19 @@ export class Participant {
   }
 
   async #comeBack(): Promise<void> {
-    await pause(this.#random.integer(0, LONGEST_ABSENCE_MS));
-    await this.#connect();
+    const left = this.#connection?.shutDownUrl ?? null;
+    await pause(this.#random.integer(0, left === null ? LONGEST_ABSENCE_MS : LONGEST_MOVE_MS));
+    await this.#connect(left);
   }
 
-  /** Registers; an older connection of its own is replaced then. */
-  async #connect(): Promise<void> {
-    const way = { ...this.#deps, url: this.#random.pick(this.#deps.urls) };
+  /**
+   * Registers; an older connection of its own is replaced then.
+   *
+   * @param shunned the node that it shall not go to
+   */
+  async #connect(shunned: string | null = null): Promise<void> {
+    const urls = this.#deps.urls.filter((url) => url !== shunned);
+    const way = { ...this.#deps, url: this.#random.pick(urls) };
     const resume = this.#wantsResume ? this.#secret ?? true : undefined;
     const registration = { client_id: this.#id, ...(resume === undefined ? {} : { resume }) };
     const result = await Connection.register(way, registration, null);
@@ -102,10 +112,11 @@ export class Participant {
     if (this.#connection?.isOpen) await this.#connection.close();
   }
 
-  #chat(messages: number): void {
+  #chat(messages: number, broadcastShare = this.#deps.broadcastShare): void {
     const others = this.#deps.ids.filter((id) => id !== this.#id);
     for (let n = 0; n < messages; n++) {
-      this.#connection?.send(this.#random.pick(others), this.#size());
+      const isBroadcast = this.#random.chance(broadcastShare);
+      this.#connection?.send(isBroadcast ? null : this.#random.pick(others), this.#size());
     }
   }
 

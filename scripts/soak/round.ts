@@ -25,6 +25,8 @@ export interface RoundOptions {
 /** The share of those who stay and behave: among them nothing may be lost whatever the others do. */
 const STEADY_SHARE = 0.3;
 const STEADY_SHARE_WITH_FAILURES = 0.5;
+/** Part of the messages in a round with a failure that go to all, so that they mix with those to one. */
+const BROADCAST_SHARE_WITH_FAILURES = 0.3;
 /** IDs that are talked to, and never come. */
 const ABSENT_IDS = ["absent", "absent too"];
 /** How long the server may take to notice that the last have left. */
@@ -43,7 +45,8 @@ export async function playRound(options: RoundOptions): Promise<Verdict> {
   const observer = new Observer({ url: urls.at(-1)!, ledger, patienceMs });
   await observer.register("observer");
   const names = Array.from({ length: participants }, (_, n) => `participant ${n}`);
-  const deps = { urls, ledger, patienceMs, ids: [...names, ...ABSENT_IDS] };
+  const broadcastShare = hurt === undefined ? 0 : BROADCAST_SHARE_WITH_FAILURES;
+  const deps = { urls, ledger, patienceMs, ids: [...names, ...ABSENT_IDS], broadcastShare };
   const people = names.map((id, n) =>
     new Participant(id, n < participants * steadyShare, new Random(seed + n), deps)
   );

@@ -2,9 +2,9 @@
 
 import { hasProc, memoryOf } from "../../tests/helpers/process.ts";
 import { type ProgramOptions, ServingProgram } from "../../tests/helpers/program.ts";
-import { SHORT_TIMES, SoakCluster } from "./cluster.ts";
+import { argsFor, SHORT_TIMES, SoakCluster } from "./cluster.ts";
 import type { Failure } from "./failure.ts";
-import { type FailureName, FAILURES } from "./failures.ts";
+import { type FailureName, FAILURES, mailboxTtlMsFor } from "./failures.ts";
 import type { Terms } from "./times.ts";
 
 export interface Subject extends AsyncDisposable {
@@ -52,11 +52,11 @@ export function running(urls: readonly string[], mailboxTtlMs: number): Subject 
 }
 
 export async function oneNode(options: ProgramOptions): Promise<Subject> {
-  const args = [...SHORT_TIMES.args, ...ATTACKED_ARGS];
+  const args = [...argsFor(SHORT_TIMES), ...ATTACKED_ARGS];
   const program = await ServingProgram.start(args, { ...options, hasDefaultAdmin: true });
   return {
     urls: [program.url],
-    terms: { ...SHORT_TIMES.terms, noticeMs: NOTICE_MS, transitMs: 0 },
+    terms: { ...SHORT_TIMES, noticeMs: NOTICE_MS, transitMs: 0 },
     readMemory: hasProc ? () => memoryOf(program.pid).nowBytes : null,
     maxMemoryBytes: hasProc ? MAX_MEMORY_BYTES : null,
     adminUrl: program.adminUrl,
@@ -69,10 +69,13 @@ export async function ownCluster(
   options: ProgramOptions,
   harm: Harm | null,
 ): Promise<Subject> {
-  const cluster = await SoakCluster.start(size, options);
+  const times = (harm?.names ?? []).map((name) => mailboxTtlMsFor(name));
+  const mailboxTtlMs = Math.max(SHORT_TIMES.mailboxTtlMs, ...times);
+  const terms = { mailboxTtlMs, noticeMs: NOTICE_MS, transitMs: TRANSIT_MS };
+  const cluster = await SoakCluster.start(size, terms, options);
   return {
     urls: cluster.urls,
-    terms: { ...SHORT_TIMES.terms, noticeMs: NOTICE_MS, transitMs: TRANSIT_MS },
+    terms,
     readMemory: null,
     maxMemoryBytes: null,
     ...(harm === null ? {} : { hurt: inTurn(cluster, harm) }),

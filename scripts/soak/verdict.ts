@@ -4,9 +4,10 @@
  * own; or a node failed while it was between nodes, see failure.ts.
  */
 
-import { type Failure, mayBeReportedWrongly, mayTake, wasApart } from "./failure.ts";
+import { type Failure, hits, mayBeReportedWrongly, mayTake, wasApart } from "./failure.ts";
 import {
   type ConnectionRecord,
+  type ErrorRecord,
   type Ledger,
   type MessageRecord,
   name,
@@ -25,8 +26,8 @@ export interface Verdict {
   readonly excused: number;
 }
 
-/** Errors that a node without a connection to Redis may send wrongly. */
-const DOUBTFUL_CODES = ["target_not_found", "unavailable"];
+/** How long a client may read nothing: what it got then is recorded later. In milliseconds. */
+const STALL_MS = 2000;
 
 /**
  * Judges when all is over: the last markers are back, and nothing waits in a mailbox any more.
@@ -60,10 +61,8 @@ class Judgement {
   readonly #times: Times;
   readonly #failures: readonly Failure[];
   readonly #connectionsOf: ReadonlyMap<string, readonly ConnectionRecord[]>;
-  /** How many errors a sender got about a target; `""` for those that named none. */
-  readonly #reportedAbout: ReadonlyMap<string, number>;
-  /** How many of them may be mistaken. */
-  readonly #toldInDoubt: ReadonlyMap<string, number>;
+  /** The errors that a sender got about a target, in order; `""` for those that named none. */
+  readonly #errorsAbout: ReadonlyMap<string, readonly ErrorRecord[]>;
   excused = 0;
 
   constructor(ledger: Ledger, terms: Terms, failures: readonly Failure[]) {
@@ -72,16 +71,20 @@ class Judgement {
     this.#times = new Times(terms, failures);
     this.#failures = failures;
     this.#connectionsOf = Map.groupBy(ledger.connections, ({ id }) => id);
-    this.#reportedAbout = countBy(ledger.errors, ({ at, target }) => pair(at.id, target ?? ""));
-    const inDoubt = ledger.errors.filter(({ code }) => DOUBTFUL_CODES.includes(code));
-    this.#toldInDoubt = countBy(inDoubt, ({ at, target }) => pair(at.id, target ?? ""));
+    this.#errorsAbout = Map.groupBy(
+      ledger.errors,
+      ({ at, target }) => pair(at.id, target ?? ""),
+    );
   }
 
   /** Nodes that gave no answer, and had not failed. */
   *silences(): Generator<string> {
     for (const silence of this.#ledger.silences) {
       const { url, what, sinceMs, untilMs } = silence;
-      const isExcused = this.#times.failuresOf([silence], sinceMs, untilMs).length > 0;
+      const isExcused = this.#failures.some((failure) => {
+        const { silentUntilMs = failure.untilMs } = failure;
+        return hits(failure, silence) && failure.fromMs <= untilMs && silentUntilMs >= sinceMs;
+      });
       if (!isExcused) yield `${url} did not answer ${what} for ${Math.round(untilMs - sinceMs)} ms`;
     }
   }
@@ -120,11 +123,9 @@ class Judgement {
     for (const [key, messages] of Map.groupBy(direct, ({ from, to }) => pair(from.id, to!))) {
       const lost = messages.filter(({ deliveredTo }) => deliveredTo.length === 0);
       const inexcusable = lost.filter((message) => !this.#mayBeLost(message, message.to!));
-      const reported = this.#reportedAbout.get(key) ?? 0;
+      const reported = this.#errorsAbout.get(key)?.length ?? 0;
       this.excused += Math.max(0, lost.length - reported);
-      if (reported > lost.length + this.#reportedWrongly(key, messages)) {
-        yield `${reported} errors from ${key}, but only ${lost.length} messages did not arrive`;
-      }
+      yield* this.#baselessErrors(key, messages, lost);
       if (inexcusable.length > reported) {
         yield `${inexcusable.length} lost and ${reported} errors: ${
           name(inexcusable[0]!)
@@ -134,26 +135,42 @@ class Judgement {
     yield* this.#lostBroadcasts();
   }
 
-  /** How many errors may be about messages that were delivered. */
-  #reportedWrongly(key: string, messages: readonly MessageRecord[]): number {
-    const delivered = messages.filter((message) =>
-      message.deliveredTo.length > 0 &&
+  /** Errors about messages that arrived. If one may be wrong, it came after its message, and not before. */
+  *#baselessErrors(
+    key: string,
+    messages: readonly MessageRecord[],
+    lost: readonly MessageRecord[],
+  ): Generator<string> {
+    const doubtful = messages.filter((message) => this.#mayBeReportedWrongly(message));
+    const sinceMs = [
+      ...lost.map(({ sentAtMs }) => sentAtMs),
+      ...doubtful.map(({ deliveredAtMs }) => deliveredAtMs - this.#terms.transitMs - STALL_MS),
+    ].sort((one, other) => one - other);
+    const errors = this.#errorsAbout.get(key) ?? [];
+    const baseless = errors.findIndex(({ receivedAtMs }, n) =>
+      !(receivedAtMs >= (sinceMs[n] ?? Infinity))
+    );
+    if (baseless === -1) return;
+    yield `${errors.length} errors from ${key}, but only ${lost.length} messages did not arrive ` +
+      `(and ${doubtful.length} may have been reported wrongly): number ${baseless} is baseless`;
+  }
+
+  #mayBeReportedWrongly(message: MessageRecord): boolean {
+    return message.deliveredTo.length > 0 &&
       this.#failures.some((failure) =>
         mayBeReportedWrongly(
           failure,
           message,
           this.#times.decidedByMs(message, this.#of(message.to!)),
         )
-      )
-    );
-    return Math.min(delivered.length, this.#toldInDoubt.get(key) ?? 0);
+      );
   }
 
   /** Broadcasts are not kept: only who was there all the time has to get them. */
   *#lostBroadcasts(): Generator<string> {
     const broadcasts = this.#ledger.messages.filter(({ to }) => to === null);
     for (const [from, messages] of Map.groupBy(broadcasts, ({ from }) => from.id)) {
-      const refused = this.#reportedAbout.get(pair(from, "")) ?? 0;
+      const refused = this.#errorsAbout.get(pair(from, ""))?.length ?? 0;
       for (const id of this.#connectionsOf.keys()) {
         const missing = messages.filter((message) =>
           id !== from && !message.deliveredTo.includes(id) && this.#wasThere(message, id) &&
@@ -172,8 +189,17 @@ class Judgement {
     if (this.#wasTaken(message, target)) return true;
     if (this.#wasThere(message, target)) return false;
     const decidedByMs = this.#times.decidedByMs(message, this.#of(target));
-    const wasHeard = hasMarkerSince(message.from, decidedByMs);
-    return !wasHeard || this.#endedWithIt(message, target, decidedByMs);
+    return !this.#couldBeNotified(message.from, decidedByMs) ||
+      this.#endedWithIt(message, target, decidedByMs);
+  }
+
+  /** Returns whether a sender got all errors up to a time, on one connection or on those that resumed it. */
+  #couldBeNotified(from: ConnectionRecord, untilMs: number): boolean {
+    if (hasMarkerSince(from, untilMs)) return true;
+    const own = this.#of(from.id);
+    const next = own[own.indexOf(from) + 1];
+    return from.closeCode !== null && next !== undefined && next.isResumed &&
+      this.#couldBeNotified(next, untilMs);
   }
 
   #of(target: string): readonly ConnectionRecord[] {
@@ -206,11 +232,14 @@ class Judgement {
       !this.#failures.some((failure) => wasApart(failure, journey, connection));
   }
 
-  /** Returns whether a connection of the target could have had it, and ended before it had certainly read it. */
+  /**
+   * Returns whether a connection of the target could have had it, and ended before it had certainly read it. One that the
+   * server closed has got all that was sent there.
+   */
   #endedWithIt(message: MessageRecord, target: string, untilMs: number): boolean {
     return this.#of(target).some((connection) => {
-      const { startedAtMs, registeredAtMs } = connection;
-      const wasPossible = startedAtMs <= untilMs &&
+      const { startedAtMs, registeredAtMs, closeCode } = connection;
+      const wasPossible = closeCode === null && startedAtMs <= untilMs &&
         this.#times.noticedByMs(connection) >= message.sentAtMs;
       const mustHaveReadAtMs = Math.max(
         this.#times.arrivedByMs(message, [connection]),
@@ -223,11 +252,12 @@ class Judgement {
   /** Messages of one sender that one target got in another order than they were sent. */
   *disorder(): Generator<string> {
     for (const [id, connections] of this.#connectionsOf) {
-      // From one node to another a client may get ahead of what was sent to it where it was before.
-      const spans = this.#terms.transitMs === 0
-        ? [connections.flatMap(({ received }) => received)]
-        : connections.map(({ received }) => received);
-      for (const received of spans) yield* this.#disorderOf(id, received);
+      const all = connections.map(({ received }) => received);
+      // A broadcast may reach both connections of an ID that moves, so its order holds on each of them alone.
+      const direct = all.flatMap((received) =>
+        received.filter(({ message }) => message.to !== null)
+      );
+      yield* new Set([...all, direct].flatMap((received) => [...this.#disorderOf(id, received)]));
     }
   }
 

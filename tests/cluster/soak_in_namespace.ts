@@ -1,6 +1,6 @@
 /** Soaks a cluster while the cable of a node is pulled. soak_test.ts runs this in a network of its own. */
 
-import { SHORT_TIMES } from "../../scripts/soak/cluster.ts";
+import { argsFor, SHORT_TIMES } from "../../scripts/soak/cluster.ts";
 import { cutOff, FAILURES } from "../../scripts/soak/failures.ts";
 import { acrossCables } from "./across_cables.ts";
 import { soakRound } from "./soak_round.ts";
@@ -9,6 +9,11 @@ const { durationMs } = FAILURES["cut-off"];
 
 await acrossCables(
   ({ nodes, urls }, cable) =>
-    soakRound("cut-off by its cable", urls, () => cutOff(nodes[0]!, cable, durationMs)),
-  ...SHORT_TIMES.args,
+    soakRound(
+      "cut-off by its cable",
+      urls,
+      SHORT_TIMES,
+      () => cutOff(nodes[0]!, cable, durationMs),
+    ),
+  ...argsFor(SHORT_TIMES),
 );

@@ -1,23 +1,25 @@
 /** One round of the soak over all nodes of a cluster, as a test. */
 
 import assert from "node:assert/strict";
-import { SHORT_TIMES } from "../../scripts/soak/cluster.ts";
 import type { Failure } from "../../scripts/soak/failure.ts";
 import { playRound } from "../../scripts/soak/round.ts";
+import type { Terms } from "../../scripts/soak/times.ts";
 import { newSeed } from "../helpers/random.ts";
 
 const PARTICIPANTS = 20;
 const ACTIVE_MS = 5000;
 
 /**
- * Plays a round against nodes that were started with {@link SHORT_TIMES}.
+ * Plays a round.
  *
+ * @param terms what the nodes were started with
  * @param hurt causes a failure in the middle of the round
  * @throws {assert.AssertionError} if a message was lost without a notice
  */
 export async function soakRound(
   name: string,
   urls: readonly string[],
+  terms: Terms,
   hurt: (() => Promise<Failure>) | null,
 ): Promise<void> {
   const seed = newSeed();
@@ -26,7 +28,7 @@ export async function soakRound(
     participants: PARTICIPANTS,
     activeMs: ACTIVE_MS,
     seed,
-    terms: SHORT_TIMES.terms,
+    terms,
     hurt: hurt === null ? undefined : async () => [await hurt()],
   });
   console.info(

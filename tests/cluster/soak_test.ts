@@ -1,7 +1,7 @@
 /** Soaks a whole cluster for each kind of failure, several at a time. */
 
-import { SoakCluster } from "../../scripts/soak/cluster.ts";
-import { FAILURES } from "../../scripts/soak/failures.ts";
+import { SHORT_TIMES, SoakCluster } from "../../scripts/soak/cluster.ts";
+import { type FailureName, FAILURES, mailboxTtlMsFor } from "../../scripts/soak/failures.ts";
 import { isOwnNetworkMissing, runInOwnNetwork } from "../helpers/cable.ts";
 import { isRedisMissing } from "../helpers/redis.ts";
 import { testBesideEachOther } from "./beside_each_other.ts";
@@ -15,8 +15,9 @@ testBesideEachOther(
   {
     ...Object.fromEntries(
       Object.entries(FAILURES).map(([name, { hurt, durationMs }]) => [name, async () => {
-        await using cluster = await SoakCluster.start(NODES);
-        await soakRound(name, cluster.urls, () => hurt(cluster, durationMs));
+        const terms = { ...SHORT_TIMES, mailboxTtlMs: mailboxTtlMsFor(name as FailureName) };
+        await using cluster = await SoakCluster.start(NODES, terms);
+        await soakRound(name, cluster.urls, terms, () => hurt(cluster, durationMs));
       }]),
     ),
 
@@ -26,8 +27,8 @@ testBesideEachOther(
     },
 
     "nothing fails": async () => {
-      await using cluster = await SoakCluster.start(NODES);
-      await soakRound("nothing fails", cluster.urls, null);
+      await using cluster = await SoakCluster.start(NODES, SHORT_TIMES);
+      await soakRound("nothing fails", cluster.urls, SHORT_TIMES, null);
     },
   },
 );
