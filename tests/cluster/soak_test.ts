@@ -1,9 +1,12 @@
 /** Soaks a whole cluster for each kind of failure, several at a time. */
 
+import assert from "node:assert/strict";
+import { HAPROXY, rollingRestart } from "../../scripts/rolling_restart.ts";
 import { SHORT_TIMES, SoakCluster } from "../../scripts/soak/cluster.ts";
 import { type FailureName, FAILURES, mailboxTtlMsFor } from "../../scripts/soak/failures.ts";
 import { isOwnNetworkMissing, runInOwnNetwork } from "../helpers/cable.ts";
 import { isRedisMissing } from "../helpers/redis.ts";
+import { isFile, isMissing } from "../helpers/tools.ts";
 import { testBesideEachOther } from "./beside_each_other.ts";
 import { soakRound } from "./soak_round.ts";
 
@@ -24,6 +27,16 @@ testBesideEachOther(
     "cut-off by its cable": async () => {
       if (isOwnNetworkMissing()) return;
       console.info(await runInOwnNetwork(new URL("soak_in_namespace.ts", import.meta.url)));
+    },
+
+    "a rolling restart behind HAProxy": async () => {
+      if (isMissing(isFile(HAPROXY), `${HAPROXY} (Debian: haproxy)`)) return;
+      const { violations, sent, delivered, lostWithConnection } = await rollingRestart({
+        clients: 60,
+        rate: 60,
+      });
+      assert.deepEqual(violations, []);
+      assert.ok(delivered >= sent - lostWithConnection);
     },
 
     "nothing fails": async () => {
