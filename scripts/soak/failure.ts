@@ -16,9 +16,10 @@ export interface Failure {
   readonly untilMs: number;
   /** End of the time in which the nodes may give no answer to clients, if that is not `untilMs`: they start again. */
   readonly silentUntilMs?: number;
-  /** End of the time in which, after a cut, the rest of the cluster may send to the nodes as if they were reachable. */
-  readonly unnoticedUntilMs?: number;
 }
+
+/** Time for which Redis may be away before a node reports messages of which it does not know whether they arrived. */
+const OUTAGE_MS = 5000;
 
 /** Returns whether something that took from `startMs` to `endMs` fell into a failure. */
 export function overlaps({ fromMs, untilMs }: Failure, startMs: number, endMs: number): boolean {
@@ -48,34 +49,13 @@ export function wasApart(
     (hits(failure, from) || hits(failure, target)) && overlaps(failure, sentAtMs, arrivedByMs);
 }
 
-/**
- * Returns whether a failure may have taken a message on its way from the sender's node to a connection of the target, and neither
- * knows.
- *
- * @param noticedByMs when the end of that connection was known
- */
+/** Returns whether a message ended with its sender's node, on its way or stored there. */
 export function mayTake(
   failure: Failure,
-  journey: Journey,
-  target: ConnectionRecord,
-  noticedByMs: number,
+  { message: { from, sentAtMs }, arrivedByMs, mailboxTtlMs }: Journey,
 ): boolean {
-  const { message: { from, sentAtMs }, arrivedByMs, mailboxTtlMs } = journey;
-  if (failure.kind === "death") { // with all that it stored
-    return hits(failure, from) && overlaps(failure, sentAtMs, arrivedByMs + mailboxTtlMs);
-  }
-  if (failure.kind === "delay" || !hits(failure, target) || target.url === from.url) return false;
-  const { fromMs, unnoticedUntilMs = fromMs } = failure;
-  const isTooLate = arrivedByMs < fromMs || sentAtMs > unnoticedUntilMs;
-  const isTargetThere = target.startedAtMs <= arrivedByMs && noticedByMs >= sentAtMs;
-  return !isTooLate && isTargetThere || wasBeingFetched(failure, journey, target);
-}
-
-/** Returns whether a message may have been stored until a connection came for it, at the moment of the failure. */
-function wasBeingFetched({ fromMs }: Failure, journey: Journey, target: ConnectionRecord): boolean {
-  const { message: { sentAtMs }, arrivedByMs, mailboxTtlMs } = journey;
-  return sentAtMs <= fromMs && arrivedByMs + mailboxTtlMs >= fromMs &&
-    target.startedAtMs <= fromMs && target.registeredAtMs >= fromMs;
+  return failure.kind === "death" && hits(failure, from) &&
+    overlaps(failure, sentAtMs, arrivedByMs + mailboxTtlMs);
 }
 
 /** Returns whether the sender's node may not know that a message was delivered, and so report that it was not. */
@@ -84,5 +64,6 @@ export function mayBeReportedWrongly(
   { from, sentAtMs }: MessageRecord,
   decidedByMs: number,
 ): boolean {
-  return failure.kind === "cut" && hits(failure, from) && overlaps(failure, sentAtMs, decidedByMs);
+  return failure.kind === "cut" && failure.untilMs - failure.fromMs > OUTAGE_MS &&
+    hits(failure, from) && overlaps(failure, sentAtMs, decidedByMs);
 }

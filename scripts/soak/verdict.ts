@@ -1,7 +1,12 @@
 /**
- * Judges a {@link Ledger}: every message is delivered once and in order, or its sender got an error. It may be lost without a word
- * in two cases alone (at most once, as PROTOCOL.md says): a connection ended with it inside, the target's or the sender's
- * own; or a node failed while it was between nodes, see failure.ts.
+ * Judges a {@link Ledger}: every message is delivered once and in order, or its sender got an error, never both. These are
+ * forgiven, as "What at most once costs" in cluster.md lists them, and nothing else:
+ *
+ * - a message is lost that was inside a connection, its sender's or its target's, which the server did not close;
+ * - a message is lost that was sent or stored for a client of a node that is killed;
+ * - a broadcast is lost while Redis is away, or reaches both connections of an ID that moves;
+ * - an error names a message that arrived before, if Redis was away for longer than 5 s;
+ * - a client that moves overtakes what it sent over the connection before.
  */
 
 import { type Failure, hits, mayBeReportedWrongly, mayTake, wasApart } from "./failure.ts";
@@ -206,7 +211,7 @@ class Judgement {
     return this.#connectionsOf.get(target) ?? [];
   }
 
-  /** Returns whether a failure may have taken it on its way from node to node. Within a node there is none. */
+  /** Returns whether it ended with its sender's node. Those for clients of the same node had been delivered. */
   #wasTaken(message: MessageRecord, target: string): boolean {
     if (this.#failures.length === 0 || message.takenAtMs === Infinity) return false;
     const journey = this.#times.journeyOf(message);
@@ -214,9 +219,7 @@ class Judgement {
     if (connections.some((own) => own.url === message.from.url && this.#couldGet(message, own))) {
       return false;
     }
-    return this.#failures.some((failure) =>
-      connections.some((own) => mayTake(failure, journey, own, this.#times.noticedByMs(own)))
-    );
+    return this.#failures.some((failure) => mayTake(failure, journey));
   }
 
   /** Returns whether one connection of the target was there before it was sent, and still read after it had arrived. */
@@ -252,13 +255,33 @@ class Judgement {
   /** Messages of one sender that one target got in another order than they were sent. */
   *disorder(): Generator<string> {
     for (const [id, connections] of this.#connectionsOf) {
-      const all = connections.map(({ received }) => received);
-      // A broadcast may reach both connections of an ID that moves, so its order holds on each of them alone.
-      const direct = all.flatMap((received) =>
+      const each = connections.map(({ received }) => received);
+      const direct = this.#spansOf(connections).map((received) =>
         received.filter(({ message }) => message.to !== null)
       );
-      yield* new Set([...all, direct].flatMap((received) => [...this.#disorderOf(id, received)]));
+      const all = [...each, ...direct];
+      yield* new Set(all.flatMap((received) => [...this.#disorderOf(id, received)]));
     }
+  }
+
+  /**
+   * What an ID got over several connections, one after the other. Two connections at nodes that did not reach each other are
+   * no sequence, and neither is a broadcast that reaches both connections of an ID that moves.
+   */
+  #spansOf(connections: readonly ConnectionRecord[]): ReceivedRecord[][] {
+    const spans: ReceivedRecord[][] = [];
+    let before: ConnectionRecord | null = null;
+    for (const connection of connections) {
+      const { startedAtMs, received } = connection;
+      const endedAtMs = before?.endedAtMs ?? Infinity;
+      const wereApart = startedAtMs < endedAtMs && (before === null ||
+        this.#times.failuresOf([before, connection], startedAtMs, endedAtMs)
+          .some(({ kind }) => kind === "cut"));
+      if (wereApart) spans.push([...received]);
+      else spans.at(-1)!.push(...received);
+      before = connection;
+    }
+    return spans;
   }
 
   *#disorderOf(id: string, received: readonly ReceivedRecord[]): Generator<string> {
