@@ -16,6 +16,9 @@ export interface Terms {
 /** Time after which a node without Redis gives up a message that it could not take back, in milliseconds. */
 export const UNCONFIRMED_MS = 6000;
 
+/** Time after a failure in which broadcasts may still be lost, or overtake other messages, in milliseconds. */
+const SETTLED_MS = 5000;
+
 export class Times {
   readonly #terms: Terms;
   readonly #failures: readonly Failure[];
@@ -33,6 +36,13 @@ export class Times {
   ): readonly Failure[] {
     return this.#failures.filter((failure) =>
       overlaps(failure, startMs, endMs) && nodes.some((node) => hits(failure, node))
+    );
+  }
+
+  /** Returns whether broadcasts may suffer that were under way from `startMs` to `endMs`: nodes settle after a failure. */
+  isAroundFailure(startMs: number, endMs: number): boolean {
+    return this.#failures.some(({ fromMs, untilMs, silentUntilMs = untilMs }) =>
+      fromMs <= endMs && silentUntilMs + SETTLED_MS >= startMs
     );
   }
 

@@ -5,6 +5,7 @@
  * - a message is lost that was inside a connection, its sender's or its target's, which the server did not close;
  * - a message is lost that was sent or stored for a client of a node that is killed;
  * - a broadcast is lost while Redis is away, or reaches both connections of an ID that moves;
+ * - around a failure a broadcast misses a client, or overtakes other messages of its sender, or is overtaken;
  * - an error names a message that arrived before, if Redis was away for longer than 5 s;
  * - a client that moves overtakes what it sent over the connection before.
  */
@@ -117,9 +118,7 @@ class Judgement {
     const isMoving = newer.startedAtMs <= byMs &&
       newer.registeredAtMs + this.#terms.transitMs >= message.sentAtMs;
     return isMoving && older.url === message.from.url ||
-      this.#times.failuresOf([one, other], message.sentAtMs, byMs).some(({ kind }) =>
-        kind === "cut"
-      );
+      this.#times.isAroundFailure(message.sentAtMs, byMs);
   }
 
   /** Messages that are lost for no reason, and errors for none. */
@@ -179,7 +178,8 @@ class Judgement {
       for (const id of this.#connectionsOf.keys()) {
         const missing = messages.filter((message) =>
           id !== from && !message.deliveredTo.includes(id) && this.#wasThere(message, id) &&
-          !this.#wasTaken(message, id)
+          !this.#wasTaken(message, id) &&
+          !this.#times.isAroundFailure(message.sentAtMs, message.takenAtMs)
         );
         if (missing.length <= refused) continue;
         yield `${id} missed ${missing.length} broadcasts, ${refused} were refused: ${
@@ -302,9 +302,12 @@ class Judgement {
    */
   #mayBeOvertaken(
     { message, receivedAtMs }: ReceivedRecord,
-    { from }: MessageRecord,
+    before: MessageRecord,
     target: string,
   ): boolean {
+    const hasBroadcast = message.to === null || before.to === null;
+    if (hasBroadcast && this.#times.isAroundFailure(message.sentAtMs, receivedAtMs)) return true;
+    const { from } = before;
     const nodes = [message.from, ...this.#of(target)];
     const failures = this.#times.failuresOf(nodes, message.sentAtMs, receivedAtMs);
     const movedAtMs = Math.max(from.registeredAtMs, ...failures.map(({ untilMs }) => untilMs));
