@@ -148,7 +148,7 @@ async function sendAtRate(
 }
 
 function readArguments(args: readonly string[]): RollingOptions {
-  return new Command("deno task rolling-restart")
+  return new Command("deno task soak:rolling")
     .description("Restarts three nodes behind HAProxy under load. Takes half a minute.")
     .option("--clients <number>", "how many clients", whole, 300)
     .option("--rate <number>", "messages a second", whole, 300)
