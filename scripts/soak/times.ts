@@ -16,8 +16,8 @@ export interface Terms {
 /** Time after which a node without Redis gives up a message that it could not take back, in milliseconds. */
 export const UNCONFIRMED_MS = 6000;
 
-/** Time after a failure in which broadcasts may still be lost, or overtake other messages, in milliseconds. */
-const SETTLED_MS = 5000;
+/** Time after a failure in which messages that it has held up are still on their way, in milliseconds. */
+export const SETTLED_MS = 5000;
 
 export class Times {
   readonly #terms: Terms;

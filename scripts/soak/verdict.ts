@@ -19,7 +19,7 @@ import {
   name,
   type ReceivedRecord,
 } from "./ledger.ts";
-import { type Terms, Times } from "./times.ts";
+import { SETTLED_MS, type Terms, Times } from "./times.ts";
 
 export interface Verdict {
   readonly violations: readonly string[];
@@ -310,7 +310,10 @@ class Judgement {
     const { from } = before;
     const nodes = [message.from, ...this.#of(target)];
     const failures = this.#times.failuresOf(nodes, message.sentAtMs, receivedAtMs);
-    const movedAtMs = Math.max(from.registeredAtMs, ...failures.map(({ untilMs }) => untilMs));
+    const movedAtMs = Math.max(
+      from.registeredAtMs,
+      ...failures.map(({ untilMs }) => untilMs + SETTLED_MS),
+    );
     return message.from.url !== from.url && receivedAtMs <= movedAtMs + this.#terms.transitMs;
   }
 }
