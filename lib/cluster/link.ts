@@ -237,7 +237,7 @@ export class Link<Item> {
     }
     this.#entries.splice(0, count);
     this.#published = Math.max(0, this.#published - count);
-    this.#settled = Math.max(this.#settled, ...returned);
+    this.#settled = Math.max(this.#settled, returned.at(-1) ?? 0); // in order
     if (hasGap) this.repeat();
     if (done.length > 0) this.#hooks.onDone(done);
     if (back.length > 0) this.#hooks.onReturned(back, this.node);

@@ -1,5 +1,6 @@
 /** By when something had happened for certain, on a server that takes its time, and takes longer where it failed. */
 
+import { NODE_LIFETIME_MS } from "../../lib/cluster/scripts.ts";
 import { type Failure, hits, type Journey, overlaps } from "./failure.ts";
 import type { ConnectionRecord, MessageRecord } from "./ledger.ts";
 
@@ -25,7 +26,7 @@ export class Times {
 
   constructor(terms: Terms, failures: readonly Failure[]) {
     this.#terms = terms;
-    this.#failures = failures;
+    this.#failures = failures.map(lasting);
   }
 
   /** The failures of any of these nodes that fell into this time. */
@@ -77,4 +78,10 @@ export class Times {
     const { mailboxTtlMs, transitMs } = this.#terms;
     return { message, arrivedByMs: message.takenAtMs + transitMs, mailboxTtlMs };
   }
+}
+
+/** Returns a failure until its end was known: messages for the clients of a node that is killed are under way until then. */
+function lasting(failure: Failure): Failure {
+  if (failure.kind !== "death") return failure;
+  return { ...failure, untilMs: failure.untilMs + NODE_LIFETIME_MS };
 }

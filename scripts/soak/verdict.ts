@@ -3,7 +3,8 @@
  * forgiven, as "What at most once costs" in cluster.md lists them, and nothing else:
  *
  * - a message is lost that was inside a connection, its sender's or its target's, which the server did not close;
- * - a message is lost that was sent or stored for a client of a node that is killed;
+ * - a message is lost that was sent or stored for a client of a node that is killed, or its sender leaves before the other
+ *   nodes know of that;
  * - a broadcast is lost while Redis is away, or reaches both connections of an ID that moves;
  * - around a failure a broadcast misses a client, or overtakes other messages of its sender, or is overtaken;
  * - an error names a message that arrived before, if Redis was away for longer than 5 s;

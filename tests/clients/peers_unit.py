@@ -42,7 +42,9 @@ class TestCase(unittest.IsolatedAsyncioTestCase):
             while connection.connectionState != "connected":
                 await self.next(connection, "connectionstatechange")
 
-    async def connect_both(self) -> tuple[signalbox.Signaling, Any, asyncio.Future[Any]]:
+    async def connect_both(
+        self,
+    ) -> tuple[signalbox.Signaling, Any, asyncio.Future[Any]]:
         """Connects alice to bob. Returns alice, her connection, and the event of its end at bob's side."""
         alice, bob = await self.enter("alice"), await self.enter("bob")
         bob.on("call", lambda call: call.accept())
