@@ -2,6 +2,7 @@
 
 import { connect as connectTcp, isIP } from "node:net";
 import { connect as connectTls } from "node:tls";
+import { messageOf, quote } from "./failure.ts";
 
 const TIMEOUT_MS = 5000;
 /** Upper bound of the response, in characters. */
@@ -12,20 +13,31 @@ const MAX_ANSWER = 65_536;
  *
  * The certificate is not checked, because inside a container the server has another name than the certificate.
  *
- * @throws {Error} if the server does not answer, or not with 200
+ * @throws {Error} if the server does not answer, or not as signalbox does when it is healthy
  */
 export async function checkHealth(server: URL): Promise<string> {
   const url = new URL(server);
   url.pathname = url.pathname.replace(/\/?(healthz)?$/, "/healthz");
+  url.username = url.password = ""; // for they would be printed
   try {
     const [head = "", body = ""] = (await ask(url)).split(/\r\n\r\n(.*)/s);
     const [, status] = /^HTTP\/1\.[01] (\d{3})/.exec(head) ?? [];
     if (status === undefined) throw new Error("the answer is not HTTP");
-    if (status === "200") return body.trim();
-    throw new Error(`status ${status}: ${body.trim()}`);
+    if (!isHealth(body)) {
+      throw new Error(`another program answers, with status ${status}: ${quote(body)}`);
+    }
+    if (status !== "200") throw new Error(`status ${status}: ${body.trim()}`);
+    return body.trim();
   } catch (error) {
-    const reason = error instanceof Error ? error.message : String(error);
-    throw new Error(`${url.href} is not healthy: ${reason}`);
+    throw new Error(`${url.href} is not healthy: ${messageOf(error)}`);
+  }
+}
+
+function isHealth(body: string): boolean {
+  try {
+    return "uptime_seconds" in JSON.parse(body);
+  } catch {
+    return false;
   }
 }
 
@@ -45,7 +57,10 @@ function ask(url: URL): Promise<string> {
     ? connectTls({ ...address, ...names, rejectUnauthorized: false }, send)
     : connectTcp(address, send);
   const noAnswer = new Error(`no answer within ${TIMEOUT_MS / 1000} s`);
-  const timer = setTimeout(() => socket.destroy(noAnswer), TIMEOUT_MS);
+  const timer = setTimeout(() => {
+    reject(noAnswer);
+    socket.destroy();
+  }, TIMEOUT_MS);
   let answer = "";
   socket.setEncoding("utf8");
   socket.on("data", (part) => {

@@ -73,7 +73,7 @@ install_executable() {
   version=$("$temporary/signalbox" --version 2>"$temporary/error") ||
     fail "signalbox does not run on this machine: it needs glibc 2.27 or newer and libgcc, which Alpine has not. $(cat "$temporary/error")"
   # Renamed in one step: a signalbox that is running keeps its file.
-  cp "$temporary/signalbox" "$bin_dir/.signalbox.new" && mv -f "$bin_dir/.signalbox.new" "$bin_dir/signalbox" ||
+  cp -p "$temporary/signalbox" "$bin_dir/.signalbox.new" && mv -f "$bin_dir/.signalbox.new" "$bin_dir/signalbox" ||
     fail "cannot write $bin_dir/signalbox."
   echo "$version is $bin_dir/signalbox."
 }

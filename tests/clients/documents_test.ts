@@ -72,10 +72,12 @@ Deno.test({
     await server.logged("Client registered: viewer-");
     await pictureMoves(page);
 
+    await rememberCall(page);
     await robot[Symbol.asyncDispose](); // which says goodbye
     const next = await startPrinted(robotCode, path);
     await pictureMoves(page, "anew");
 
+    await rememberCall(page);
     next.kill("SIGKILL");
     await next[Symbol.asyncDispose]();
     await using _last = await startPrinted(robotCode, path);
@@ -85,12 +87,17 @@ Deno.test({
   },
 });
 
-/** Resolves once the page's video shows further frames; `anew`: those of a call that has yet to begin. */
+/** Notes the call that the page shows, before anything may end it. */
+async function rememberCall(page: Page): Promise<void> {
+  await page.evaluate(`globalThis.former = document.querySelector("video").srcObject`);
+}
+
+/** Resolves once the page's video shows further frames; `anew`: those of a call other than the noted one. */
 async function pictureMoves(page: Page, anew?: "anew"): Promise<void> {
   await page.evaluate(`new Promise((resolve, reject) => {
     setTimeout(() => reject(new Error("The picture does not move.")), 120_000);
     const video = document.querySelector("video");
-    const former = ${anew ? "video.srcObject" : "null"};
+    const former = ${anew ? "globalThis.former" : "null"};
     let frames = 0;
     const count = () => {
       if (video.srcObject !== former && ++frames >= 10) resolve();

@@ -39,6 +39,8 @@ interface Result {
   readonly printed: string;
   /** The text of the executable, null if there is none. */
   readonly installed: string | null;
+  /** Permissions of the executable, null if there is none. */
+  readonly mode: number | null;
   /** Names in the folder for the executable. */
   readonly names: readonly string[];
 }
@@ -51,7 +53,7 @@ function serve(files: Files) {
   });
 }
 
-/** Runs the script on a machine with few commands. */
+/** Runs the script on a machine with few commands, whose administrator lets no other user read new files. */
 async function install(machine: Machine = {}): Promise<Result> {
   const { files = release(), commands = ["curl", "sha256sum"], scripts = {} } = machine;
   await using server = serve(files);
@@ -61,7 +63,7 @@ async function install(machine: Machine = {}): Promise<Result> {
     const bin = `${folder}/bin`;
     const PATH = await makePath(`${folder}/path`, [...COMMANDS, ...commands], scripts);
     const { code, stdout, stderr } = await new Deno.Command("/bin/sh", {
-      args: [SCRIPT, ...machine.args ?? [url]],
+      args: ["-c", 'umask 077; exec /bin/sh "$@"', "sh", SCRIPT, ...machine.args ?? [url]],
       env: { PATH, BIN_DIR: bin, TMPDIR: folder, ...machine.env },
       clearEnv: true,
       stdin: "null",
@@ -69,11 +71,13 @@ async function install(machine: Machine = {}): Promise<Result> {
     const decoder = new TextDecoder();
     const printed = decoder.decode(stdout) + decoder.decode(stderr);
     const installed = await Deno.readTextFile(`${bin}/signalbox`).catch(() => null);
+    const mode = await Deno.stat(`${bin}/signalbox`)
+      .then(({ mode }) => mode! & 0o777).catch(() => null);
     const names = await Array.fromAsync(Deno.readDir(bin), ({ name }) => name).catch(() => []);
     const left = await Array.fromAsync(Deno.readDir(folder), ({ name }) => name);
     assert.deepEqual(left.filter((name) => name !== "path" && name !== "bin"), []);
     const shown = printed.replaceAll(url, "URL").replaceAll(folder, "");
-    return { status: code, printed: shown, installed, names };
+    return { status: code, printed: shown, installed, mode, names };
   } finally {
     await Deno.remove(folder, { recursive: true });
   }
@@ -115,9 +119,10 @@ function test(name: string, fn: () => Promise<void>): void {
 }
 
 test("puts the executable in place, and says so", async () => {
-  const { status, printed, installed, names } = await install();
+  const { status, printed, installed, mode, names } = await install();
   assert.equal(status, 0, printed);
   assert.equal(installed, PROGRAM);
+  assert.equal(mode, 0o755);
   assert.deepEqual(names, ["signalbox"]);
   assert.equal(printed, "signalbox 1.2.3 is /bin/signalbox.\nStart it: /bin/signalbox\n");
 });
