@@ -1,12 +1,13 @@
 /** Restarts three nodes behind HAProxy one after the other, under clients that resume and messages between them. */
 
-import { Command, InvalidArgumentError } from "commander";
+import { Command } from "commander";
 import { printedFile, replaceAll } from "../tests/deploying/document.ts";
 import { findFreePort, Foreground } from "../tests/helpers/foreground.ts";
 import { untilStatus } from "../tests/helpers/health.ts";
 import { ServingProgram } from "../tests/helpers/program.ts";
 import { TestRedis } from "../tests/helpers/redis.ts";
 import { pause } from "./soak/pause.ts";
+import { readWhole } from "./soak/read_whole.ts";
 import { ResumingClient } from "./soak/resuming_client.ts";
 import { RollingLedger, type RollingReport } from "./soak/rolling_ledger.ts";
 
@@ -150,15 +151,10 @@ async function sendAtRate(
 function readArguments(args: readonly string[]): RollingOptions {
   return new Command("deno task soak:rolling")
     .description("Restarts three nodes behind HAProxy under load. Takes half a minute.")
-    .option("--clients <number>", "how many clients", whole, 300)
-    .option("--rate <number>", "messages a second", whole, 300)
+    .option("--clients <number>", "how many clients", readWhole, 300)
+    .option("--rate <number>", "messages a second", readWhole, 300)
     .parse(args, { from: "user" })
     .opts<RollingOptions>();
-}
-
-function whole(text: string): number {
-  if (/^\d+$/.test(text)) return Number(text);
-  throw new InvalidArgumentError("It takes a whole number.");
 }
 
 if (import.meta.main) {

@@ -1,12 +1,13 @@
 /** The soak as a command: clients that come, go, stall, flood and talk nonsense at random, and whether a message was lost. */
 
-import { Command, InvalidArgumentError, Option } from "commander";
+import { Command, Option } from "commander";
 import { inMebibytes } from "../tests/helpers/process.ts";
 import type { PairTimes } from "../tests/helpers/pair.ts";
 import { newSeed } from "../tests/helpers/random.ts";
 import { type FailureName, FAILURES } from "./soak/failures.ts";
 import { MeasuredPair } from "./soak/measured_pair.ts";
 import { pause } from "./soak/pause.ts";
+import { readWhole } from "./soak/read_whole.ts";
 import { type RoundReport, soak } from "./soak/soak.ts";
 import { oneNode, ownCluster, running, type Subject } from "./soak/subject.ts";
 
@@ -52,20 +53,20 @@ function readArguments(args: readonly string[]): Arguments {
     .description(
       "Lets clients come, go, stall, flood, reset and talk nonsense, and checks what arrives.",
     )
-    .option("--seconds <number>", "for how long", whole, 60)
-    .option("--clients <number>", "how many", whole, 40)
-    .option("--seed <number>", "begin with this one, to see the same again", whole)
-    .option("--nodes <number>", "start a cluster of this many, with a Redis of its own", whole)
+    .option("--seconds <number>", "for how long", readWhole, 60)
+    .option("--clients <number>", "how many", readWhole, 40)
+    .option("--seed <number>", "begin with this one, to see the same again", readWhole)
+    .option("--nodes <number>", "start a cluster of this many, with a Redis of its own", readWhole)
     .addOption(
       new Option("--fail <what...>", "start a cluster, and do this to it; several take turns")
         .choices(Object.keys(FAILURES)).conflicts("url"),
     )
-    .option("--fail-seconds <number>", "for how long, if not as long as it says below", whole)
+    .option("--fail-seconds <number>", "for how long, if not as long as it says below", readWhole)
     .option(
       "--url <urls...>",
       "a server that runs, as ws://host:port; several: the nodes of a cluster",
     )
-    .option("--mailbox-ttl <seconds>", "that of the server at --url", whole, 10)
+    .option("--mailbox-ttl <seconds>", "that of the server at --url", readWhole, 10)
     .option("--executable <file>", "start this, not the source")
     .addHelpText(
       "after",
@@ -78,11 +79,6 @@ function readArguments(args: readonly string[]): Arguments {
     command.error(`error: --nodes ${given.nodes} is too few; with --fail it takes 2 or more.`);
   }
   return given;
-}
-
-function whole(text: string): number {
-  if (/^\d+$/.test(text)) return Number(text);
-  throw new InvalidArgumentError("It takes a whole number.");
 }
 
 function describeFailures(): string {

@@ -73,7 +73,7 @@ export interface Numbered {
   readonly parcel: Parcel;
 }
 
-/** What one node publishes on the channel of another, see links.ts. */
+/** What one node publishes on the channel of another, see link.ts. */
 export interface Shipment {
   readonly node: string;
   /** The last number that the sending node has received from the receiving one; -1 before the first. */

@@ -56,6 +56,7 @@ export interface Script {
 }
 
 export type Scripts = Readonly<Record<ScriptName, Script>>;
+
 /** Reads the scripts. */
 export function readScripts(keys: Keys): Scripts {
   const constants = constantsFor(keys);

@@ -7,6 +7,7 @@ import { fromSource, ServingProgram } from "../../../tests/helpers/program.ts";
 import { TestRedis } from "../../../tests/helpers/redis.ts";
 import { startServer, type TestServer } from "../../../tests/helpers/server.ts";
 import { pause } from "../../soak/pause.ts";
+import { quantile } from "../statistics.ts";
 
 /** Sizes of what is simulated. */
 export interface CrowdsPlan {
@@ -186,8 +187,7 @@ async function p99(from: TestClient, to: TestClient, isOver: () => boolean): Pro
     times.push(performance.now() - sentAtMs);
     await pause(MESSAGE_EVERY_MS);
   }
-  times.sort((one, other) => one - other);
-  return times[Math.floor(times.length * 0.99)] ?? 0;
+  return quantile(times.toSorted((one, other) => one - other), 0.99);
 }
 
 /** Has a client register that gets the IDs of a large room, and reads from Redis which command took longest. */
