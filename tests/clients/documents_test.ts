@@ -60,7 +60,9 @@ Deno.test({
     await using browser = await TestBrowser.launch();
 
     // The page comes first: it sees the robot when that comes.
-    const page = await browser.open(`http://127.0.0.1:${pages.addr.port}/`);
+    const page = await browser.open(`http://127.0.0.1:${pages.addr.port}/`, {
+      permissions: ["camera"], // so that Chromium offers each of the machine's addresses
+    });
     const robot = await startPrinted(robotCode, path);
     await pictureMoves(page);
     await page.reload();

@@ -264,6 +264,23 @@ class Sessions(TestCase):
         bye = {"type": "bye", "peer_session": "x", "from": "alice"}
         self.assertEqual((self.world.messages, calls), ([bye], []))
 
+    async def test_a_late_candidate_of_an_earlier_connection_harms_no_call(
+        self,
+    ) -> None:
+        alice, bob = await self.enter("alice"), await self.enter("bob")
+        alice.on("call", lambda call: call.accept())
+        late = {
+            "type": "candidate",
+            "candidate": "candidate:1 1 udp 1 127.0.0.1 9 typ host",
+            "sdpMid": "0",
+            "session": "earlier",
+            "from": "bob",
+        }
+        self.world.inject("alice", late)
+        connection = bob.peer("alice")
+        connection.createDataChannel("chat")
+        await self.connected(connection)
+
     async def test_an_ice_restart_ends_the_call_on_both_sides(self) -> None:
         alice, connection, _ = await self.call()
         ended = self.next(alice, "ended")

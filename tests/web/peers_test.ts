@@ -6,6 +6,7 @@ import assert from "node:assert/strict";
 import type { Page } from "playwright-core";
 import type { Signaling } from "../../lib/web/clients/client.js";
 import { type TestBrowser, testInBrowser } from "../helpers/chromium.ts";
+import { TestClient } from "../helpers/client.ts";
 import { RecordedEvents } from "../helpers/events.ts";
 import { startServer } from "../helpers/server.ts";
 import { UdpRelay } from "../helpers/udp_relay.ts";
@@ -433,3 +434,24 @@ testInBrowser(
     await assertNoErrors(page);
   },
 );
+
+testInBrowser("a late candidate of an earlier connection harms no call", async (browser) => {
+  await using server = startServer();
+  const page = await openLab(browser, server.httpUrl);
+  await page.evaluate(() => void lab.connect("alice"));
+  await seen(page, "alice registered");
+  const earlier = await TestClient.register(server.url, "bob");
+  const candidate = "candidate:1 1 udp 1 127.0.0.1 9 typ host";
+  earlier.send({
+    type: "candidate",
+    candidate,
+    sdpMid: "0",
+    session: "earlier",
+    target_id: "alice",
+  });
+  await seen(page, "alice in candidate");
+  await earlier.close();
+  await page.evaluate(() => void lab.greet(lab.connect("bob"), "alice"));
+  await seen(page, "call bob", "data welcome bob");
+  await assertNoErrors(page);
+});

@@ -741,7 +741,11 @@ class Negotiation {
   #hasRemote = false;
   /** Resolves at the first ICE candidate of this side. */
   #firstCandidate;
-  /** @type {RTCIceCandidateInit[]} */
+  /**
+   * Candidates that came before their description. Those of an earlier connection of the peer can be among them.
+   *
+   * @type {PeerMessage[]}
+   */
   #earlyCandidates = [];
 
   /**
@@ -794,11 +798,11 @@ class Negotiation {
    * @param {PeerMessage} message
    */
   async receive(message) {
-    this.peerSession ??= sessionOf(message);
-    this.#peerIdentity ??= identityOf(message);
     try {
-      if (message.type === "candidate") await this.#addCandidate(candidateOf(message));
-      else await this.#setRemote({ type: message.type, sdp: message.sdp });
+      if (message.type === "candidate") return await this.#addCandidate(message);
+      this.peerSession ??= sessionOf(message);
+      this.#peerIdentity ??= identityOf(message);
+      await this.#setRemote({ type: message.type, sdp: message.sdp });
     } catch (error) {
       this.#fail(error);
     }
@@ -875,12 +879,13 @@ class Negotiation {
     this.#sendDescription();
   }
 
-  /** @param {RTCIceCandidateInit | null} candidate */
-  async #addCandidate(candidate) {
+  /** @param {PeerMessage} message */
+  async #addCandidate(message) {
+    const candidate = candidateOf(message);
     if (candidate === null || this.isClosed) return;
     if (!this.#hasRemote) {
       const isFull = this.#earlyCandidates.length >= MAX_EARLY_MESSAGES;
-      if (!this.#ignoringOffer && !isFull) this.#earlyCandidates.push(candidate);
+      if (!this.#ignoringOffer && !isFull) this.#earlyCandidates.push(message);
       return;
     }
     try {
@@ -893,7 +898,8 @@ class Negotiation {
   /** Adds candidates that came before their description; the browser queues them until it is set. */
   #addEarlyCandidates() {
     this.#hasRemote = true;
-    for (const candidate of this.#earlyCandidates.splice(0)) {
+    const candidates = this.#earlyCandidates.splice(0).filter((message) => this.isWith(message));
+    for (const candidate of candidates) {
       this.#addCandidate(candidate).catch((error) => this.#fail(error));
     }
   }

@@ -1106,14 +1106,15 @@ class _Negotiation:
         if self._work.qsize() >= 2 * MAX_EARLY_MESSAGES:
             problem = f'Too much of "{self.peer_id}" waits: a message was dropped.'
             return self._signaling._fail("negotiation_failed", problem, self.peer_id)
+        kind = message["type"]
+        if kind == "candidate":
+            # One of an earlier connection can be late, and must not name the next one.
+            return self._do(lambda: self._receive_candidate(message))
         if self.peer_session is None:
             self.peer_session = _text(message.get("session"))
         if self._peer_mark is None:
             self._peer_mark = _mark_of(message)
-        kind = message["type"]
-        if kind == "candidate":
-            self._do(lambda: self._receive_candidate(message))
-        elif kind == "offer":
+        if kind == "offer":
             self._do(lambda: self._receive_offer(message["sdp"]))
         else:
             self._do(lambda: self._receive_answer(message["sdp"]))
@@ -1248,7 +1249,7 @@ class _Negotiation:
 
     async def _add_early_candidates(self) -> None:
         early, self._early = self._early, []
-        for message in early:
+        for message in filter(self.is_with, early):
             await self._add_candidate(message)
 
     async def _add_candidate(self, message: Message) -> None:
