@@ -2,7 +2,7 @@
 
 import { clientsAt } from "../../tests/helpers/health.ts";
 import type { PairTimes } from "../../tests/helpers/pair.ts";
-import { attack } from "./attackers.ts";
+import { Attackers } from "./attackers.ts";
 import { MeasuredPair } from "./measured_pair.ts";
 import { pause } from "./pause.ts";
 import { playRound, type RoundOptions } from "./round.ts";
@@ -68,8 +68,8 @@ async function attackBeside(
   durationMs: number,
 ): Promise<PairTimes> {
   const pair = new MeasuredPair(url);
-  const endAtMs = performance.now() + durationMs;
-  await attack(url, adminUrl, () => performance.now() >= endAtMs);
+  using _attackers = new Attackers({ url, adminUrl });
+  await pause(durationMs);
   return await pair.finish();
 }
 
