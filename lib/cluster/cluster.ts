@@ -2,7 +2,7 @@
 
 import type { Clock } from "../clock.ts";
 import type { Emit } from "../events.ts";
-import type { Directory, DirectoryOptions, Enter } from "../relay/directory.ts";
+import type { Attach, Directory, DirectoryOptions } from "../relay/directory.ts";
 import type { Router } from "../relay/router.ts";
 import type { Session } from "../relay/session.ts";
 import type { Message, Notice, Registration } from "../relay/vocabulary.ts";
@@ -79,7 +79,7 @@ export class Cluster implements Directory {
       onMoved: (room, id) => this.#forwarder.flush(room, id),
     });
     this.#registry = new Registry(keys, options, router, node, this.#requests, rooms, {
-      onEntered: (session, resumed) => this.#onEntered(session, resumed),
+      onAttached: (session, resumed) => this.#onAttached(session, resumed),
       onConfirmed: (session) => this.#forwarder.onConfirmed(session),
       onEvicted: (session) => this.#forwarder.deliverNotices(session),
     });
@@ -132,8 +132,8 @@ export class Cluster implements Directory {
   }
 
   /** See {@link Registry.claim}. Waits for the first attempt to connect if that is pending. */
-  claim(registration: Registration, ownsId: boolean, enter: Enter): Promise<void> {
-    const claim = () => this.#registry.claim(registration, ownsId, enter);
+  claim(registration: Registration, ownsId: boolean, attach: Attach): Promise<void> {
+    const claim = () => this.#registry.claim(registration, ownsId, attach);
     return this.#starting === null ? claim() : this.#starting.promise.then(claim);
   }
 
@@ -141,8 +141,8 @@ export class Cluster implements Directory {
     this.#registry.detached(session);
   }
 
-  left(session: Session): void {
-    this.#registry.left(session);
+  ended(session: Session): void {
+    this.#registry.ended(session);
   }
 
   idsIn(room: string): Iterable<string> {
@@ -211,7 +211,7 @@ export class Cluster implements Directory {
     return node === this.#node.id && (kind === "joined" || kind === "resumed");
   }
 
-  #onEntered(session: Session, resumed: boolean): void {
+  #onAttached(session: Session, resumed: boolean): void {
     this.#forwarder.flush(session.room.name, session.id, !resumed);
     this.#forwarder.deliverNotices(session);
   }

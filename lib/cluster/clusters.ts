@@ -2,7 +2,7 @@
 
 import type { Clock } from "../clock.ts";
 import type { Emit } from "../events.ts";
-import type { Directory, Enter } from "../relay/directory.ts";
+import type { Attach, Directory } from "../relay/directory.ts";
 import type { Router } from "../relay/router.ts";
 import type { Session } from "../relay/session.ts";
 import type { Message, Notice, Registration } from "../relay/vocabulary.ts";
@@ -51,16 +51,16 @@ export class Clusters implements Directory {
     return this.#all.reduce((sum, { stored }) => sum + stored, 0);
   }
 
-  claim(registration: Registration, ownsId: boolean, enter: Enter): Promise<void> {
-    return this.#of(registration.room).claim(registration, ownsId, enter);
+  claim(registration: Registration, ownsId: boolean, attach: Attach): Promise<void> {
+    return this.#of(registration.room).claim(registration, ownsId, attach);
   }
 
   detached(session: Session): void {
     this.#of(session.room.name).detached(session);
   }
 
-  left(session: Session): void {
-    this.#of(session.room.name).left(session);
+  ended(session: Session): void {
+    this.#of(session.room.name).ended(session);
   }
 
   idsIn(room: string): Iterable<string> {

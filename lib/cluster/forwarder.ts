@@ -114,7 +114,7 @@ export class Forwarder {
     this.#clock = clock;
     this.#mailbox = new Mailbox(clock, options.mailboxTtlMs, (item) => {
       this.#fail(item, "target_not_found");
-      rooms.leave(item.sender.room.name);
+      rooms.closeUnused(item.sender.room.name);
     });
   }
 

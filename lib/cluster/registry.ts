@@ -1,7 +1,7 @@
 /** Claims, holds and releases the IDs of this node's clients in Redis, and claims them again if Redis has lost them. */
 
 import { createHash } from "node:crypto";
-import { type Claim, decideClaim, type Enter, idHeld, idTaken } from "../relay/directory.ts";
+import { type Attach, type Claim, decideClaim, idHeld, idTaken } from "../relay/directory.ts";
 import type { DirectoryOptions } from "../relay/directory.ts";
 import type { Router } from "../relay/router.ts";
 import { newSecret, type Session } from "../relay/session.ts";
@@ -36,7 +36,7 @@ interface Secrets {
 
 export interface RegistryHooks {
   /** Called when this node has an ID anew, after the client's `registered`. */
-  onEntered(session: Session, resumed: boolean): void;
+  onAttached(session: Session, resumed: boolean): void;
   /** Called when the epoch of a client is known that this node has accepted, or kept, by itself. */
   onConfirmed(session: Session): void;
   /** Called when a newer connection on another node has a client's ID. */
@@ -75,22 +75,22 @@ export class Registry {
   /**
    * Claims an ID for a connection of this node.
    *
-   * @param enter is called when Redis has decided, before the result of any later decision arrives. If Redis cannot be
+   * @param attach is called when Redis has decided, before the result of any later decision arrives. If Redis cannot be
    * reached, this node decides alone.
-   * @throws {ProtocolError} `id_taken`, `id_held`, and what `enter` throws
+   * @throws {ProtocolError} `id_taken`, `id_held`, and what `attach` throws
    */
-  async claim(registration: Registration, ownsId: boolean, enter: Enter): Promise<void> {
+  async claim(registration: Registration, ownsId: boolean, attach: Attach): Promise<void> {
     const { room } = registration;
     const secrets = this.#secretsFor(registration);
     this.#rooms.use(room);
     try {
       const isDone = await this.#claims.run(() =>
-        this.#request(registration, ownsId, secrets, enter)
+        this.#request(registration, ownsId, secrets, attach)
       );
       if (isDone) return;
       // The room is too large to be read in one step.
       await this.#rooms.refresh(this.#node.session!, room, true).catch(() => {});
-      await this.#claims.run(() => this.#request(registration, ownsId, secrets, enter));
+      await this.#claims.run(() => this.#request(registration, ownsId, secrets, attach));
     } finally {
       this.#rooms.release(room);
     }
@@ -101,7 +101,7 @@ export class Registry {
     registration: Registration,
     ownsId: boolean,
     secrets: Secrets,
-    enter: Enter,
+    attach: Attach,
   ): Promise<boolean> {
     const { clientId: id, room } = registration;
     let isDone = true;
@@ -122,7 +122,7 @@ export class Registry {
       );
     await this.#requests.request(put, (answer) => {
       isDone = answer?.status !== "large";
-      if (isDone) this.#claimed(registration, ownsId, secrets, answer, enter);
+      if (isDone) this.#claimed(registration, ownsId, secrets, answer, attach);
     });
     return isDone;
   }
@@ -132,9 +132,9 @@ export class Registry {
     ownsId: boolean,
     secrets: Secrets,
     answer: AnswerMessage | null,
-    enter: Enter,
+    attach: Attach,
   ): void {
-    if (answer === null) return this.#claimAlone(registration, ownsId, enter);
+    if (answer === null) return this.#claimAlone(registration, ownsId, attach);
     const { clientId: id, room } = registration;
     if (answer.status === "taken") throw idTaken(id);
     if (answer.status === "held") throw idHeld(id, this.#options.resumeTtlMs);
@@ -146,35 +146,35 @@ export class Registry {
     }
     const { claim, record } = readClaim(answer, secrets);
     try {
-      const entry = enter(claim);
-      if (entry === null) return;
-      this.#records.set(entry.session, record);
-      entry.confirm();
-      this.#hooks.onEntered(entry.session, claim.resumed);
+      const attachment = attach(claim);
+      if (attachment === null) return;
+      this.#records.set(attachment.session, record);
+      attachment.confirm();
+      this.#hooks.onAttached(attachment.session, claim.resumed);
     } finally {
-      this.#checkEntered(room, id, record, claim.resumed);
+      this.#checkAttached(room, id, record, claim.resumed);
     }
   }
 
   /** Decides without Redis. The ID is claimed there later. */
-  #claimAlone(registration: Registration, ownsId: boolean, enter: Enter): void {
+  #claimAlone(registration: Registration, ownsId: boolean, attach: Attach): void {
     const { clientId: id, room } = registration;
     const existing = this.#router.find(room, id);
     const heldForMs = () => this.#router.heldForMs(existing!);
     const claim = decideClaim(existing, registration, ownsId, this.#options, heldForMs);
-    const entry = enter(claim);
-    if (entry === null) return;
-    this.#records.set(entry.session, {
+    const attachment = attach(claim);
+    if (attachment === null) return;
+    this.#records.set(attachment.session, {
       epoch: 0,
       claimedAtMs: this.#node.redisTimeMs,
       secretHash: hash(claim.secret, registration.ownSecret !== undefined),
       isConfirmed: false,
     });
-    const view = this.#rooms.enter(room);
+    const view = this.#rooms.open(room);
     if (!claim.resumed) view.remove(id);
     view.set(id, { node: this.#node.id, epoch: 0, isHeld: false });
-    entry.confirm();
-    this.#hooks.onEntered(entry.session, claim.resumed);
+    attachment.confirm();
+    this.#hooks.onAttached(attachment.session, claim.resumed);
     if (this.#node.isReady) this.catchUp(this.#node.session!).catch(() => {});
   }
 
@@ -186,7 +186,7 @@ export class Registry {
   }
 
   /** Releases the ID if its connection ended during the claim, and evicts an older session, which Redis no longer knows. */
-  #checkEntered(room: string, id: string, record: Record, resumed: boolean): void {
+  #checkAttached(room: string, id: string, record: Record, resumed: boolean): void {
     const client = this.#router.find(room, id);
     if (client !== undefined && this.#records.get(client) === record) return;
     if (client !== undefined) this.#evict(client, resumed);
@@ -201,12 +201,12 @@ export class Registry {
       .catch(() => {});
   }
 
-  left(client: Session): void {
+  ended(client: Session): void {
     const { id, room } = client;
     const record = this.#records.get(client);
     this.#records.delete(client);
     if (record !== undefined) this.#release(room.name, id, record, 0);
-    this.#rooms.leave(room.name);
+    this.#rooms.closeUnused(room.name);
   }
 
   #release(room: string, id: string, record: Record, ttlMs: number): void {

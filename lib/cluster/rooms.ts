@@ -47,7 +47,7 @@ export class Rooms {
   }
 
   /** Returns the view of a room, and subscribes to it if this node had no use for it. */
-  enter(room: string): RoomView {
+  open(room: string): RoomView {
     let view = this.#views.get(room);
     if (view === undefined) {
       view = new RoomView((change, id) => this.#router.announce(room, change, id));
@@ -59,7 +59,7 @@ export class Rooms {
 
   /** Counts a use of a room, which keeps its view. */
   use(room: string): void {
-    this.enter(room).uses++;
+    this.open(room).uses++;
   }
 
   /** Ends a use. */
@@ -67,11 +67,11 @@ export class Rooms {
     const view = this.#views.get(room);
     if (view === undefined) return;
     view.uses--;
-    this.leave(room);
+    this.closeUnused(room);
   }
 
   /** Ends the subscription of a room, unless this node has a use for it. */
-  leave(room: string): void {
+  closeUnused(room: string): void {
     const view = this.#views.get(room);
     const isUsed = view === undefined || view.uses > 0 || this.#router.room(room) !== undefined;
     if (isUsed || this.#hooks.isStored(room)) return;

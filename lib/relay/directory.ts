@@ -25,7 +25,7 @@ export interface Claim {
 }
 
 /** A session that has been attached to its new connection. */
-export interface Entry {
+export interface Attachment {
   readonly session: Session;
   /** Sends the client its `registered` notice. */
   confirm(): void;
@@ -36,7 +36,7 @@ export interface Entry {
  *
  * @throws {ProtocolError} `server_full`
  */
-export type Enter = (claim: Claim) => Entry | null;
+export type Attach = (claim: Claim) => Attachment | null;
 
 /** The effect of a second registration of a connected ID. */
 export type DuplicateRule = "replace" | "reject";
@@ -52,16 +52,16 @@ export interface DirectoryOptions {
 /** The IDs of one node ({@link LocalDirectory}), or of a cluster. */
 export interface Directory {
   /**
-   * Assigns an ID to a connection, which `enter` attaches, and delivers the messages that are stored for the ID.
+   * Assigns an ID to a connection with `attach`, and delivers the messages that are stored for the ID.
    *
    * @param ownsId true if a token proves that the ID is the client's own
-   * @throws {ProtocolError} `id_taken`, `id_held`, and what `enter` throws
+   * @throws {ProtocolError} `id_taken`, `id_held`, and what `attach` throws
    */
-  claim(registration: Registration, ownsId: boolean, enter: Enter): void | Promise<void>;
+  claim(registration: Registration, ownsId: boolean, attach: Attach): void | Promise<void>;
   /** Called when a session has lost its connection and its ID is held. */
   detached(session: Session): void;
   /** Called when a session has ended. */
-  left(session: Session): void;
+  ended(session: Session): void;
   /** Lists the IDs of a room on all nodes. */
   idsIn(room: string): Iterable<string>;
   /** Lists the IDs of a room, even if this node has no session in it. A node without Redis lists the IDs that it knows. */
@@ -156,19 +156,19 @@ export class LocalDirectory implements Directory {
     this.#mailbox = new Mailbox(clock, options.mailboxTtlMs, (message) => this.#expire(message));
   }
 
-  claim(registration: Registration, ownsId: boolean, enter: Enter): void {
+  claim(registration: Registration, ownsId: boolean, attach: Attach): void {
     const { clientId, room } = registration;
     const existing = this.#router.find(room, clientId);
     const heldForMs = () => this.#router.heldForMs(existing!);
     const claim = decideClaim(existing, registration, ownsId, this.#options, heldForMs);
-    const entry = enter(claim);
-    if (entry === null) return;
+    const attachment = attach(claim);
+    if (attachment === null) return;
     if (!claim.resumed) {
       if (existing !== undefined) this.#router.announce(room, "left", clientId);
       this.#router.announce(room, "joined", clientId);
     }
-    entry.confirm();
-    this.#deliverStored(entry.session);
+    attachment.confirm();
+    this.#deliverStored(attachment.session);
   }
 
   #deliverStored(session: Session): void {
@@ -187,7 +187,7 @@ export class LocalDirectory implements Directory {
 
   detached(): void {}
 
-  left({ room, id }: Session): void {
+  ended({ room, id }: Session): void {
     this.#router.announce(room.name, "left", id);
   }
 

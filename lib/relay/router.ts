@@ -152,7 +152,7 @@ export class Router {
     if (room.sessions.size === 0) this.#rooms.delete(room.name);
     this.#size--;
     this.#emit({ kind: "unregistered", client: session, reason });
-    this.directory.left(session);
+    this.directory.ended(session);
   }
 
   /** Sends a text to one client of the sender's room; returns false if it is not connected to this node. */
