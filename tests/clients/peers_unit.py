@@ -309,9 +309,9 @@ class Sessions(TestCase):
                 message = {"type": "candidate", "candidate": "", "from": f"eve{number}"}
                 self.world.inject("alice", message)
         await settle()
-        ringing = alice._calls._ringing
-        self.assertEqual(len(ringing), 16)
-        self.assertEqual({len(one.messages) for one in ringing.values()}, {64})
+        pending = alice._calls._pending
+        self.assertEqual(len(pending), 16)
+        self.assertEqual({len(one.messages) for one in pending.values()}, {64})
 
 
 if __name__ == "__main__":

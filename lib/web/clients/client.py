@@ -73,7 +73,7 @@ FINAL_ERROR_CODES = frozenset(
 NORMAL_CLOSURE = 1000
 ABNORMAL_CLOSURE = 1006
 SERVICE_RESTART = 1012
-# For a connection that did not answer: 1000 would give the ID up.
+# Close code for a connection that did not answer: 1000 would give the ID up.
 ABANDONED = 4000
 
 FIRST_DELAY_S = 0.5
@@ -325,7 +325,7 @@ class _Environment:
         await asyncio.sleep(seconds)
 
     async def open(self, url: str) -> _Socket:
-        # By name: version 10 has no types for them.
+        # Version 10 has no types for them, so they are found by name.
         websockets: Any = importlib.import_module("websockets")
         websocket = await websockets.connect(
             url,
@@ -408,7 +408,7 @@ class Signaling:
         self._retry_after: float | None = None
         self._failure: SignalingError | None = None
         self._calls = _Calls(self, environment)
-        self._say_goodbye: Callable[[], Awaitable[None]] = self._calls.hang_up_all
+        self._goodbye: Callable[[], Awaitable[None]] = self._calls.hang_up_all
         self._task: asyncio.Task[None] | None = None
         self._closing: asyncio.Task[None] | None = None
         self._background: set[asyncio.Future[Any]] = set()
@@ -443,7 +443,7 @@ class Signaling:
 
     @property
     def resumed(self) -> bool:
-        """Whether this registration took up the former one, with its stored messages."""
+        """True if this registration resumed the former one, with its stored messages."""
         return self._resumed
 
     async def send(self, message: Message, *, to: str | None = None) -> None:
@@ -675,7 +675,7 @@ class Signaling:
     async def _close(self) -> None:
         if self._state != "closed":
             try:
-                await asyncio.wait_for(self._say_goodbye(), CLOSE_TIMEOUT_S)
+                await asyncio.wait_for(self._goodbye(), CLOSE_TIMEOUT_S)
             except asyncio.TimeoutError:
                 pass  # the connection is stuck
             socket, self._socket = self._socket, None
@@ -712,7 +712,7 @@ class Signaling:
         except (ValueError, TypeError, KeyError) as error:
             problem = f"The server sent what this client does not understand: {error}."
             return self._fail("bad_frame", problem)
-        self._tell("message", message)
+        self._emit("message", message)
         if not self._calls.receive(message):
             self._store_message(message)
 
@@ -753,17 +753,17 @@ class Signaling:
         for client_id in left:
             if client_id in self._peers:
                 self._peers -= {client_id}
-                self._tell("left", PeerEvent(client_id))
+                self._emit("left", PeerEvent(client_id))
         for client_id in joined:
             self._peers |= {client_id}
-            self._tell("joined", PeerEvent(client_id))
+            self._emit("joined", PeerEvent(client_id))
             self._calls.peer_joined(client_id)
 
-    # Small things.
+    # Helpers.
 
     def _set_state(self, change: StateChange) -> None:
         self._state = change.state
-        self._tell("statechange", change)
+        self._emit("statechange", change)
         self._wake()
 
     def _keep_secret(self, secret: str | None) -> None:
@@ -797,9 +797,9 @@ class Signaling:
         is_final = error.code in FINAL_ERROR_CODES  # and will be raised
         if not is_final and not self._has_listener("error"):
             logger.warning("%s: %s", error.code, error)
-        self._tell("error", error)
+        self._emit("error", error)
 
-    def _tell(self, event: str, detail: object) -> None:
+    def _emit(self, event: str, detail: object) -> None:
         for callback in list(self._listeners.get(event, ())):
             try:
                 result = callback(detail)
@@ -830,7 +830,7 @@ _EVENTS = ("statechange", "error", "message", "joined", "left", "call", "ended")
 
 
 class _Sigterm:
-    """Calls back on SIGTERM, unless the program has a handler of its own."""
+    """Calls back on SIGTERM, unless the program has its own handler."""
 
     def __init__(self, callback: Callable[[], None]) -> None:
         self._callback = callback
@@ -838,7 +838,7 @@ class _Sigterm:
         self._previous: Any = signal.SIG_DFL
 
     def catch(self) -> None:
-        """Begins; several clients in one program form a chain."""
+        """Installs the handler; several clients in one program form a chain."""
         previous = signal.getsignal(signal.SIGTERM)
         is_free = previous is signal.SIG_DFL or _client_of(previous) is not None
         if threading.current_thread() is threading.main_thread() and is_free:
@@ -847,7 +847,7 @@ class _Sigterm:
             signal.signal(signal.SIGTERM, self._handle)
 
     def release(self) -> None:
-        """Ends, and takes those that have ended out of the chain."""
+        """Ends, and removes those that have ended from the chain."""
         if self._loop is None:
             return
         self._loop = None
@@ -870,12 +870,12 @@ def _client_of(handler: Any) -> _Sigterm | None:
     return owner if isinstance(owner, _Sigterm) else None
 
 
-class _Ringing:
-    """What a caller has sent before its call is taken."""
+class _PendingCall:
+    """The messages of a call that waits for accept()."""
 
     def __init__(self) -> None:
         self.has_rung = False
-        self.mark: str | None = None
+        self.identity: str | None = None
         self.session: str | None = None
         self.messages: list[Message] = []
 
@@ -884,7 +884,7 @@ class _Calls:
     """
     The peer connections, and the calls that ring.
 
-    A program that starts again is a new partner under an old ID, and what was meant for
+    A program that starts again is a new peer under an old ID, and what was meant for
     its predecessor may still arrive. So offers, answers, candidates and byes carry
     ``session``, the name of the sender's connection, and ``peer_session``, the
     receiver's once it is known. Partners without them (any client of the core protocol)
@@ -895,7 +895,7 @@ class _Calls:
         self._signaling = signaling
         self._environment = environment
         self._connected: dict[str, _Negotiation] = {}
-        self._ringing: dict[str, _Ringing] = {}
+        self._pending: dict[str, _PendingCall] = {}
         self._closing: set[asyncio.Future[None]] = set()
 
     def open(
@@ -914,18 +914,18 @@ class _Calls:
             polite = self._signaling.client_id < peer_id
         negotiation = _Negotiation(peer_id, connection, polite, self._signaling, self)
         self._connected[peer_id] = negotiation
-        ringing = self._ringing.pop(peer_id, None)
-        for message in ringing.messages if ringing else ():
+        pending = self._pending.pop(peer_id, None)
+        for message in pending.messages if pending else ():
             negotiation.receive(message)
         return connection
 
     async def hang_up(self, peer_id: str) -> None:
         negotiation = self._find(peer_id)
-        ringing = self._ringing.pop(peer_id, None)
+        pending = self._pending.pop(peer_id, None)
         if negotiation is not None:
-            await self._say_bye(peer_id, negotiation.peer_session, negotiation.session)
-        elif ringing is not None:
-            await self._say_bye(peer_id, ringing.session)
+            await self._send_bye(peer_id, negotiation.peer_session, negotiation.session)
+        elif pending is not None:
+            await self._send_bye(peer_id, pending.session)
         self._forget(peer_id)
 
     async def hang_up_all(self) -> None:
@@ -933,80 +933,82 @@ class _Calls:
             await self.hang_up(peer_id)
 
     def receive(self, message: Message) -> bool:
-        """Takes a message, if it belongs to a peer connection or a call."""
+        """Handles a message if it belongs to a peer connection or a call."""
         kind, peer_id = message.get("type"), message["from"]
         is_description = kind in ("offer", "answer") and _text(message.get("sdp"))
         if not is_description and kind not in ("candidate", "bye"):
             return False
         negotiation = self._find(peer_id)
-        meant_for = _text(message.get("peer_session"))
+        peer_session = _text(message.get("peer_session"))
         if kind == "bye":
-            return self._receive_bye(peer_id, meant_for, negotiation)
-        if meant_for is not None and (
-            negotiation is None or meant_for != negotiation.session
+            return self._receive_bye(peer_id, peer_session, negotiation)
+        if peer_session is not None and (
+            negotiation is None or peer_session != negotiation.session
         ):
-            # It was for an earlier connection of this client.
+            # The message is for an earlier connection of this client.
             if kind == "offer":
                 session = _text(message.get("session"))
-                self._signaling._spawn(self._say_bye(peer_id, session))
+                self._signaling._spawn(self._send_bye(peer_id, session))
             return True
         if negotiation is not None and negotiation.is_with(message):
             negotiation.receive(message)
             return True
         if negotiation is None or kind == "offer":
             self._ring(message, negotiation)
-        # Else the program may negotiate by itself, or call :meth:`peer` a moment later.
+        # Other programs negotiate by themselves, or call :meth:`peer` a moment later.
         return negotiation is not None or self._signaling._has_listener("call")
 
     def _ring(self, message: Message, former: _Negotiation | None) -> None:
-        """Stores what a stranger sends until the call is taken; its first offer rings."""
-        peer_id, mark = message["from"], _mark_of(message)
+        """Stores a new peer's messages until accept(); the first offer emits ``call``."""
+        peer_id, identity = message["from"], _identity_of(message)
         is_offer = message["type"] == "offer"
-        ringing = self._ringing.get(peer_id)
-        if ringing is None or (is_offer and ringing.has_rung and ringing.mark != mark):
-            ringing = self._expect(peer_id)
-        if len(ringing.messages) < MAX_EARLY_MESSAGES:
-            ringing.messages.append(message)
-        if not is_offer or ringing.has_rung:
+        pending = self._pending.get(peer_id)
+        if pending is None or (
+            is_offer and pending.has_rung and pending.identity != identity
+        ):
+            pending = self._expect(peer_id)
+        if len(pending.messages) < MAX_EARLY_MESSAGES:
+            pending.messages.append(message)
+        if not is_offer or pending.has_rung:
             return
-        ringing.has_rung = True
-        ringing.mark = mark
-        ringing.session = _text(message.get("session"))
+        pending.has_rung = True
+        pending.identity = identity
+        pending.session = _text(message.get("session"))
         replaces = None
         if former is not None:
             self._close(self._connected.pop(peer_id))
             replaces = former.connection
-        self._signaling._tell("call", Call(peer_id, replaces, self))
+        self._signaling._emit("call", Call(peer_id, replaces, self))
 
-    def _expect(self, peer_id: str) -> _Ringing:
-        self._ringing.pop(peer_id, None)  # so that it moves to the end
-        ringing = self._ringing[peer_id] = _Ringing()
-        if len(self._ringing) > MAX_PENDING_CALLS:
-            del self._ringing[next(iter(self._ringing))]
-        return ringing
+    def _expect(self, peer_id: str) -> _PendingCall:
+        self._pending.pop(peer_id, None)  # so that it moves to the end
+        pending = self._pending[peer_id] = _PendingCall()
+        if len(self._pending) > MAX_PENDING_CALLS:
+            del self._pending[next(iter(self._pending))]
+        return pending
 
     def _receive_bye(
-        self, peer_id: str, meant_for: str | None, known: _Negotiation | None
+        self, peer_id: str, peer_session: str | None, known: _Negotiation | None
     ) -> bool:
-        if known is None and peer_id not in self._ringing:
-            return meant_for is not None
-        if known is None or meant_for in (None, known.session):
+        if known is None and peer_id not in self._pending:
+            return peer_session is not None
+        if known is None or peer_session in (None, known.session):
             connection = known.connection if known is not None else None
             self._forget(peer_id)
-            self._signaling._tell("ended", Ended(peer_id, connection))
+            self._signaling._emit("ended", Ended(peer_id, connection))
         return known is not None or self._signaling._has_listener("call")
 
     def on_lost(self, negotiation: _Negotiation) -> None:
-        """aiortc cannot search for a new path: the connection has ended for both."""
+        """Ends a connection whose path is lost: aiortc cannot search for another one."""
         peer_id = negotiation.peer_id
         if self._connected.get(peer_id) is not negotiation:
             return
-        bye = self._say_bye(peer_id, negotiation.peer_session, negotiation.session)
+        bye = self._send_bye(peer_id, negotiation.peer_session, negotiation.session)
         self._signaling._spawn(bye)
         self._forget(peer_id)
-        self._signaling._tell("ended", Ended(peer_id, negotiation.connection))
+        self._signaling._emit("ended", Ended(peer_id, negotiation.connection))
 
-    async def _say_bye(
+    async def _send_bye(
         self, peer_id: str, peer_session: str | None, session: str | None = None
     ) -> None:
         if self._signaling.state == "registered":
@@ -1016,7 +1018,7 @@ class _Calls:
 
     def _forget(self, peer_id: str) -> None:
         negotiation = self._connected.pop(peer_id, None)
-        self._ringing.pop(peer_id, None)
+        self._pending.pop(peer_id, None)
         if negotiation is not None:
             self._close(negotiation)
 
@@ -1071,9 +1073,9 @@ class _Negotiation:
         self.connection = connection
         #: Names this connection in what is sent.
         self.session = secrets.token_hex(8)
-        #: Names the partner's, once it is known; core clients have none.
+        #: Names the peer's, once it is known; core clients have none.
         self.peer_session: str | None = None
-        self._peer_mark: str | None = None
+        self._peer_identity: str | None = None
         self._polite = polite
         self._signaling = signaling
         self._calls = calls
@@ -1097,12 +1099,16 @@ class _Negotiation:
         return bool(self.connection.signalingState == "closed")
 
     def is_with(self, message: Message) -> bool:
-        """Whether a message is of the known partner, or nothing says that it is not."""
-        mark = _mark_of(message)
-        return mark is None or self._peer_mark is None or mark == self._peer_mark
+        """Returns whether a message is of the known peer; True if nothing contradicts that."""
+        identity = _identity_of(message)
+        return (
+            identity is None
+            or self._peer_identity is None
+            or identity == self._peer_identity
+        )
 
     def receive(self, message: Message) -> None:
-        """Takes an offer, an answer or a candidate."""
+        """Applies an offer, an answer or a candidate."""
         if self._work.qsize() >= 2 * MAX_EARLY_MESSAGES:
             problem = f'Too much of "{self.peer_id}" waits: a message was dropped.'
             return self._signaling._fail("negotiation_failed", problem, self.peer_id)
@@ -1112,15 +1118,15 @@ class _Negotiation:
             return self._do(lambda: self._receive_candidate(message))
         if self.peer_session is None:
             self.peer_session = _text(message.get("session"))
-        if self._peer_mark is None:
-            self._peer_mark = _mark_of(message)
+        if self._peer_identity is None:
+            self._peer_identity = _identity_of(message)
         if kind == "offer":
             self._do(lambda: self._receive_offer(message["sdp"]))
         else:
             self._do(lambda: self._receive_answer(message["sdp"]))
 
     def repeat_offer(self) -> None:
-        """Signaling or the partner has come back, and may not know of an offer."""
+        """Offers again, to a peer that may not have received the offer."""
         self._do(self._repeat_offer)
 
     async def close(self) -> None:
@@ -1153,7 +1159,7 @@ class _Negotiation:
             self._calls.on_lost(self)
 
     async def _offer(self) -> None:
-        """Offers what the partner does not know yet, if there is something."""
+        """Offers what the peer does not know yet, if there is something."""
         is_up = self._signaling.state == "registered"
         if self._offered is not None or not is_up or not self._has_news():
             return
@@ -1164,7 +1170,7 @@ class _Negotiation:
         await self._send_description(self._offered)
 
     async def _prepare_transports(self) -> None:
-        """Does what aiortc leaves until the offer is the local description."""
+        """Gathers candidates, which aiortc does only once the offer is the local description."""
         transports = {sender.transport for sender in self.connection.getSenders()}
         if self.connection.sctp is not None:
             _number_channels(self.connection.sctp)
@@ -1172,7 +1178,7 @@ class _Negotiation:
         ice_transports = [transport.transport for transport in transports]
         for transport in ice_transports:
             if not transport._role_set:
-                # The partner's first checks may come before its answer.
+                # The peer's first checks may come before its answer.
                 transport._connection.ice_controlling = True
         await asyncio.gather(*(t.iceGatherer.gather() for t in ice_transports))
 
@@ -1187,7 +1193,7 @@ class _Negotiation:
         )
 
     def _note_directions(self) -> None:
-        """To be called before a description is made: later changes are news."""
+        """Notes what the next description contains: later changes are news."""
         transceivers = self.connection.getTransceivers()
         self._directions = {t: t.direction for t in transceivers}
 
@@ -1292,7 +1298,7 @@ class AiortcSignaling:
             url, client_id=client_id, room=room, token=token, resume=True
         )
         self._signaling.on("error", self._on_error)
-        self._signaling._say_goodbye = self._send_bye
+        self._signaling._goodbye = self._send_bye
         self._last: Message | None = None
         self._is_answered = False
 
@@ -1352,7 +1358,7 @@ class AiortcSignaling:
         await self._signaling.send({"type": "bye"}, to=self._target_id)
 
     async def _on_error(self, error: SignalingError) -> None:
-        """Repeats what was sent to a target that is not there yet."""
+        """Repeats what was sent to a target that is not connected yet."""
         logger.info("%s: %s", error.code, error)
         is_missing = error.code == "target_not_found" and not self._is_answered
         if is_missing and self._last is not None:
@@ -1432,7 +1438,7 @@ def _candidate_of(message: Message, description: str) -> Any:
     return candidate
 
 
-def _mark_of(message: Message) -> str | None:
+def _identity_of(message: Message) -> str | None:
     """Returns what distinguishes one connection of a client from its next one, if it is there."""
     sdp = message.get("sdp")
     fingerprint = None
