@@ -1,6 +1,6 @@
 /** What refusals, errors and ends most likely mean, and what to do about them. */
 
-import { quote } from "./failure.ts";
+import { quote, showUrl } from "./failure.ts";
 import type { Ending, HttpAnswer } from "./websocket.ts";
 
 /** What is passed on, for proxies. `/docs/deploying.md` has whole configurations. */
@@ -20,8 +20,9 @@ export function explainRefusal(answer: HttpAnswer, url: URL, isServerThere: bool
   const what = `The upgrade is answered with ${status}${program ? ` by ${quote(program)}` : ""}`;
   const location = headers.get("location");
   if (status >= 300 && status < 400 && location) {
-    const target = URL.parse(location, url)?.href.replace(/^http/, "ws") ?? location;
-    return `${what}: it is redirected. No WebSocket client follows that: use ${target}.`;
+    const target = URL.parse(location, url);
+    const use = target === null ? quote(location) : showUrl(target).replace(/^http/, "ws");
+    return `${what}: it is redirected. No WebSocket client follows that: use ${use}.`;
   }
   if (status === 426) {
     return `${what}: a proxy before the server drops the header Upgrade. ${PASS_ON}`;
@@ -57,12 +58,13 @@ function adviceOnUnavailable(body: string): string {
 
 function adviceOnOther(url: URL, isServerThere: boolean): string {
   if (isServerThere && !url.pathname.endsWith("/")) {
-    return `signalbox is there, but not at this path: end it with a slash (${url.href}/).`;
+    const withSlash = Object.assign(new URL(url), { pathname: `${url.pathname}/` });
+    return `signalbox is there, but not at this path: end it with a slash (${showUrl(withSlash)}).`;
   }
   if (isServerThere) {
     return `signalbox is there, but a proxy before it drops what asks for a WebSocket. ${PASS_ON}`;
   }
-  return `No signalbox is at ${url.href}: another program answers. Check the port (signalbox ` +
+  return `No signalbox is at ${showUrl(url)}: another program answers. Check the port (signalbox ` +
     "prints it at its start) and the path (that of the proxy's rule, with its last slash).";
 }
 
@@ -79,7 +81,8 @@ export function explainError({ code, message }: ServerError, hasToken: boolean):
     case "unauthorized":
       return hasToken
         ? `${what} Make a new one with the server's own secret: signalbox token --client-id check.`
-        : "The server asks for a token: give one with --token. On the server, this prints one: " +
+        : "The server asks for a token: give one with --token, SIGNALBOX_TOKEN or " +
+          "SIGNALBOX_TOKEN_FILE. On the server, this prints one: " +
           "signalbox token --client-id check.";
     case "forbidden":
       return `${what} The token's claims sub and room say what it is for: use another one.`;

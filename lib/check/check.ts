@@ -5,7 +5,7 @@ import { randomBytes } from "node:crypto";
 import { explainRefusal, explainSilence } from "./advice.ts";
 import { CheckClient, openSocket, refusalOfOrigin } from "./client.ts";
 import { type Endpoint, findAddress, resolveName } from "./connect.ts";
-import { Failure, messageOf, quote } from "./failure.ts";
+import { Failure, messageOf, quote, showUrl } from "./failure.ts";
 import { checkTls } from "./tls.ts";
 import type { CheckSocket } from "./websocket.ts";
 
@@ -26,6 +26,9 @@ export interface CheckRequest {
 
 /** Size of the large message, in bytes: more than session descriptions have. */
 const LARGE_BYTES = 64 * 1024;
+
+/** HTTP statuses of a server without capacity for another connection. */
+const FULL: readonly number[] = [429, 503];
 
 /** Result of a step: what the next ones need, and what its line says. */
 type Passed<Value> = readonly [value: Value, text: string];
@@ -119,7 +122,7 @@ async function findEndpoint(
 function openFirst({ url }: CheckRequest, endpoint: Endpoint, steps: Steps): Promise<CheckSocket> {
   return steps.run("upgrade", async () => {
     const [socket, ms] = await timed(() => openSocket(endpoint, url));
-    return [socket, `a WebSocket opens at ${url.href} in ${ms}`];
+    return [socket, `a WebSocket opens at ${showUrl(url)} in ${ms}`];
   });
 }
 
@@ -130,8 +133,10 @@ async function checkOrigin(
   steps: Steps,
 ): Promise<void> {
   if (origin === null) return;
+  const trying = refusalOfOrigin(endpoint, url, origin);
+  const isFull = await trying.then((refusal) => FULL.includes(refusal?.status ?? 0), () => false);
   const step = async (): Promise<Passed<null>> => {
-    const refusal = await refusalOfOrigin(endpoint, url, origin);
+    const refusal = await trying;
     if (refusal === null) return [null, `pages of ${origin} may connect`];
     if (refusal.status !== 403) throw new Failure(explainRefusal(refusal, url, true));
     throw new Failure(
@@ -140,8 +145,9 @@ async function checkOrigin(
         "--origin.",
     );
   };
-  await steps.run("origin", step).catch((error) => {
-    if (!(error instanceof Stopped)) throw error;
+  const name = isFull ? "second connection" : "origin"; // no page is the reason then
+  await steps.run(name, step).catch((error) => {
+    if (isFull || !(error instanceof Stopped)) throw error;
   });
 }
 

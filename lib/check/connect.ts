@@ -91,20 +91,23 @@ function explainNoAnswer(attempts: readonly Attempt[], port: number): string {
 /** Opens a connection. The steps before this one have shown that it can be opened. */
 export async function openConnection(endpoint: Endpoint): Promise<Deno.Conn> {
   const { address: hostname, port, tls } = endpoint;
-  const connecting = connect({ hostname, port }, tls);
+  const connecting = Deno.connect({ hostname, port });
   const timeout = `No connection to ${hostname}, port ${port}, within 5 s.`;
-  return await within(CONNECT_TIMEOUT_MS, connecting, timeout).catch((error) => {
+  const connection = await within(CONNECT_TIMEOUT_MS, connecting, timeout).catch((error) => {
     connecting.then((late) => late.close(), () => {});
     throw error;
   });
+  connection.setNoDelay(); // or the times that are printed have those of Nagle's algorithm in them
+  return tls === null ? connection : await startTls(connection, port, tls);
 }
 
-async function connect(address: Deno.ConnectOptions, tls: TlsTrust | null): Promise<Deno.Conn> {
-  const connection = await Deno.connect(address);
-  if (tls === null) return connection;
+async function startTls(connection: Deno.TcpConn, port: number, tls: TlsTrust): Promise<Deno.Conn> {
   const secure = await Deno.startTls(connection, { ...tls, alpnProtocols: ["http/1.1"] });
+  const timeout =
+    `Port ${port} accepts the connection, but does not answer the TLS handshake within 5 s. The ` +
+    "program there hangs, or speaks no TLS: check the port, or write ws:// instead of wss://.";
   try {
-    await secure.handshake();
+    await within(CONNECT_TIMEOUT_MS, secure.handshake(), timeout);
     return secure;
   } catch (error) {
     secure.close();

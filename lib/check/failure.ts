@@ -31,6 +31,11 @@ export function quote(text: string): string {
 
 const MAX_QUOTED_CHARS = 200;
 
+/** Shows a URL without credentials, query and fragment: they may hold secrets. */
+export function showUrl({ protocol, host, pathname, search }: URL): string {
+  return `${protocol}//${host}${pathname}${search && "?…"}`;
+}
+
 export function messageOf(error: unknown): string {
   return error instanceof Error ? error.message : String(error);
 }

@@ -2,7 +2,7 @@
 
 import { connect as connectTcp, isIP } from "node:net";
 import { connect as connectTls } from "node:tls";
-import { messageOf, quote } from "./failure.ts";
+import { messageOf, quote, showUrl } from "./failure.ts";
 
 const TIMEOUT_MS = 5000;
 /** Upper bound of the response, in characters. */
@@ -18,7 +18,6 @@ const MAX_ANSWER = 65_536;
 export async function checkHealth(server: URL): Promise<string> {
   const url = new URL(server);
   url.pathname = url.pathname.replace(/\/?(healthz)?$/, "/healthz");
-  url.username = url.password = ""; // for they would be printed
   try {
     const [head = "", body = ""] = (await ask(url)).split(/\r\n\r\n(.*)/s);
     const [, status] = /^HTTP\/1\.[01] (\d{3})/.exec(head) ?? [];
@@ -29,7 +28,7 @@ export async function checkHealth(server: URL): Promise<string> {
     if (status !== "200") throw new Error(`status ${status}: ${body.trim()}`);
     return body.trim();
   } catch (error) {
-    throw new Error(`${url.href} is not healthy: ${messageOf(error)}`);
+    throw new Error(`${showUrl(url)} is not healthy: ${messageOf(error)}`);
   }
 }
 

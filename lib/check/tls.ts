@@ -29,11 +29,12 @@ export async function checkTls(
   acceptsOtherName: boolean,
 ): Promise<{ readonly tls: TlsTrust; readonly text: string }> {
   const { tls } = endpoint;
-  const certificate = await readCertificate(endpoint);
+  const reading = readCertificate(endpoint);
   try {
     (await openConnection(endpoint)).close();
-    return { tls, text: describe(certificate, tls.hostname) };
+    return { tls, text: describe(await reading, tls.hostname) };
   } catch (error) {
+    const certificate = await reading;
     if (error instanceof Failure) throw error;
     const message = messageOf(error);
     const [other] = namesIn(message);
@@ -41,7 +42,7 @@ export async function checkTls(
       const renamed = { ...tls, hostname: other.replace("*", "any") };
       return await checkTls({ ...endpoint, tls: renamed }, false);
     }
-    throw new Failure(explain(message, endpoint.port, tls.hostname, certificate));
+    throw new Failure(explain(message, endpoint, certificate));
   }
 }
 
@@ -63,8 +64,7 @@ function namesIn(message: string): string[] {
 /** Explains the runtime's message about a failed handshake. */
 function explain(
   message: string,
-  port: number,
-  hostname: string,
+  { port, tls: { hostname, caCerts } }: Endpoint & { readonly tls: TlsTrust },
   certificate: Certificate | null,
 ): string {
   if (/InvalidContentType/.test(message)) {
@@ -79,6 +79,10 @@ function explain(
   if (/expired/i.test(message)) return explainExpired(message, certificate);
   if (/not valid yet|NotValidYet/.test(message)) {
     return "The certificate is not valid yet. Check the clocks of the server and of this machine.";
+  }
+  if (caCerts.length > 0 && /CaUsedAsEndEntity/.test(message)) return CA_AS_SERVER;
+  if (caCerts.length > 0 && /UnknownIssuer|BadSignature/.test(message)) { // BadSignature: another of its name
+    return explainOtherCa(certificate);
   }
   if (/UnknownIssuer|CaUsedAsEndEntity/.test(message)) return explainIssuer(certificate);
   if (/fatal alert|end of file|reset/i.test(message)) {
@@ -95,6 +99,19 @@ function explainExpired(message: string, certificate: Certificate | null): strin
   const when = Number.isNaN(expiredMs) ? "" : ` at ${new Date(expiredMs).toISOString()}`;
   return `The certificate expired${when}. Renew it (certbot renew), then have it read again ` +
     "(systemctl reload). If it was renewed already, the server still uses the old file.";
+}
+
+/** Explains a certificate that rustls accepts for no server, even if its authority is trusted (RFC 5280 section 4.2.1.9). */
+const CA_AS_SERVER =
+  "The server's own certificate is that of an authority (CA:TRUE). Many clients " +
+  "accept such a one for no server, even with --ca. Sign a certificate for the server with it, or " +
+  "make a self-signed one with basicConstraints=critical,CA:FALSE.";
+
+function explainOtherCa(certificate: Certificate | null): string {
+  const issuer = certificate === null ? "" : `, ${certificate.issuer}`;
+  return "The file of --ca does not hold the authority that signed the server's certificate" +
+    `${issuer}. Give the certificate of that one. Or the server does not send the intermediate certificates: have ` +
+    "it serve fullchain.pem, not cert.pem.";
 }
 
 function explainIssuer(certificate: Certificate | null): string {

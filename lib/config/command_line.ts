@@ -4,6 +4,7 @@ import { Command, CommanderError, Option } from "commander";
 import type { TokenRequest } from "../auth/tokens.ts";
 import type { CheckRequest } from "../check/check.ts";
 import {
+  CHECK_TOKEN,
   type Environment,
   findUnknownVariables,
   type GivenOptions,
@@ -109,8 +110,11 @@ export function readCommandLine(
   program.command("check")
     .description("try a running server as its clients would, step by step; status 0 or 1")
     .argument("[url]", "of the server; this machine's without it")
-    .option("--token <token>", "for a server that needs one")
-    .option("--idle <duration>", "stay silent for this time, then try again: 75s")
+    .option(CHECK_TOKEN.flag, CHECK_TOKEN.help)
+    .option(
+      "--idle <duration>",
+      "stay silent for this time, then try again: 75s (default: 0, not tried)",
+    )
     .option("--origin <origin>", "of the pages that connect (default: the URL's own)")
     .option("--ca <file>", "certificate of an authority that your clients trust, PEM")
     .action((url: string | undefined, written: CheckOptions) => {
@@ -172,7 +176,9 @@ function readTokenRequest(
   const secrets = readOption(SETTINGS.authSecrets, written.authSecret, env, system);
   const [secret] = secrets as Options["authSecrets"] ?? [];
   if (secret === undefined) {
-    throw new UsageError("token needs --auth-secret, or SIGNALBOX_AUTH_SECRET, to sign with");
+    throw new UsageError(
+      "token needs --auth-secret, SIGNALBOX_AUTH_SECRET or SIGNALBOX_AUTH_SECRET_FILE to sign with",
+    );
   }
   return {
     secret,
@@ -189,7 +195,8 @@ function readClientId(text: string): string {
 
 function readServer(text: string): URL {
   const url = URL.parse(text.replace(/^ws/, "http"));
-  if (url?.protocol === "http:" || url?.protocol === "https:") return url;
+  const isWeb = url?.protocol === "http:" || url?.protocol === "https:";
+  if (isWeb && url.port !== "0") return Object.assign(url, { username: "", password: "" });
   throw new RangeError("the URL of a server such as http://127.0.0.1:8765");
 }
 
@@ -207,11 +214,27 @@ function readCheckRequest(
   return {
     url,
     isOwnMachine: given === undefined,
-    token: token ?? null,
-    origin: origin === undefined ? ownOrigin : readValue("--origin", readOrigin, origin),
+    token: readOption(CHECK_TOKEN, token, env, system) as string ?? null,
+    origin: origin === undefined ? ownOrigin : readValue("--origin", readPageOrigin, origin),
     idleMs: readValue("--idle", readDurationMs, idle),
-    caCerts: ca === undefined ? [] : [readFile("--ca", ca, system)],
+    caCerts: ca === undefined ? [] : [readCertificates(ca, system)],
   };
+}
+
+/** Reads an origin that a page has, so no pattern. */
+function readPageOrigin(text: string): string {
+  if (!text.includes("*")) return readOrigin(text);
+  throw new RangeError("the origin of one page, such as https://www.example.org, without *");
+}
+
+/** @throws {Error} if the file cannot be read, or has no certificate */
+function readCertificates(path: string, system: System): string {
+  const text = readFile("--ca", path, system);
+  if (/-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/.test(text)) return text;
+  throw new Error(
+    `--ca ${path} holds no certificate: it takes PEM, which begins with ` +
+      "-----BEGIN CERTIFICATE-----",
+  );
 }
 
 /** Returns the server to ask: the one that was named, or this machine's, as the environment describes it. */
@@ -221,12 +244,14 @@ function readServerUrl(
   env: Environment,
   system: System,
 ): URL {
-  if (given !== undefined) return readValue(command, readServer, given);
+  if (given !== undefined) return readValue(command, readServer, given, /[@?]/.test(given));
   const read = (setting: Setting) => readOption(setting, undefined, env, system);
   const host = read(SETTINGS.host) as string;
   const own = host === "0.0.0.0" ? "127.0.0.1" : host === "::" ? "::1" : host;
   const scheme = read(SETTINGS.tlsCert) === undefined ? "http" : "https";
-  const address = { hostname: own, port: read(SETTINGS.port) as number };
+  const port = read(SETTINGS.port) as number;
+  if (port === 0) throw new UsageError(`${command} needs a URL: SIGNALBOX_PORT=0 names no port`);
+  const address = { hostname: own, port };
   return new URL(`${scheme}://${writeAddress(address)}`);
 }
 
@@ -249,6 +274,10 @@ function explain(
   if (given !== undefined) {
     const count = taken === "0" ? "no argument" : `${taken} argument`;
     return `${command} takes ${count}, not ${JSON.stringify(given)}`;
+  }
+  const [, short] = /unknown option '-([hvV])'/.exec(message) ?? [];
+  if (short !== undefined) {
+    return `unknown option '-${short}': write ${short === "h" ? "--help" : "signalbox --version"}`;
   }
   const [, flag, value] = /unknown option '(--[^=]+)=(.*)'/s.exec(message) ?? [];
   if (Object.values<Setting>(SETTINGS).some((setting) => setting.flag === flag)) { // of a switch

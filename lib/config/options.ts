@@ -294,6 +294,14 @@ export const SETTINGS = {
   },
 } as const satisfies Record<string, Setting>;
 
+/** The token of `signalbox check`, which is no option of the server. */
+export const CHECK_TOKEN: Setting = {
+  flag: "--token <token>",
+  help: "for a server that needs one",
+  secret: true,
+  read: readText,
+};
+
 type Settings = typeof SETTINGS;
 type Item<Name extends keyof Settings> = ReturnType<Settings[Name]["read"]>;
 type Value<Name extends keyof Settings> = Settings[Name] extends { repeatable: true }
@@ -463,7 +471,7 @@ function isServiceAddress(variable: string, value = ""): boolean {
 
 /** Finds variables that look like options and are none, each with the nearest name of an option. */
 export function findUnknownVariables(env: Environment): readonly (readonly [string, string])[] {
-  const known = Object.values<Setting>(SETTINGS).flatMap((setting) => {
+  const known = [...Object.values<Setting>(SETTINGS), CHECK_TOKEN].flatMap((setting) => {
     const name = variableName(setting);
     return setting.secret ? [name, `${name}_FILE`] : [name];
   });

@@ -125,7 +125,9 @@ Deno.test("check() explains a proxy that drops Upgrade", async () => {
 Deno.test("check() explains what a proxy answers itself", async () => {
   let answer = new Response(null);
   await using proxy = new HttpHost(({ url }) => {
-    return url.endsWith("/healthz") ? Response.json({ uptime_seconds: 1 }) : answer.clone();
+    return new URL(url).pathname.endsWith("/healthz")
+      ? Response.json({ uptime_seconds: 1 })
+      : answer.clone();
   });
   const says = async (path: string, response: Response, ...words: readonly RegExp[]) => {
     answer = response;
@@ -138,6 +140,7 @@ Deno.test("check() explains what a proxy answers itself", async () => {
   await says("/", new Response("", { status: 308, headers }), /use wss:\/\/signal\.example\.org\//);
   await says("/", new Response("", { status: 503 }), /503/, /check that it runs/);
   await says("/", new Response("", { status: 404 }), /signalbox is there/, /drops/);
+  await says("/signal?token=secret", new Response("", { status: 404 }), /\/signal\/\?…\)/);
   await says("/signal", new Response("", { status: 404 }), /with a slash \(ws:.*\/signal\/\)/);
 });
 
@@ -174,6 +177,10 @@ Deno.test("check() explains a full server", async () => {
   const client = await TestClient.connect(server.url);
   assertBad(await check(server.url), "upgrade", /--max-connections is 1/);
   await client.close();
+  const origin = "https://app.example";
+  const { lines } = await check(server.url, { origin });
+  assert.match(lines.at(-1)!, /^✗ second connection: .*503.*Raise --max-connections/);
+  assert.doesNotMatch(lines.slice(0, -1).join("\n"), /✗/);
   await using perAddress = startServer({ maxConnectionsPerIp: "1" });
   assertBad(await check(perAddress.url), "register", /429/, /--trust-proxy/);
 });
@@ -221,6 +228,18 @@ Deno.test("check() explains a self-signed certificate, and TLS where none is ask
     assertBad(await check(url), "TLS", /self-signed/, /Let's Encrypt/, /--ca/);
     assertBad(await check(url.replace("wss", "ws")), "upgrade", /speaks TLS: write wss:/);
   }));
+
+Deno.test("check() distinguishes a --ca of another authority from a server that has the authority's own", async () => {
+  if (isMissingOpenssl()) return;
+  using other = await Certificate.make();
+  await withTls(async (url) => {
+    const outcome = await check(url, { caCerts: [other.pem] });
+    assertBad(outcome, "TLS", /The file of --ca does not hold the authority that signed/);
+  });
+  await withTls(async (url, { pem }) => {
+    assertBad(await check(url, { caCerts: [pem] }), "TLS", /that of an authority \(CA:TRUE\)/);
+  }, { make: Certificate.makeAuthority });
+});
 
 Deno.test("check() explains a certificate that has expired", () =>
   withTls(async (url, { pem }) => {

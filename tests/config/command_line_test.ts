@@ -9,6 +9,8 @@ type Environment = Record<string, string>;
 
 const SECRET = "correct horse battery staple, 32+";
 
+const BEGIN = "-----BEGIN CERTIFICATE-----";
+
 const SYSTEM: System = {
   memoryBytes: 2 ** 30,
   readTextFile: (path) => `the secret of ${path}, of 32 bytes`,
@@ -173,15 +175,30 @@ testPure("check asks the server that is named with what is given, or this machin
     isOwnMachine: false,
     origin: "https://a.example",
   });
-  const options = ["--token", "T", "--idle", "75s", "--origin", "https://b.example", "--ca", "/ca"];
-  assert.deepEqual(requestOf(["ws://a.example", ...options]), {
+  for (const env of [{ SIGNALBOX_TOKEN: "T" }, { SIGNALBOX_TOKEN_FILE: "/token" }]) {
+    const task = read(["check", "ws://user:secret@a.example"], env);
+    assert(task.kind === "check");
+    assert.match(task.request.token!, /^T$|^the secret of \/token/);
+    assert.equal(task.request.url.href, "ws://a.example/");
+    assert.deepEqual(options([], env), options([])); // of no interest to a server
+  }
+  const ca = `${BEGIN}\nAAAA\n-----END CERTIFICATE-----\n`;
+  const system = { ...SYSTEM, readTextFile: () => ca };
+  const given = ["--token", "T", "--idle", "75s", "--origin", "https://b.example", "--ca", "/ca"];
+  const task = readCommandLine(["check", "ws://a.example", ...given], {}, "", system);
+  assert(task.kind === "check");
+  assert.deepEqual({ ...task.request, url: task.request.url.href }, {
     url: "ws://a.example/",
     isOwnMachine: false,
     token: "T",
     origin: "https://b.example",
     idleMs: 75_000,
-    caCerts: ["the secret of /ca, of 32 bytes"],
+    caCerts: [ca],
   });
+  assert.throws(
+    () => read(["check", "--ca", "/ca"]),
+    /^Error: --ca \/ca holds no certificate: it takes PEM/,
+  );
 });
 
 testPure("--version prints the version", () => {
@@ -248,6 +265,12 @@ const ERRORS: readonly (readonly [args: readonly string[], message: RegExp, env?
       /^healthcheck takes the URL of a server such as http:\/\/127\.0\.0\.1:8765, not "nowhere"$/,
     ],
     [["check", "nowhere"], /^check takes the URL of a server such as .*, not "nowhere"$/],
+    [["check", "ws://a.example:0"], /^check takes the URL of a server/],
+    [["check", "ftp://user:secret@a"], /^check takes the URL of a server such as [^ ]*$/],
+    [["check"], /^check needs a URL: SIGNALBOX_PORT=0 names no port$/, { SIGNALBOX_PORT: "0" }],
+    [["check", "--origin", "https://*.a.example"], /^--origin takes .* without \*, not/],
+    [["check", "-h"], /^unknown option '-h': write --help$/],
+    [["check", "-v"], /^unknown option '-v': write signalbox --version$/],
     [["check", "--idle", "75"], /^--idle takes a duration such as .*, not "75"$/],
     [["check", "--origin", "x"], /^--origin takes an origin such as .*, not "x"$/],
     [["--trust-proxy="], /^--trust-proxy takes a comma-separated list .*, not ""$/],
@@ -260,7 +283,7 @@ const ERRORS: readonly (readonly [args: readonly string[], message: RegExp, env?
     [["token"], /^required option '--client-id <id>' not specified$/],
     [
       ["token", "--client-id", "a"],
-      /^token needs --auth-secret, or SIGNALBOX_AUTH_SECRET, to sign with$/,
+      /^token needs --auth-secret, SIGNALBOX_AUTH_SECRET or SIGNALBOX_AUTH_SECRET_FILE to sign with$/,
     ],
     [["token", "--client-id", "a", "b"], /^token takes no argument, not "b"$/],
     [["healthcheck", "http://a", "b"], /^healthcheck takes 1 argument, not "http:\/\/a, b"$/],

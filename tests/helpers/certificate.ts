@@ -41,6 +41,19 @@ export class Certificate implements Disposable {
     return certificate;
   }
 
+  /** Makes one that an authority has, and that signs itself. */
+  static async makeAuthority(): Promise<Certificate> {
+    const certificate = new Certificate();
+    const args = certificate.#opensslArguments(30).map((arg) => arg.replace("CA:FALSE", "CA:TRUE"));
+    try {
+      await openssl(args);
+      return certificate;
+    } catch (error) {
+      certificate[Symbol.dispose]();
+      throw error;
+    }
+  }
+
   #opensslArguments(days: number): string[] {
     const key = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-noenc"];
     const names = [
