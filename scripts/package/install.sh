@@ -64,17 +64,31 @@ fetch() {
     fail "$url/$1 is not what SHA256SUMS says: its SHA-256 is $sum, not $expected. It was not installed."
 }
 
+explain_no_run() {
+  case $1 in
+    *[Pp]ermission\ denied*)
+      echo "no program can be run in $bin_dir, which is mounted noexec, most likely: name another folder: BIN_DIR=\$HOME/bin. $1"
+      ;;
+    *)
+      echo "signalbox does not run on this machine: it needs glibc 2.27 or newer and libgcc, which Alpine has not. $1"
+      ;;
+  esac
+}
+
 install_executable() {
   mkdir -p "$bin_dir" 2>/dev/null || true
   [ -d "$bin_dir" ] && [ -w "$bin_dir" ] ||
     fail "$bin_dir is not writable: run this as root (sudo sh), or name another folder: BIN_DIR=\$HOME/bin."
+  [ ! -d "$bin_dir/signalbox" ] ||
+    fail "$bin_dir/signalbox is a folder: remove it, or name another folder for the executable: BIN_DIR=\$HOME/bin."
   fetch "signalbox-$target" "$temporary/signalbox"
   chmod 755 "$temporary/signalbox"
-  version=$("$temporary/signalbox" --version 2>"$temporary/error") ||
-    fail "signalbox does not run on this machine: it needs glibc 2.27 or newer and libgcc, which Alpine has not. $(cat "$temporary/error")"
+  # It runs where it will stay: the folder for temporary files may be mounted noexec.
+  new=$bin_dir/.signalbox.new
+  cp -p "$temporary/signalbox" "$new" || fail "cannot write $new."
+  version=$("$new" --version 2>"$temporary/error") || fail "$(explain_no_run "$(cat "$temporary/error")")"
   # Renamed in one step: a signalbox that is running keeps its file.
-  cp -p "$temporary/signalbox" "$bin_dir/.signalbox.new" && mv -f "$bin_dir/.signalbox.new" "$bin_dir/signalbox" ||
-    fail "cannot write $bin_dir/signalbox."
+  mv -f "$new" "$bin_dir/signalbox" || fail "cannot write $bin_dir/signalbox."
   echo "$version is $bin_dir/signalbox."
 }
 
@@ -115,11 +129,22 @@ install_unit() {
 main() {
   url=${1:-$release_url}
   url=${url%/}
-  [ -n "$url" ] || fail "which release? Give its address: sh install.sh https://example.org/signalbox"
+  case $url in
+    ?*://?*) ;;
+    --help | -h)
+      echo "Usage: [BIN_DIR=/usr/local/bin] sh install.sh [URL of a release, such as https://example.org/signalbox]"
+      exit
+      ;;
+    '') fail "which release? Give its address: sh install.sh https://example.org/signalbox" ;;
+    *) fail "$url is not the address of a release: sh install.sh https://example.org/signalbox" ;;
+  esac
   target=$(find_target)
   temporary=$(mktemp -d)
-  trap 'rm -rf "$temporary"' EXIT
-  download SHA256SUMS "$temporary/SHA256SUMS"
+  trap 'rm -rf "$temporary" "$bin_dir/.signalbox.new"' EXIT
+  download SHA256SUMS "$temporary/downloaded"
+  tr -d '\r' <"$temporary/downloaded" >"$temporary/SHA256SUMS" # a web server may have made CRLF of the line ends
+  [ -n "$(sed -n '/^[0-9a-f]\{64\}  /p' "$temporary/SHA256SUMS")" ] ||
+    fail "$url/SHA256SUMS is not a list of sums: is $url the address of a release?"
   install_executable
   offer_unit
 }

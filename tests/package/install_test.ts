@@ -7,7 +7,20 @@ import { isMissing } from "../helpers/tools.ts";
 const SCRIPT = new URL("../../scripts/package/install.sh", import.meta.url).pathname;
 
 /** Commands that the script needs of every machine. */
-const COMMANDS = ["sh", "uname", "mktemp", "rm", "mkdir", "chmod", "cp", "mv", "sed", "cat", "cut"];
+const COMMANDS = [
+  "sh",
+  "uname",
+  "mktemp",
+  "rm",
+  "mkdir",
+  "chmod",
+  "cp",
+  "mv",
+  "sed",
+  "cat",
+  "cut",
+  "tr",
+];
 
 const PROGRAM = "#!/bin/sh\necho signalbox 1.2.3\n";
 
@@ -127,6 +140,13 @@ test("puts the executable in place, and says so", async () => {
   assert.equal(printed, "signalbox 1.2.3 is /bin/signalbox.\nStart it: /bin/signalbox\n");
 });
 
+test("reads sums with CRLF", async () => {
+  const files = release();
+  const SHA256SUMS = files.SHA256SUMS!.replaceAll("\n", "\r\n");
+  const { status, printed } = await install({ files: { ...files, SHA256SUMS } });
+  assert.equal(status, 0, printed);
+});
+
 test("works with wget and shasum", async () => {
   const shasum = '#!/bin/sh\nexec /usr/bin/sha256sum "$3"\n';
   const { status, printed } = await install({ commands: ["wget"], scripts: { shasum } });
@@ -164,6 +184,15 @@ const FAILURES: Readonly<Record<string, readonly [Machine, RegExp]>> = {
   "a folder that is not writable": [
     { env: { BIN_DIR: "/proc/signalbox" } },
     /^install\.sh: \/proc\/signalbox is not writable: run this as root \(sudo sh\), or .+BIN_DIR=/m,
+  ],
+  "a page in place of the sums": [
+    { files: { ...release(), SHA256SUMS: "<!DOCTYPE html>" } },
+    /SHA256SUMS is not a list of sums: is URL the address of a release\?/,
+  ],
+  "an option in place of the address": [{ args: ["-x"] }, /^install\.sh: -x is not the address/],
+  "a folder that no program runs in": [
+    { files: release("#!/bin/sh\necho Permission denied >&2\nexit 126\n") },
+    /^install\.sh: no program can be run in \/bin, which is mounted noexec/m,
   ],
   "no address": [{ args: [] }, /^install\.sh: which release\? Give its address:/],
 };
