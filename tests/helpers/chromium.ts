@@ -65,7 +65,9 @@ export function testInBrowser(name: string, fn: (browser: TestBrowser) => Promis
     ignore: isChromiumMissing(),
     async fn() {
       await using browser = await TestBrowser.launch();
-      await fn(browser);
+      await fn(browser).catch((cause) => {
+        throw new Error(`The test failed. The pages: ${browser.complaints.join("\n")}`, { cause });
+      });
       assert.deepEqual(browser.complaints, []);
     },
   });
