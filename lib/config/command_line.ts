@@ -139,7 +139,8 @@ export function readCommandLine(
 const SERVE_HELP = `
 Every option can be given as a variable, too: --max-message-size as
 SIGNALBOX_MAX_MESSAGE_SIZE; one that is repeatable as a comma-separated list.
-A secret can be read from a file: SIGNALBOX_AUTH_SECRET_FILE names it.
+A secret can be read from a file: SIGNALBOX_AUTH_SECRET_FILE names it. Secrets
+are not split at commas: several stand one a line in the file (--redis, too).
 Durations are written 500ms, 10s, 5m, 1h; sizes 65536, 64KiB, 1MiB.
 `;
 

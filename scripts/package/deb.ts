@@ -1,5 +1,6 @@
 /** Makes a Debian package of an executable, with the unit, the options, the documents and a man page. */
 
+import { createHash } from "node:crypto";
 import { makeEnvFile } from "./env_file.ts";
 import { makeManPage } from "./man_page.ts";
 import { run } from "./run.ts";
@@ -60,7 +61,7 @@ function addFiles(root: string, executable: string, { version, date }: Release):
   makeFolder(`${root}/usr/bin`);
   Deno.copyFileSync(executable, `${root}/usr/bin/signalbox`);
   Deno.chmodSync(`${root}/usr/bin/signalbox`, 0o755);
-  write("lib/systemd/system/signalbox.service", makeUnit());
+  write("lib/systemd/system/signalbox.service", makeUnit("/usr/bin"));
   write(ENV_FILE, makeEnvFile(), 0o600);
   copyFolder(`${TOP}lib/web/docs`, `${root}/${DOCUMENTS}`);
   copy(`${DOCUMENTS}/examples/alerts.yml`, "scripts/alerts.yml");
@@ -72,10 +73,21 @@ function addFiles(root: string, executable: string, { version, date }: Release):
   run("gzip", ["-9n", `${root}/${DOCUMENTS}/changelog`, `${root}/usr/share/man/man1/signalbox.1`]);
 }
 
-/** The unit, with the executable at the path that a package has it at. */
-function makeUnit(): string {
+/** The unit, without the head that is about the source, and with the executable in `folder`. */
+export function makeUnit(folder: string): string {
   const unit = Deno.readTextFileSync(`${TOP}scripts/signalbox.service`);
-  return unit.replace(/^(#.*\n)+\n/, "").replace("/usr/local/bin/", "/usr/bin/");
+  return unit.replace(/^(#.*\n)+\n/, "").replace("/usr/local/bin/", `${folder}/`);
+}
+
+/** Lists the digests of all files but the conffile, by which `dpkg --verify` finds changed ones. */
+function listDigests(root: string, folder = ""): string[] {
+  return [...Deno.readDirSync(`${root}/${folder}`)].flatMap(({ name, isDirectory }) => {
+    const path = `${folder}${name}`;
+    if (path === "DEBIAN" || path === ENV_FILE) return [];
+    if (isDirectory) return listDigests(root, `${path}/`);
+    const digest = createHash("md5").update(Deno.readFileSync(`${root}/${path}`)).digest("hex");
+    return [`${digest}  ${path}\n`];
+  }).toSorted((a, b) => a.slice(34) < b.slice(34) ? -1 : 1);
 }
 
 function addControl(root: string, fields: Readonly<Record<string, string>>): void {
@@ -83,6 +95,7 @@ function addControl(root: string, fields: Readonly<Record<string, string>>): voi
     put(root, `DEBIAN/${name}`, text, mode);
   for (const script of ["postinst", "prerm", "postrm"]) write(script, readDebian(script), 0o755);
   write("conffiles", `/${ENV_FILE}\n`);
+  write("md5sums", listDigests(root).join(""));
   const lines = Object.entries(fields).map(([name, value]) => `${name}: ${value}\n`).join("");
   const depends = `Depends: libc6 (>= ${GLIBC}), libgcc-s1\n`;
   write("control", readDebian("control").replace(/^(?=Description:)/m, lines + depends));

@@ -7,6 +7,10 @@ const HEAD = `\
 #
 #   systemctl restart signalbox
 #
+# Lists are separated by commas: SIGNALBOX_ALLOW_ORIGIN=https://a.example,https://b.example. A switch is 1 or 0, and
+# SIGNALBOX_TRUST_PROXY=1 is --trust-proxy without a list. Secrets, and SIGNALBOX_REDIS, are not split at commas: several
+# stand one a line in the file that the variable with _FILE names.
+#
 # All of them explained: signalbox help operating. Only root can read this file, so a secret may stand in it. A file of its
 # own is better: systemctl edit signalbox shows the lines for it. The unit sets SIGNALBOX_MAX_MEMORY, too.
 `;
@@ -26,7 +30,8 @@ function describe(setting: Setting): string {
   const byDefault = computedDefault === undefined ? "" : ` (default: ${computedDefault})`;
   const lines = [`#${name}=${setting.default ?? (isSwitch ? "0" : "")}`];
   if (secret) lines.push(`#${name}_FILE=${CREDENTIALS}/${flag.split(" ")[0]!.slice(2)}`);
-  return `${wrap(help + byDefault)}${lines.join("\n")}\n`;
+  const text = secret ? help.replace("repeatable:", "several one a line in the file:") : help;
+  return `${wrap(text + byDefault)}${lines.join("\n")}\n`;
 }
 
 function wrap(text: string): string {

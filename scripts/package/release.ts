@@ -2,7 +2,8 @@
 
 import { createHash } from "node:crypto";
 import config from "../../deno.json" with { type: "json" };
-import { type Architecture, makeDeb, type Release } from "./deb.ts";
+import { type Architecture, makeDeb, makeUnit, type Release } from "./deb.ts";
+import { TARGETS } from "../compile_all.ts";
 import { makeEnvFile } from "./env_file.ts";
 import { addExecutables, compile, nameOf, type Target } from "./executables.ts";
 import { run } from "./run.ts";
@@ -19,7 +20,6 @@ const ARCHITECTURES: Readonly<Partial<Record<Target, Architecture>>> = {
 /** Files of the source that a release has as they are. */
 const COPIED = [
   "LICENSE",
-  "scripts/signalbox.service",
   "scripts/alerts.yml",
   "scripts/grafana-dashboard.json",
   "scripts/package/Dockerfile",
@@ -49,6 +49,7 @@ export function makeRelease(
   }
   addClients(folder);
   for (const path of COPIED) Deno.copyFileSync(TOP + path, `${folder}/${path.split("/").pop()}`);
+  Deno.writeTextFileSync(`${folder}/signalbox.service`, makeUnit("/usr/local/bin"));
   Deno.writeTextFileSync(`${folder}/signalbox.env`, makeEnvFile());
   const installer = Deno.readTextFileSync(`${TOP}scripts/package/install.sh`);
   Deno.writeTextFileSync(
@@ -75,11 +76,41 @@ function readDate(version: string): Release["date"] {
   return heading.slice(-"2026-11-28".length);
 }
 
+/** Makes the packages of the clients, with the licence and a page on how to use them. */
 function addClients(folder: string): void {
-  run("npm", ["pack", "--pack-destination", folder], { cwd: CLIENTS });
-  run(findPython(), ["-m", "hatchling", "build", "--target", "wheel", "--directory", folder], {
-    cwd: CLIENTS,
-  });
+  const cwd = Deno.makeTempDirSync({ prefix: "signalbox-clients-" });
+  try {
+    for (const { name, isFile } of Deno.readDirSync(CLIENTS)) {
+      if (isFile) Deno.copyFileSync(`${CLIENTS}/${name}`, `${cwd}/${name}`);
+    }
+    Deno.copyFileSync(`${TOP}LICENSE`, `${cwd}/LICENSE`);
+    Deno.copyFileSync(`${TOP}scripts/package/clients.md`, `${cwd}/README.md`);
+    const project = Deno.readTextFileSync(`${cwd}/pyproject.toml`);
+    const withReadme = project.replace(/^(?=license = )/m, 'readme = "README.md"\n');
+    Deno.writeTextFileSync(`${cwd}/pyproject.toml`, withReadme);
+    run("npm", ["pack", "--pack-destination", folder], { cwd });
+    const args = ["-m", "hatchling", "build", "--target", "wheel", "--directory", folder];
+    run(findPython(), args, { cwd });
+  } finally {
+    Deno.removeSync(cwd, { recursive: true });
+  }
+}
+
+/** Programs of the system that a release is made with. */
+const TOOLS = ["dpkg-deb", "gzip", "du", "npm"];
+
+/** @throws {Error} that names every program that is missing */
+function checkTools(): void {
+  const missing: string[] = [];
+  const attempts = TOOLS.map((tool) => () => run(tool, ["--version"]));
+  for (const attempt of [...attempts, findPython]) {
+    try {
+      attempt();
+    } catch (error) {
+      missing.push(error instanceof Error ? error.message : String(error));
+    }
+  }
+  if (missing.length > 0) throw new Error(missing.join("\n"));
 }
 
 /** Finds a Python with hatchling: the first on the path need not be Debian's. */
@@ -100,6 +131,7 @@ function findPython(): string {
 /** Makes a release of what can be made here; with `--complete` it fails without an executable for each target. */
 function main(): void {
   Deno.chdir(TOP);
+  checkTools(); // before the release that is there is removed
   Deno.mkdirSync(FOLDER, { recursive: true });
   for (const { name } of Deno.readDirSync(FOLDER)) Deno.removeSync(`${FOLDER}/${name}`);
   const missing = makeRelease(FOLDER, compile, Deno.env.get(URL_VARIABLE) ?? "");
@@ -109,6 +141,7 @@ function main(): void {
     console.log(`dist/release/${name}`);
   }
   for (const [target, reason] of missing) console.log(`No executable for ${target}: ${reason}`);
+  if (missing.size === TARGETS.length) throw new Error("There is no executable.");
   if (Deno.args.includes("--complete") && missing.size > 0) throw new Error("It is not complete.");
 }
 

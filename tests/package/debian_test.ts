@@ -33,6 +33,12 @@ async function checkRelease(folder: string, executable: string): Promise<void> {
   for (const suffix of ["_amd64.deb", ".tgz", "-py3-none-any.whl"]) {
     assert.ok(names.some((name) => name.includes(config.version) && name.endsWith(suffix)), suffix);
   }
+  const listed = await succeed(["sh", "-c", 'cd "$0" && tar tzf *.tgz; unzip -l *.whl', folder]);
+  for (const name of ["package/LICENSE", "package/README.md", "licenses/LICENSE"]) {
+    assert.ok(listed.includes(name), listed);
+  }
+  const unit = await Deno.readTextFile(`${folder}/signalbox.service`);
+  assert.match(unit, /^\[Unit\]/, "it speaks of the source");
   const installer = await Deno.readTextFile(`${folder}/install.sh`);
   assert.match(installer, /^release_url='https:\/\/example\.org\/0\.1\.0'$/m);
   const checked = await succeed(["sh", "-c", 'cd "$0" && sha256sum -c SHA256SUMS', folder]);
@@ -60,6 +66,8 @@ async function checkInstallation(debian: Debian, deb: string): Promise<void> {
   await Deno.mkdir(`${debian.root}/run/systemd/system`, { recursive: true });
   await debian.run("dpkg", "--install", await debian.bring(deb));
   assert.equal(await debian.mode("/usr/bin/signalbox"), "0755");
+  assert.equal(await debian.run("dpkg", "--verify", "signalbox"), "");
+  assert.match(await debian.read("/var/lib/dpkg/info/signalbox.md5sums"), /usr\/bin\/signalbox$/m);
   assert.equal(await debian.mode(ENV_FILE), "0600");
   assert.notEqual(await debian.mode(WANTED), null, "it is not enabled");
   assert.deepEqual(await takeLog(debian), ["start"]);
