@@ -134,7 +134,7 @@ export class Server {
       bufferedTotal: new BufferedTotal(options.maxBufferedTotalBytes),
       clock,
       emit,
-      onRegistered: (connection) => this.#unregistered.delete(connection),
+      onRegistering: (connection) => this.#unregistered.delete(connection),
     };
     this.#site = new Site({
       hasPage: !options.noPage,

@@ -155,10 +155,10 @@ export class Router {
     this.directory.ended(session);
   }
 
-  /** Sends a text to one client of the sender's room; returns false if it is not connected to this node. */
+  /** Sends a text to one client of the sender's room; returns false if it is not connected to this node, or has to wait. */
   deliver(from: Session, targetId: string, text: string): boolean {
     const target = from.room.sessions.get(targetId);
-    if (target === undefined || target.isWaiting) return false;
+    if (target === undefined || (target.isWaiting && target !== from)) return false;
     this.flushBefore(from.room.name, from.id, target);
     return target.connection?.send(text) ?? false;
   }

@@ -212,6 +212,18 @@ testPure("deliver() sends to one client, broadcast() to all others", () => {
   assert.deepEqual(carol.connection.read(), ["to all"]);
 });
 
+testPure(
+  "deliver() sends a client's message to itself at once, even while others' have to wait",
+  () => {
+    const { router, join } = setUp();
+    const [alice, bob] = [join("alice"), join("bob")];
+    alice.session.isWaiting = true;
+    assert.equal(router.deliver(bob.session, "alice", "from bob"), false);
+    assert.equal(router.deliver(alice.session, "alice", "from alice"), true);
+    assert.deepEqual(alice.connection.read(), ["from alice"]);
+  },
+);
+
 testPure("broadcast() counts the clients that accept it, and may drop others", () => {
   const { router, join } = setUp();
   const alice = join("alice");
