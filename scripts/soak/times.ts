@@ -20,6 +20,9 @@ export const UNCONFIRMED_MS = 6000;
 /** Time after a failure in which messages that it has held up are still on their way, in milliseconds. */
 export const SETTLED_MS = 5000;
 
+/** Time for which messages for a client that has moved wait for its former node, in milliseconds. */
+export const FORMER_NODE_MS = 2500;
+
 export class Times {
   readonly #terms: Terms;
   readonly #failures: readonly Failure[];

@@ -8,7 +8,8 @@
  * - a broadcast is lost while Redis is away, or reaches both connections of an ID that moves;
  * - around a failure a broadcast misses a client, or overtakes other messages of its sender, or is overtaken;
  * - an error names a message that arrived before, if Redis was away for longer than 5 s;
- * - a client that moves overtakes what it sent over the connection before.
+ * - a client that moves overtakes what it sent over the connection before: each node delivers what it has once the target
+ *   has come.
  */
 
 import { type Failure, hits, mayBeReportedWrongly, mayTake, wasApart } from "./failure.ts";
@@ -20,7 +21,7 @@ import {
   name,
   type ReceivedRecord,
 } from "./ledger.ts";
-import { SETTLED_MS, type Terms, Times } from "./times.ts";
+import { FORMER_NODE_MS, SETTLED_MS, type Terms, Times } from "./times.ts";
 
 export interface Verdict {
   readonly violations: readonly string[];
@@ -232,7 +233,7 @@ class Judgement {
   #couldGet(message: MessageRecord, connection: ConnectionRecord): boolean {
     const journey = this.#times.journeyOf(message);
     return connection.registeredAtMs <= message.sentAtMs &&
-      hasMarkerSince(connection, this.#times.arrivedByMs(message, [connection])) &&
+      hasMarkerSince(connection, this.#dueByMs(message, connection)) &&
       !this.#failures.some((failure) => wasApart(failure, journey, connection));
   }
 
@@ -245,12 +246,24 @@ class Judgement {
       const { startedAtMs, registeredAtMs, closeCode } = connection;
       const wasPossible = closeCode === null && startedAtMs <= untilMs &&
         this.#times.noticedByMs(connection) >= message.sentAtMs;
-      const mustHaveReadAtMs = Math.max(
-        this.#times.arrivedByMs(message, [connection]),
-        registeredAtMs,
-      );
+      const mustHaveReadAtMs = Math.max(this.#dueByMs(message, connection), registeredAtMs);
       return wasPossible && !hasMarkerSince(connection, mustHaveReadAtMs);
     });
+  }
+
+  /** When a message had certainly been written to a connection of its target. */
+  #dueByMs(message: MessageRecord, connection: ConnectionRecord): number {
+    return Math.max(
+      this.#times.arrivedByMs(message, [connection]),
+      this.#readyAtMs(connection) + this.#terms.transitMs,
+    );
+  }
+
+  /** When messages for a connection wait no longer: one that comes from a node that fails waits for that node. */
+  #readyAtMs({ id, startedAtMs, registeredAtMs }: ConnectionRecord): number {
+    const earlier = this.#of(id).filter((other) => other.startedAtMs < startedAtMs);
+    const isAwaiting = this.#times.failuresOf(earlier, startedAtMs, registeredAtMs).length > 0;
+    return registeredAtMs + (isAwaiting ? FORMER_NODE_MS : 0);
   }
 
   /** Messages of one sender that one target got in another order than they were sent. */
@@ -298,8 +311,8 @@ class Judgement {
   }
 
   /**
-   * Whether the sender had just moved to another node: what is under way from the one it left may come a little later, or as
-   * late as a failure makes it.
+   * Whether the sender had moved to another node: what is under way from the one it left may come a little later, or as late
+   * as a failure makes it. What waits for the target at both nodes may come in either order.
    */
   #mayBeOvertaken(
     { message, receivedAtMs }: ReceivedRecord,
@@ -311,8 +324,10 @@ class Judgement {
     const { from } = before;
     const nodes = [message.from, ...this.#of(target)];
     const failures = this.#times.failuresOf(nodes, message.sentAtMs, receivedAtMs);
+    const at = this.#of(target).findLast(({ registeredAtMs }) => registeredAtMs <= receivedAtMs);
     const movedAtMs = Math.max(
       from.registeredAtMs,
+      at === undefined ? 0 : this.#readyAtMs(at),
       ...failures.map(({ untilMs }) => untilMs + SETTLED_MS),
     );
     return message.from.url !== from.url && receivedAtMs <= movedAtMs + this.#terms.transitMs;

@@ -11,7 +11,7 @@ import { testBesideEachOther } from "./beside_each_other.ts";
 import { soakRound } from "./soak_round.ts";
 
 const NODES = 3;
-/** Failures after which the cluster does not keep its promise in every round yet, as cluster.md says. */
+/** Failures that stay out of CI until 40 rounds in a row have passed. */
 const UNSETTLED: readonly string[] = ["kill"];
 
 testBesideEachOther(
