@@ -201,13 +201,13 @@ export class Cluster implements Directory {
     if (!("epoch" in message) || message.kind === "answer") return; // no change
     this.#rooms.get(room)?.apply(message);
     this.#registry.onChange(room, message);
-    if (!this.#isOwnEntry(message)) {
+    if (!this.#isOwnClaim(message)) {
       this.#forwarder.flush(room, message.id, message.kind === "joined");
     }
   }
 
   /** Returns whether a change is a claim of this node, whose answer comes next. */
-  #isOwnEntry({ kind, node }: ChangeMessage): boolean {
+  #isOwnClaim({ kind, node }: ChangeMessage): boolean {
     return node === this.#node.id && (kind === "joined" || kind === "resumed");
   }
 
