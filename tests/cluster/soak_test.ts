@@ -11,7 +11,7 @@ import { testBesideEachOther } from "./beside_each_other.ts";
 import { soakRound } from "./soak_round.ts";
 
 const NODES = 3;
-/** Failures that stay out of CI until 40 rounds in a row have passed. */
+/** Failures that CI leaves out: a stall of a client beside them can be judged wrongly. */
 const UNSETTLED: readonly string[] = ["kill"];
 
 testBesideEachOther(
