@@ -134,7 +134,7 @@ export class Server {
       bufferedTotal: new BufferedTotal(options.maxBufferedTotalBytes),
       clock,
       emit,
-      onRegistering: (connection) => this.#unregistered.delete(connection),
+      onRegistered: (connection) => this.#unregistered.delete(connection),
     };
     this.#site = new Site({
       hasPage: !options.noPage,

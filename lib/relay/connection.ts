@@ -65,8 +65,8 @@ export interface ConnectionDeps {
   readonly bufferedTotal: BufferedTotal;
   readonly clock: Clock;
   readonly emit: Emit;
-  /** Called when a connection's registration is pending, so that no time limit ends it, and when it has succeeded. */
-  onRegistering(connection: Connection): void;
+  /** Called when a connection has registered. */
+  onRegistered(connection: Connection): void;
 }
 
 /** The number of refused messages in a row after which the connection is closed. */
@@ -263,7 +263,6 @@ export class Connection implements SessionConnection {
   /** Starts to queue messages until a registration is decided. */
   #await(deciding: Promise<void>, pending: string[]): void {
     this.#pending = pending;
-    if (!this.#isTentative) this.#deps.onRegistering(this);
     deciding.then(
       () => this.#handlePending(),
       (error) => this.#answerFailedRegistration(error),
@@ -273,7 +272,7 @@ export class Connection implements SessionConnection {
   attached(session: Session): void {
     this.#session = session;
     this.#sender = this.#dialect?.sender(session.id) ?? "";
-    this.#deps.onRegistering(this);
+    this.#deps.onRegistered(this);
   }
 
   /** Queues a message until the registration is decided. */

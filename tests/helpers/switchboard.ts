@@ -90,8 +90,8 @@ export class Switchboard {
   readonly clock = new FakeClock();
   readonly events = new RecordedEvents();
   readonly router: Router;
-  /** Connections whose registration has come, in the order in which it did. */
-  readonly registering: Connection[] = [];
+  /** Connections that have registered, in the order in which they did. */
+  readonly registered: Connection[] = [];
   readonly capacity: Capacity;
   readonly bufferedTotal: BufferedTotal;
   readonly #deps: ConnectionDeps;
@@ -134,7 +134,7 @@ export class Switchboard {
       bufferedTotal: this.bufferedTotal,
       clock,
       emit,
-      onRegistering: (connection) => this.registering.push(connection),
+      onRegistered: (connection) => this.registered.push(connection),
     };
   }
 
