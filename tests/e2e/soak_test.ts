@@ -10,8 +10,8 @@ import { ServingProgram } from "../helpers/program.ts";
 import { testPure } from "../helpers/pure.ts";
 import { newSeed } from "../helpers/random.ts";
 
-/** Bound of the memory's growth from round to round. */
-const MAX_GROWTH_BYTES = 64 * 1024 ** 2;
+/** Bound of the memory's growth: the heap of a server that keeps nothing grows by up to 75 MiB until it has settled. */
+const MAX_GROWTH_BYTES = 128 * 1024 ** 2;
 
 Deno.test("no message is lost among clients that join, leave and misbehave at random", async () => {
   const args = ["--mailbox-ttl", "1s", "--resume-ttl", "1s", "--log-level", "warn"];
@@ -41,7 +41,8 @@ Deno.test("no message is lost among clients that join, leave and misbehave at ra
   for (const { violations, leftBehind } of rounds) {
     assert.deepEqual([violations, leftBehind], [[], 0]);
   }
-  assert(memory.at(-1)! - memory[0]! < MAX_GROWTH_BYTES);
+  const growthBytes = memory.at(-1)! - memory[0]!;
+  assert(growthBytes < MAX_GROWTH_BYTES, `memory grew by ${inMebibytes(growthBytes)}`);
   program.signal("SIGTERM");
   const { status, stderr } = await program.ended();
   assert.deepEqual([status, stderr.match(/^ERROR.*$/gm)], [0, null]);
