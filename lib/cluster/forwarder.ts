@@ -429,11 +429,13 @@ export class Forwarder {
   }
 
   #deliverBroadcast(session: Session, broadcast: Broadcast, link: Link<Item>): void {
-    const { room: { name: room }, id } = session;
+    const { room: { name: room }, id, connection } = session;
+    if (connection === null) return;
     const { node, senderId, order, seenEpoch, text } = broadcast;
-    const run = () => {
+    const run = () => { // not for a later connection: older messages may still be on their way to that
+      if (session.connection !== connection) return;
       this.#router.flushBefore(room, senderId, session);
-      session.connection?.send(text);
+      connection.send(text);
     };
     const key = heldKey(node, room, id);
     const isConfirmed = this.#registry.isConfirmed(session);

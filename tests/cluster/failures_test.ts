@@ -299,6 +299,27 @@ testBesideEachOther("a cluster with failures", isRedisMissing(), {
     await closeAll(alice, bob, carol!);
   },
 
+  "Redis is slow, and a client resumes while a broadcast waits for an older message": async () => {
+    await using redis = await TestRedis.start();
+    await using proxy = new Proxy(redis.port, 200);
+    const slowUrl = `redis://127.0.0.1:${proxy.port}`;
+    await using cluster = await TestCluster.join(redis, [slowUrl, redis.url]);
+    const [a, b] = cluster.urls;
+    const alice = await register(a, "alice", { presence: true });
+    const carol = await register(b, "carol");
+    const bob = await register(b, "bob", { resume: true });
+    while ((await alice.next()).client_id !== "bob");
+    await bob.close(4000);
+    alice.send({ target_id: "bob", n: 1 });
+    alice.send({ n: 2 });
+    assert.deepEqual(await carol.next(), { from: "alice", n: 2 });
+    const again = await register(b, "bob", { resume: bob.registered.resume });
+    assert.equal(again.registered.resumed, true);
+    assert.deepEqual(await again.next(), { from: "alice", n: 1 });
+    assert.deepEqual(await messagesUntilNow(again), []);
+    await closeAll(alice, carol, again);
+  },
+
   "Redis is slow, and two connections claim an ID": async () => {
     await using redis = await TestRedis.start();
     await using proxy = new Proxy(redis.port, 200);
