@@ -7,7 +7,7 @@ import { untilStatus } from "../../tests/helpers/health.ts";
 import type { Terms } from "./times.ts";
 
 /** Times of a cluster on one machine that is busy, short enough to pass within a round. */
-export const SHORT_TIMES: Terms = { mailboxTtlMs: 1000, noticeMs: 500, transitMs: 1000 };
+export const SHORT_TIMES: Terms = { mailboxTtlMs: 1000, noticeMs: 2000, transitMs: 3000 };
 
 /** Returns the arguments of a server that keeps these terms. */
 export function argsFor({ mailboxTtlMs }: Terms): readonly string[] {
