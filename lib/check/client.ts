@@ -11,6 +11,7 @@ import {
 } from "./advice.ts";
 import { type Endpoint, openConnection } from "./connect.ts";
 import { Failure, within } from "./failure.ts";
+import { isHealth } from "./healthcheck.ts";
 import { CheckSocket, type Ending, get, type HttpAnswer, openWebSocket } from "./websocket.ts";
 
 /** Time for the answer to `register`, in milliseconds. */
@@ -56,8 +57,7 @@ async function isServerAt(endpoint: Endpoint, url: URL): Promise<boolean> {
   const health = new URL(url);
   health.pathname = health.pathname.replace(/\/?$/, "/healthz");
   try {
-    const { body } = await get(await openConnection(endpoint), health);
-    return typeof JSON.parse(body).uptime_seconds === "number";
+    return isHealth((await get(await openConnection(endpoint), health)).body);
   } catch {
     return false;
   }

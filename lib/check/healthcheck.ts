@@ -32,9 +32,10 @@ export async function checkHealth(server: URL): Promise<string> {
   }
 }
 
-function isHealth(body: string): boolean {
+/** Returns whether a body is what signalbox answers at `/healthz`. */
+export function isHealth(body: string): boolean {
   try {
-    return "uptime_seconds" in JSON.parse(body);
+    return typeof JSON.parse(body).uptime_seconds === "number";
   } catch {
     return false;
   }

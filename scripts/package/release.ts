@@ -76,7 +76,7 @@ function readDate(version: string): Release["date"] {
   return heading.slice(-"2026-11-28".length);
 }
 
-/** Makes the packages of the clients, with the licence and a page on how to use them. */
+/** Makes the packages of the clients, with the licence. */
 function addClients(folder: string): void {
   const cwd = Deno.makeTempDirSync({ prefix: "signalbox-clients-" });
   try {
@@ -84,10 +84,6 @@ function addClients(folder: string): void {
       if (isFile) Deno.copyFileSync(`${CLIENTS}/${name}`, `${cwd}/${name}`);
     }
     Deno.copyFileSync(`${TOP}LICENSE`, `${cwd}/LICENSE`);
-    Deno.copyFileSync(`${TOP}scripts/package/clients.md`, `${cwd}/README.md`);
-    const project = Deno.readTextFileSync(`${cwd}/pyproject.toml`);
-    const withReadme = project.replace(/^(?=license = )/m, 'readme = "README.md"\n');
-    Deno.writeTextFileSync(`${cwd}/pyproject.toml`, withReadme);
     run("npm", ["pack", "--pack-destination", folder], { cwd });
     const args = ["-m", "hatchling", "build", "--target", "wheel", "--directory", folder];
     run(findPython(), args, { cwd });

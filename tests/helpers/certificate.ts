@@ -22,10 +22,14 @@ export class Certificate implements Disposable {
   readonly keyPath = `${this.#folder}/key.pem`;
 
   /** Makes one for `localhost` and 127.0.0.1. */
-  static async make(days = 30): Promise<Certificate> {
+  static make(days = 30): Promise<Certificate> {
+    return Certificate.#make(days, "CA:FALSE"); // or it could not serve itself
+  }
+
+  static async #make(days: number, constraint: "CA:FALSE" | "CA:TRUE"): Promise<Certificate> {
     const certificate = new Certificate();
     try {
-      await openssl(certificate.#opensslArguments(days));
+      await openssl(certificate.#opensslArguments(days, constraint));
       return certificate;
     } catch (error) {
       certificate[Symbol.dispose]();
@@ -42,19 +46,11 @@ export class Certificate implements Disposable {
   }
 
   /** Makes one that an authority has, and that signs itself. */
-  static async makeAuthority(): Promise<Certificate> {
-    const certificate = new Certificate();
-    const args = certificate.#opensslArguments(30).map((arg) => arg.replace("CA:FALSE", "CA:TRUE"));
-    try {
-      await openssl(args);
-      return certificate;
-    } catch (error) {
-      certificate[Symbol.dispose]();
-      throw error;
-    }
+  static makeAuthority(): Promise<Certificate> {
+    return Certificate.#make(30, "CA:TRUE");
   }
 
-  #opensslArguments(days: number): string[] {
+  #opensslArguments(days: number, constraint: string): string[] {
     const key = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-noenc"];
     const names = [
       "-subj",
@@ -62,7 +58,7 @@ export class Certificate implements Disposable {
       "-addext",
       "subjectAltName=DNS:localhost,IP:127.0.0.1",
     ];
-    const kind = ["-addext", "basicConstraints=critical,CA:FALSE"]; // or it could not serve itself
+    const kind = ["-addext", `basicConstraints=critical,${constraint}`];
     const files = ["-keyout", this.keyPath, "-out", this.certPath];
     return ["req", "-x509", "-days", `${days}`, ...key, ...names, ...kind, ...files];
   }

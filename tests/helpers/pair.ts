@@ -1,6 +1,7 @@
 /** Two well-behaved clients that go on exchanging numbered messages, and notice each one that is lost. */
 
 import assert from "node:assert/strict";
+import { quantile } from "../../scripts/bench/statistics.ts";
 import { TestClient } from "./client.ts";
 
 /** Messages a second from each client: below the default rate limit of 100. */
@@ -88,7 +89,7 @@ export class Pair {
     const times = this.#timesMs.toSorted((a, b) => a - b);
     return {
       messages: times.length,
-      p99Ms: times[Math.floor(0.99 * times.length)]!,
+      p99Ms: quantile(times, 0.99),
       slowestMs: Math.round(times.at(-1)!),
     };
   }
