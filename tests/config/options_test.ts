@@ -49,28 +49,38 @@ const A_VALUE = "a value that is not empty";
 const A_SECRET = "correct horse battery staple, 32+";
 const AN_ICE_URL =
   "a STUN or TURN URL such as stun:stun.example.org:3478 or turn:turn.example.org?transport=udp";
+const AN_ADDRESS = "an address with a port such as 127.0.0.1:8766 or [::1]:8766, or off";
+const A_LIST_OF_DIALECTS =
+  "a comma-separated list of peerjs, y-webrtc, trystero, libdatachannel, or all, or off";
+const AN_ORIGIN =
+  "an origin such as https://example.org, https://*.example.org, capacitor://localhost " +
+  "or null, without a path";
+const A_LIST_OF_ADDRESSES =
+  "a comma-separated list of addresses and networks such as 10.0.0.7,192.168.0.0/16";
+const A_REDIS_URL = "a URL such as redis://127.0.0.1:6379, without the number of a database";
+const A_PREFIX = "1 to 64 of the characters A-Z, a-z, 0-9, _, . and -";
+
+/** Expects an option. Its variable is the flag in capitals. */
+function option(
+  flag: string,
+  byDefault: unknown,
+  takes: string,
+  values: Pick<Expectation, "good" | "bad" | "with">,
+): Expectation {
+  const variable = `SIGNALBOX_${flag.slice(2).toUpperCase().replaceAll("-", "_")}`;
+  return { flag, variable, byDefault, takes, ...values };
+}
 
 const EXPECTED: Readonly<Record<Name, Expectation>> = {
-  host: {
-    flag: "--host",
-    variable: "SIGNALBOX_HOST",
-    byDefault: "0.0.0.0",
+  host: option("--host", "0.0.0.0", A_VALUE, {
     good: [["127.0.0.1", "127.0.0.1"], ["::", "::"]],
     bad: [""],
-    takes: A_VALUE,
-  },
-  port: {
-    flag: "--port",
-    variable: "SIGNALBOX_PORT",
-    byDefault: 8765,
+  }),
+  port: option("--port", 8765, "a whole number from 0 to 65535", {
     good: [["0", 0], ["65535", 65535]],
     bad: ["65536", "-1", "http", "80.5"],
-    takes: "a whole number from 0 to 65535",
-  },
-  admin: {
-    flag: "--admin",
-    variable: "SIGNALBOX_ADMIN",
-    byDefault: undefined,
+  }),
+  admin: option("--admin", undefined, AN_ADDRESS, {
     good: [
       ["off", null],
       ["127.0.0.1:0", { hostname: "127.0.0.1", port: 0 }],
@@ -78,194 +88,99 @@ const EXPECTED: Readonly<Record<Name, Expectation>> = {
       ["[::1]:65535", { hostname: "::1", port: 65535 }],
     ],
     bad: ["", "8766", "127.0.0.1", "127.0.0.1:65536", "::1:8766", "[127.0.0.1]:1", "on"],
-    takes: "an address with a port such as 127.0.0.1:8766 or [::1]:8766, or off",
-  },
-  adminPassword: {
-    flag: "--admin-password",
-    variable: "SIGNALBOX_ADMIN_PASSWORD",
-    byDefault: undefined,
+  }),
+  adminPassword: option("--admin-password", undefined, "a password of at least one character", {
     good: [["hush", "hush"]],
     bad: [""],
-    takes: "a password of at least one character",
-  },
-  noPage: {
-    flag: "--no-page",
-    variable: "SIGNALBOX_NO_PAGE",
-    byDefault: undefined,
+  }),
+  noPage: option("--no-page", undefined, "1 or true, 0 or false", {
     good: [["1", true], ["true", true], ["0", false], ["false", false]],
     bad: ["yes", "on", "TRUE"],
-    takes: "1 or true, 0 or false",
-  },
-  tlsCert: {
-    flag: "--tls-cert",
-    variable: "SIGNALBOX_TLS_CERT",
-    byDefault: undefined,
+  }),
+  tlsCert: option("--tls-cert", undefined, A_VALUE, {
     good: [["/etc/tls/cert.pem", "/etc/tls/cert.pem"]],
     bad: [""],
-    takes: A_VALUE,
     with: { tlsKey: "key.pem" },
-  },
-  tlsKey: {
-    flag: "--tls-key",
-    variable: "SIGNALBOX_TLS_KEY",
-    byDefault: undefined,
+  }),
+  tlsKey: option("--tls-key", undefined, A_VALUE, {
     good: [["/etc/tls/key.pem", "/etc/tls/key.pem"]],
     bad: [""],
-    takes: A_VALUE,
     with: { tlsCert: "cert.pem" },
-  },
-  logLevel: {
-    flag: "--log-level",
-    variable: "SIGNALBOX_LOG_LEVEL",
-    byDefault: "info",
+  }),
+  logLevel: option("--log-level", "info", "one of debug, info, warn, error", {
     good: [["debug", "debug"], ["info", "info"], ["warn", "warn"], ["error", "error"]],
     bad: ["verbose", "INFO", "warning"],
-    takes: "one of debug, info, warn, error",
-  },
-  logFormat: {
-    flag: "--log-format",
-    variable: "SIGNALBOX_LOG_FORMAT",
-    byDefault: "text",
+  }),
+  logFormat: option("--log-format", "text", "one of text, json", {
     good: [["text", "text"], ["json", "json"]],
     bad: ["xml"],
-    takes: "one of text, json",
-  },
-  onDuplicate: {
-    flag: "--on-duplicate",
-    variable: "SIGNALBOX_ON_DUPLICATE",
-    byDefault: "replace",
+  }),
+  onDuplicate: option("--on-duplicate", "replace", "one of replace, reject", {
     good: [["replace", "replace"], ["reject", "reject"]],
     bad: ["refuse"],
-    takes: "one of replace, reject",
-  },
-  registerTimeoutMs: {
-    flag: "--register-timeout",
-    variable: "SIGNALBOX_REGISTER_TIMEOUT",
-    byDefault: 10_000,
+  }),
+  registerTimeoutMs: option("--register-timeout", 10_000, SOME_DURATION, {
     good: [["250ms", 250], ["1m", 60_000]],
     bad: ["0", "0s"],
-    takes: SOME_DURATION,
-  },
-  idleTimeoutMs: {
-    flag: "--idle-timeout",
-    variable: "SIGNALBOX_IDLE_TIMEOUT",
-    byDefault: 30_000,
+  }),
+  idleTimeoutMs: option("--idle-timeout", 30_000, A_DURATION, {
     good: [["0", 0], ["90s", 90_000]],
     bad: ["30", "half an hour"],
-    takes: A_DURATION,
-  },
-  maxConnections: {
-    flag: "--max-connections",
-    variable: "SIGNALBOX_MAX_CONNECTIONS",
-    byDefault: 10_000,
+  }),
+  maxConnections: option("--max-connections", 10_000, A_COUNT, {
     good: [["0", 0], ["5", 5]],
     bad: ["-1", "many"],
-    takes: A_COUNT,
-  },
-  maxConnectionsPerIp: {
-    flag: "--max-connections-per-ip",
-    variable: "SIGNALBOX_MAX_CONNECTIONS_PER_IP",
-    byDefault: 0,
+  }),
+  maxConnectionsPerIp: option("--max-connections-per-ip", 0, A_COUNT, {
     good: [["0", 0], ["5", 5]],
     bad: ["-1"],
-    takes: A_COUNT,
-  },
-  maxMemoryBytes: {
-    flag: "--max-memory",
-    variable: "SIGNALBOX_MAX_MEMORY",
-    byDefault: 805_306_368,
+  }),
+  maxMemoryBytes: option("--max-memory", 805_306_368, A_SIZE, {
     good: [["512MiB", 536_870_912]],
     bad: ["0", "half", "off"],
-    takes: A_SIZE,
-  },
-  maxMessageSizeBytes: {
-    flag: "--max-message-size",
-    variable: "SIGNALBOX_MAX_MESSAGE_SIZE",
-    byDefault: 262_144,
+  }),
+  maxMessageSizeBytes: option("--max-message-size", 262_144, A_SIZE, {
     good: [["1MiB", 1_048_576], ["1000", 1000]],
     bad: ["0", "64K"],
-    takes: A_SIZE,
-  },
-  maxBufferedBytes: {
-    flag: "--max-buffered",
-    variable: "SIGNALBOX_MAX_BUFFERED",
-    byDefault: 1_048_576,
+  }),
+  maxBufferedBytes: option("--max-buffered", 1_048_576, A_SIZE, {
     good: [["2MiB", 2_097_152]],
     bad: ["0"],
-    takes: A_SIZE,
-  },
-  maxBufferedTotalBytes: {
-    flag: "--max-buffered-total",
-    variable: "SIGNALBOX_MAX_BUFFERED_TOTAL",
-    byDefault: 100_663_296,
+  }),
+  maxBufferedTotalBytes: option("--max-buffered-total", 100_663_296, A_SIZE, {
     good: [["2MiB", 2_097_152]],
     bad: ["0"],
-    takes: A_SIZE,
-  },
-  rateLimitPerSecond: {
-    flag: "--rate-limit",
-    variable: "SIGNALBOX_RATE_LIMIT",
-    byDefault: 100,
+  }),
+  rateLimitPerSecond: option("--rate-limit", 100, A_COUNT, {
     good: [["0", 0], ["1000", 1000]],
     bad: ["0.5"],
-    takes: A_COUNT,
-  },
-  rateBurst: {
-    flag: "--rate-burst",
-    variable: "SIGNALBOX_RATE_BURST",
-    byDefault: 600,
+  }),
+  rateBurst: option("--rate-burst", 600, "a whole number of at least 1", {
     good: [["1", 1]],
     bad: ["0"],
-    takes: "a whole number of at least 1",
-  },
-  mailboxTtlMs: {
-    flag: "--mailbox-ttl",
-    variable: "SIGNALBOX_MAILBOX_TTL",
-    byDefault: 10_000,
+  }),
+  mailboxTtlMs: option("--mailbox-ttl", 10_000, A_DURATION, {
     good: [["0", 0], ["1m", 60_000]],
     bad: ["10"],
-    takes: A_DURATION,
-  },
-  resumeTtlMs: {
-    flag: "--resume-ttl",
-    variable: "SIGNALBOX_RESUME_TTL",
-    byDefault: 30_000,
+  }),
+  resumeTtlMs: option("--resume-ttl", 30_000, A_DURATION, {
     good: [["0", 0], ["1m", 60_000]],
     bad: ["10"],
-    takes: A_DURATION,
-  },
-  dialects: {
-    flag: "--dialects",
-    variable: "SIGNALBOX_DIALECTS",
-    byDefault: ["peerjs", "y-webrtc", "trystero"],
+  }),
+  dialects: option("--dialects", ["peerjs", "y-webrtc", "trystero"], A_LIST_OF_DIALECTS, {
     good: [
       ["off", []],
       ["all", ["peerjs", "y-webrtc", "trystero", "libdatachannel"]],
       ["trystero, peerjs,trystero", ["trystero", "peerjs"]],
     ],
     bad: ["", "peer", "peerjs,", "all,peerjs", "PEERJS"],
-    takes: "a comma-separated list of peerjs, y-webrtc, trystero, libdatachannel, or all, or off",
-  },
-  peerjsKey: {
-    flag: "--peerjs-key",
-    variable: "SIGNALBOX_PEERJS_KEY",
-    byDefault: "peerjs",
-    good: [["a key", "a key"]],
-    bad: [""],
-    takes: A_VALUE,
-  },
-  peerjsDiscovery: {
-    flag: "--peerjs-discovery",
-    variable: "SIGNALBOX_PEERJS_DISCOVERY",
-    byDefault: undefined,
+  }),
+  peerjsKey: option("--peerjs-key", "peerjs", A_VALUE, { good: [["a key", "a key"]], bad: [""] }),
+  peerjsDiscovery: option("--peerjs-discovery", undefined, "1 or true, 0 or false", {
     good: [["1", true], ["false", false]],
     bad: ["yes"],
-    takes: "1 or true, 0 or false",
-  },
-  allowOrigins: {
-    flag: "--allow-origin",
-    variable: "SIGNALBOX_ALLOW_ORIGIN",
-    byDefault: undefined,
+  }),
+  allowOrigins: option("--allow-origin", undefined, AN_ORIGIN, {
     good: [
       ["https://example.org", ["https://example.org"]],
       ["https://a.example, http://b.example:81", ["https://a.example", "http://b.example:81"]],
@@ -273,13 +188,8 @@ const EXPECTED: Readonly<Record<Name, Expectation>> = {
       ["https://*.a.example", ["https://*.a.example"]],
     ],
     bad: ["*", "https://a.example/x"],
-    takes: "an origin such as https://example.org, https://*.example.org, capacitor://localhost " +
-      "or null, without a path",
-  },
-  trustProxy: {
-    flag: "--trust-proxy",
-    variable: "SIGNALBOX_TRUST_PROXY",
-    byDefault: undefined,
+  }),
+  trustProxy: option("--trust-proxy", undefined, A_LIST_OF_ADDRESSES, {
     good: [
       ["0", null],
       ["false", null],
@@ -288,28 +198,16 @@ const EXPECTED: Readonly<Record<Name, Expectation>> = {
       ["192.0.2.0/24, 127.0.0.1", { trusts: ["127.0.0.1"] }],
     ],
     bad: ["yes", "10.0.0.0/33", ","],
-    takes: "a comma-separated list of addresses and networks such as 10.0.0.7,192.168.0.0/16",
-  },
-  authSecrets: {
-    flag: "--auth-secret",
-    variable: "SIGNALBOX_AUTH_SECRET",
-    byDefault: undefined,
+  }),
+  authSecrets: option("--auth-secret", undefined, "a secret of at least 32 bytes", {
     good: [[A_SECRET, [A_SECRET]], ["é".repeat(16), ["é".repeat(16)]]],
     bad: ["too short to be a secret", "x".repeat(31)],
-    takes: "a secret of at least 32 bytes",
-  },
-  authJwks: {
-    flag: "--auth-jwks",
-    variable: "SIGNALBOX_AUTH_JWKS",
-    byDefault: undefined,
+  }),
+  authJwks: option("--auth-jwks", undefined, "a URL such as https://example.org/keys.json", {
     good: [["https://id.example/keys", "https://id.example/keys"]],
     bad: ["id.example", "file:///etc/keys"],
-    takes: "a URL such as https://example.org/keys.json",
-  },
-  iceServers: {
-    flag: "--ice-server",
-    variable: "SIGNALBOX_ICE_SERVER",
-    byDefault: undefined,
+  }),
+  iceServers: option("--ice-server", undefined, AN_ICE_URL, {
     good: [["stun:a.example,stuns:b.example:5349", ["stun:a.example", "stuns:b.example:5349"]]],
     bad: [
       "http://a.example",
@@ -318,78 +216,45 @@ const EXPECTED: Readonly<Record<Name, Expectation>> = {
       "stun:a.example:65536",
       "turn:a.example:99999?transport=udp",
     ],
-    takes: AN_ICE_URL,
-  },
-  turnSecret: {
-    flag: "--turn-secret",
-    variable: "SIGNALBOX_TURN_SECRET",
-    byDefault: undefined,
+  }),
+  turnSecret: option("--turn-secret", undefined, A_VALUE, {
     good: [["hush", "hush"]],
     bad: [""],
-    takes: A_VALUE,
     with: { iceServers: "turn:a.example" },
-  },
-  turnTtlMs: {
-    flag: "--turn-ttl",
-    variable: "SIGNALBOX_TURN_TTL",
-    byDefault: 3_600_000,
+  }),
+  turnTtlMs: option("--turn-ttl", 3_600_000, SOME_DURATION, {
     good: [["12h", 43_200_000]],
     bad: ["0"],
-    takes: SOME_DURATION,
-  },
-  turnUsername: {
-    flag: "--turn-username",
-    variable: "SIGNALBOX_TURN_USERNAME",
-    byDefault: undefined,
+  }),
+  turnUsername: option("--turn-username", undefined, A_VALUE, {
     good: [["user", "user"]],
     bad: [""],
-    takes: A_VALUE,
     with: { iceServers: "turn:a.example", turnPassword: "hush" },
-  },
-  turnPassword: {
-    flag: "--turn-password",
-    variable: "SIGNALBOX_TURN_PASSWORD",
-    byDefault: undefined,
+  }),
+  turnPassword: option("--turn-password", undefined, A_VALUE, {
     good: [["hush", "hush"]],
     bad: [""],
-    takes: A_VALUE,
     with: { iceServers: "turn:a.example", turnUsername: "user" },
-  },
-  redisUrls: {
-    flag: "--redis",
-    variable: "SIGNALBOX_REDIS",
-    byDefault: undefined,
+  }),
+  redisUrls: option("--redis", undefined, A_REDIS_URL, {
     good: [
       ["redis://127.0.0.1:6379", ["redis://127.0.0.1:6379"]],
       ["rediss://:hush@redis.example", ["rediss://:hush@redis.example"]],
     ],
     bad: ["127.0.0.1:6379", "http://:hush@redis.example", "localhost", "redis://:hush@a.example/1"],
-    takes: "a URL such as redis://127.0.0.1:6379, without the number of a database",
-  },
-  redisPrefix: {
-    flag: "--redis-prefix",
-    variable: "SIGNALBOX_REDIS_PREFIX",
-    byDefault: "signalbox",
+  }),
+  redisPrefix: option("--redis-prefix", "signalbox", A_PREFIX, {
     good: [["a.B_c-1", "a.B_c-1"]],
     bad: ["", "a:b", "a b", "{a}", "x".repeat(65)],
-    takes: "1 to 64 of the characters A-Z, a-z, 0-9, _, . and -",
-  },
-  drainDelayMs: {
-    flag: "--drain-delay",
-    variable: "SIGNALBOX_DRAIN_DELAY",
-    byDefault: 0,
+  }),
+  drainDelayMs: option("--drain-delay", 0, A_DURATION, {
     good: [["0", 0], ["15s", 15_000]],
     bad: ["5"],
-    takes: A_DURATION,
-  },
-  drainTimeoutMs: {
-    flag: "--drain-timeout",
-    variable: "SIGNALBOX_DRAIN_TIMEOUT",
-    byDefault: 5000,
+  }),
+  drainTimeoutMs: option("--drain-timeout", 5000, A_DURATION, {
     good: [["0", 0], ["1s", 1000]],
     bad: ["5"],
-    takes: A_DURATION,
-  },
+  }),
 };
 
 /** A value as the table above writes it. */
@@ -525,12 +390,11 @@ testPure("a secret can be read from a file, without the line break at its end", 
 });
 
 testPure("every secret can be read from a file, and nothing else", () => {
-  for (const setting of Object.values(SETTINGS)) {
-    const variable = `SIGNALBOX_${setting.flag.slice(2).split(" ")[0]!.replaceAll("-", "_")}`;
-    const name = `${variable.toUpperCase()}_FILE`;
-    if (name === "SIGNALBOX_PORT_FILE") continue; // as Kubernetes could name one
-    const unknown = findUnknownVariables({ [name]: "x" }).map(([name]) => name);
-    assert.deepEqual(unknown, "secret" in setting ? [] : [name]);
+  for (const [name, { variable }] of Object.entries(EXPECTED)) {
+    if (name === "port") continue; // as Kubernetes could name SIGNALBOX_PORT_FILE
+    const file = `${variable}_FILE`;
+    const unknown = findUnknownVariables({ [file]: "x" }).map(([name]) => name);
+    assert.deepEqual(unknown, "secret" in SETTINGS[name as Name] ? [] : [file]);
   }
 });
 
@@ -546,19 +410,16 @@ testPure("a file holds several secrets, one a line; none is split at commas", ()
   assert.deepEqual(readOptions({ authSecrets: two }, {}).authSecrets, two);
 });
 
-testPure(
-  "a secret as a variable and in a file is an error, unless the option overrules both",
-  () => {
-    const env = { SIGNALBOX_AUTH_SECRET: A_SECRET, SIGNALBOX_AUTH_SECRET_FILE: ONE_FILE };
-    assert.throws(
-      () => readOptions({}, env),
-      new UsageError(
-        "SIGNALBOX_AUTH_SECRET and SIGNALBOX_AUTH_SECRET_FILE exclude each other: give one of them",
-      ),
-    );
-    assert.deepEqual(readOptions({ authSecrets: A_SECRET }, env).authSecrets, [A_SECRET]);
-  },
-);
+testPure("a secret as a variable and in a file is an error without the option", () => {
+  const env = { SIGNALBOX_AUTH_SECRET: A_SECRET, SIGNALBOX_AUTH_SECRET_FILE: ONE_FILE };
+  assert.throws(
+    () => readOptions({}, env),
+    new UsageError(
+      "SIGNALBOX_AUTH_SECRET and SIGNALBOX_AUTH_SECRET_FILE exclude each other: give one of them",
+    ),
+  );
+  assert.deepEqual(readOptions({ authSecrets: A_SECRET }, env).authSecrets, [A_SECRET]);
+});
 
 testPure("a file that cannot be read is named, and is no error in the options", () => {
   assert.throws(() => readOptions({}, { SIGNALBOX_REDIS_FILE: "/nowhere" }), (error) => {
