@@ -28,12 +28,13 @@ export const FAILURES = {
   kill: {
     description: "a node is killed, and started again later",
     durationMs: 4000,
-    hurt: kill,
+    hurt: (cluster, durationMs) => endNode(cluster, durationMs, "SIGKILL", "death"),
   },
   restart: {
     description: "a node shuts down in order, and is started again later",
     durationMs: 2000,
-    hurt: restart,
+    // Nothing may be lost: its clients have time to come back elsewhere.
+    hurt: (cluster, durationMs) => endNode(cluster, durationMs, "SIGTERM", "delay"),
   },
   stop: {
     description: "a node is stopped, and goes on when the cluster has dropped its clients",
@@ -71,29 +72,22 @@ export function mailboxTtlMsFor(name: FailureName): number {
   return mailboxTtlMs;
 }
 
-async function kill(cluster: SoakCluster, durationMs: number): Promise<Failure> {
+/** Ends a node with a signal, and starts it again. */
+async function endNode(
+  cluster: SoakCluster,
+  durationMs: number,
+  signal: Deno.Signal,
+  kind: Failure["kind"],
+): Promise<Failure> {
   const node = cluster.nodes[0]!;
   const fromMs = performance.now();
-  node.signal("SIGKILL");
+  node.signal(signal);
   await node.ended();
   const untilMs = performance.now();
   await pause(durationMs);
   await cluster.restart(0);
   const silentUntilMs = performance.now();
-  return { kind: "death", urls: [node.url], fromMs, untilMs, silentUntilMs };
-}
-
-/** Nothing may be lost: its clients have time to come back elsewhere. */
-async function restart(cluster: SoakCluster, durationMs: number): Promise<Failure> {
-  const node = cluster.nodes[0]!;
-  const fromMs = performance.now();
-  node.signal("SIGTERM");
-  await node.ended();
-  const untilMs = performance.now();
-  await pause(durationMs);
-  await cluster.restart(0);
-  const silentUntilMs = performance.now();
-  return { kind: "delay", urls: [node.url], fromMs, untilMs, silentUntilMs };
+  return { kind, urls: [node.url], fromMs, untilMs, silentUntilMs };
 }
 
 async function stop({ nodes }: SoakCluster, durationMs: number): Promise<Failure> {
