@@ -127,9 +127,7 @@ testPure("the default room has no name in JSON", () => {
 testPure("a message without a type is logged as unknown", () => {
   assert.deepEqual(
     textOf({ kind: "sent", from: sender, targetId: "bob", message: message(undefined) }),
-    [
-      "INFO - 📤 Message sent to bob: unknown",
-    ],
+    ["INFO - 📤 Message sent to bob: unknown"],
   );
 });
 

@@ -145,20 +145,17 @@ testPure("LineWriter writes lines by itself, in order", async () => {
   await notebook.reads("one\nzwölf\n");
 });
 
-testPure(
-  "LineWriter.flush() writes the buffered lines, and resolves at once if there are none",
-  async () => {
-    const notebook = new Notebook();
-    const lines = new LineWriter(notebook, ignoreDropped);
-    await lines.flush();
-    lines.put("one");
-    await lines.flush();
-    assert.equal(notebook.text, "one\n");
-    lines.put("two");
-    await Promise.all([lines.flush(), lines.flush()]);
-    assert.equal(notebook.text, "one\ntwo\n");
-  },
-);
+testPure("LineWriter.flush() writes what is buffered, or else resolves at once", async () => {
+  const notebook = new Notebook();
+  const lines = new LineWriter(notebook, ignoreDropped);
+  await lines.flush();
+  lines.put("one");
+  await lines.flush();
+  assert.equal(notebook.text, "one\n");
+  lines.put("two");
+  await Promise.all([lines.flush(), lines.flush()]);
+  assert.equal(notebook.text, "one\ntwo\n");
+});
 
 testPure("LineWriter goes on if the writer takes only a part", async () => {
   const taken: number[] = [];
@@ -202,28 +199,25 @@ class Blocked extends Notebook {
   }
 }
 
-testPure(
-  "LineWriter buffers a bounded number of lines for a blocked writer, and counts the dropped ones",
-  async () => {
-    const blocked = new Blocked();
-    const reports: number[] = [];
-    const lines = new LineWriter(blocked, (count) => {
-      reports.push(count);
-      lines.put(`${count} dropped`);
-    });
-    const line = "x".repeat(1023);
-    lines.put(line);
-    const flushed = lines.flush();
-    const count = 5000;
-    for (let n = 1; n < count; n++) lines.put(line);
-    blocked.release();
-    await flushed;
-    const written = blocked.text.split("\n").filter((text) => text === line).length;
-    assert(written * line.length < 2 * 1024 * 1024, `${written} lines were buffered`);
-    assert.deepEqual(reports, [count - written]);
-    assert(blocked.text.endsWith(`\n${count - written} dropped\n`));
-  },
-);
+testPure("LineWriter buffers a bounded number of lines, and counts those it drops", async () => {
+  const blocked = new Blocked();
+  const reports: number[] = [];
+  const lines = new LineWriter(blocked, (count) => {
+    reports.push(count);
+    lines.put(`${count} dropped`);
+  });
+  const line = "x".repeat(1023);
+  lines.put(line);
+  const flushed = lines.flush();
+  const count = 5000;
+  for (let n = 1; n < count; n++) lines.put(line);
+  blocked.release();
+  await flushed;
+  const written = blocked.text.split("\n").filter((text) => text === line).length;
+  assert(written * line.length < 2 * 1024 * 1024, `${written} lines were buffered`);
+  assert.deepEqual(reports, [count - written]);
+  assert(blocked.text.endsWith(`\n${count - written} dropped\n`));
+});
 
 testPure("LineWriter.put() never waits for a writer that never resolves, and never throws", () => {
   const lines = new LineWriter({ write: () => new Promise(() => {}) }, ignoreDropped);
@@ -232,23 +226,20 @@ testPure("LineWriter.put() never waits for a writer that never resolves, and nev
   for (let n = 0; n < 100_000; n++) lines.put("x".repeat(100));
 });
 
-testPure(
-  "LineWriter goes on after the writer has failed",
-  async () => {
-    let failures = 0;
-    const notebook = new Notebook();
-    const writer = {
-      write(bytes: Uint8Array): Promise<number> {
-        if (failures++ < 2) return Promise.reject(new Error("closed"));
-        return notebook.write(bytes);
-      },
-    };
-    const lines = new LineWriter(writer, ignoreDropped);
-    lines.put("one");
-    await lines.flush();
-    lines.put("two");
-    await lines.flush();
-    lines.put("three");
-    await notebook.reads("three\n");
-  },
-);
+testPure("LineWriter goes on after the writer has failed", async () => {
+  let failures = 0;
+  const notebook = new Notebook();
+  const writer = {
+    write(bytes: Uint8Array): Promise<number> {
+      if (failures++ < 2) return Promise.reject(new Error("closed"));
+      return notebook.write(bytes);
+    },
+  };
+  const lines = new LineWriter(writer, ignoreDropped);
+  lines.put("one");
+  await lines.flush();
+  lines.put("two");
+  await lines.flush();
+  lines.put("three");
+  await notebook.reads("three\n");
+});

@@ -121,15 +121,12 @@ class FakeFiles {
   };
 }
 
-testPure(
-  "findFileLimit() is null if each connection can have a file, with some to spare",
-  () => {
-    const files = new FakeFiles(1_000_000);
-    assert.equal(findFileLimit(1000, files.openOne), null);
-    assert(files.opened > 1000);
-    assert.equal(files.open, 0);
-  },
-);
+testPure("findFileLimit() is null if there are files for all, with some to spare", () => {
+  const files = new FakeFiles(1_000_000);
+  assert.equal(findFileLimit(1000, files.openOne), null);
+  assert(files.opened > 1000);
+  assert.equal(files.open, 0);
+});
 
 testPure("findFileLimit() finds a limit that is too low", () => {
   for (const limit of [10, 256, 1000]) {
@@ -145,9 +142,6 @@ testPure("findFileLimit() opens a bounded number of files", () => {
   assert(files.opened <= 20_000);
 });
 
-testPure(
-  "findFileLimit() is null if no file can be opened, which has another reason",
-  () => {
-    assert.equal(findFileLimit(1000, new FakeFiles(0).openOne), null);
-  },
-);
+testPure("findFileLimit() is null if no file can be opened, for another reason", () => {
+  assert.equal(findFileLimit(1000, new FakeFiles(0).openOne), null);
+});

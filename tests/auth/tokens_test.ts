@@ -148,9 +148,7 @@ const KEY_SET_ALGORITHMS = ["RS256", "ES256", "EdDSA", "Ed25519"];
 
 Deno.test("check() accepts the key set's algorithms, and no others", async () => {
   const keys = await Promise.all(KEY_SET_ALGORITHMS.map((alg) => newKey(alg, alg)));
-  const others = await Promise.all(
-    ["RS384", "PS256", "ES384"].map((alg) => newKey(alg, alg)),
-  );
+  const others = await Promise.all(["RS384", "PS256", "ES384"].map((alg) => newKey(alg, alg)));
   await using host = new KeyHost([...keys, ...others]);
   const { authenticator } = await withKeys(host);
   for (const key of keys) {

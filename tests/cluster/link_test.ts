@@ -118,25 +118,22 @@ testPure("every parcel is delivered once and in order, whatever is lost", async 
   );
 });
 
-testPure(
-  "what cannot be delivered comes back, and nothing for the client overtakes it",
-  async () => {
-    const [a, b] = twoEnds();
-    a.send();
-    await carry(a, b, false);
-    b.accepts = false;
-    a.send();
-    await carry(a, b, false);
-    b.accepts = true;
-    a.send(); // before the return has come
-    await carry(a, b, false);
-    await settle(a, b);
-    assert.deepEqual([b.delivered, a.done, a.returned], [[1], [1], [2, 3]]);
-    a.send();
-    await settle(a, b);
-    assert.deepEqual(b.delivered, [1, 4]);
-  },
-);
+testPure("undelivered messages come back, and nothing overtakes them", async () => {
+  const [a, b] = twoEnds();
+  a.send();
+  await carry(a, b, false);
+  b.accepts = false;
+  a.send();
+  await carry(a, b, false);
+  b.accepts = true;
+  a.send(); // before the return has come
+  await carry(a, b, false);
+  await settle(a, b);
+  assert.deepEqual([b.delivered, a.done, a.returned], [[1], [1], [2, 3]]);
+  a.send();
+  await settle(a, b);
+  assert.deepEqual(b.delivered, [1, 4]);
+});
 
 testPure("a node without a lease returns everything, also what is late", async () => {
   const [a, b] = twoEnds();
@@ -157,41 +154,35 @@ testPure("what comes after its deadline is not delivered, and sent again", async
   assert.deepEqual(b.delivered, [1]);
 });
 
-testPure(
-  "takeUnconfirmed() takes what Redis has not confirmed, and later parcels arrive",
-  async () => {
-    const [a, b] = twoEnds();
-    a.send();
-    await carry(a, b, false);
-    a.isReady = false;
-    a.send();
-    a.send();
-    assert.deepEqual(a.link.takeUnconfirmed(), [2, 3]);
-    a.isReady = true;
-    a.send();
-    await settle(a, b);
-    assert.deepEqual([b.delivered, a.done], [[1, 4], [1, 4]]);
-  },
-);
+testPure("takeUnconfirmed() takes the unconfirmed, and later parcels arrive", async () => {
+  const [a, b] = twoEnds();
+  a.send();
+  await carry(a, b, false);
+  a.isReady = false;
+  a.send();
+  a.send();
+  assert.deepEqual(a.link.takeUnconfirmed(), [2, 3]);
+  a.isReady = true;
+  a.send();
+  await settle(a, b);
+  assert.deepEqual([b.delivered, a.done], [[1, 4], [1, 4]]);
+});
 
-testPure(
-  "onDead() returns what was sent too late to be delivered, and keeps what is in doubt",
-  async () => {
-    const [a, b] = twoEnds();
-    a.send();
-    await carry(a, b, true);
-    a.clock.advance(1000);
-    a.send();
-    await carry(a, b, true);
-    a.link.onDead();
-    assert.deepEqual([a.done, a.returned], [[1], [2]]);
-    b.accepts = false; // it comes back, and has the client no more
-    b.send();
-    await carry(b, a, false);
-    await settle(a, b);
-    assert.deepEqual(a.returned, [2, 1]);
-  },
-);
+testPure("onDead() returns what was sent too late, and keeps what is in doubt", async () => {
+  const [a, b] = twoEnds();
+  a.send();
+  await carry(a, b, true);
+  a.clock.advance(1000);
+  a.send();
+  await carry(a, b, true);
+  a.link.onDead();
+  assert.deepEqual([a.done, a.returned], [[1], [2]]);
+  b.accepts = false; // it comes back, and has the client no more
+  b.send();
+  await carry(b, a, false);
+  await settle(a, b);
+  assert.deepEqual(a.returned, [2, 1]);
+});
 
 testPure("onLeft() returns all that was not acknowledged", async () => {
   const [a, b] = twoEnds();

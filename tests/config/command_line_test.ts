@@ -116,19 +116,16 @@ testPure("token reads its own options, and the secret", () => {
   );
 });
 
-testPure(
-  "token signs with the first of several secrets, and reads files as the server does",
-  () => {
-    const secretOf = (args: readonly string[], env: Environment = {}) => {
-      const task = read(["token", "--client-id", "alice", ...args], env);
-      return task.kind === "token" && task.secret;
-    };
-    const other = SECRET.toUpperCase();
-    assert.equal(secretOf(["--auth-secret", SECRET, "--auth-secret", other]), SECRET);
-    const env = { SIGNALBOX_AUTH_SECRET_FILE: "/a-file" };
-    assert.equal(secretOf([], env), "the secret of /a-file, of 32 bytes");
-  },
-);
+testPure("token signs with the first secret, and reads files as the server does", () => {
+  const secretOf = (args: readonly string[], env: Environment = {}) => {
+    const task = read(["token", "--client-id", "alice", ...args], env);
+    return task.kind === "token" && task.secret;
+  };
+  const other = SECRET.toUpperCase();
+  assert.equal(secretOf(["--auth-secret", SECRET, "--auth-secret", other]), SECRET);
+  const env = { SIGNALBOX_AUTH_SECRET_FILE: "/a-file" };
+  assert.equal(secretOf([], env), "the secret of /a-file, of 32 bytes");
+});
 
 testPure("serve warns of variables that are no options", () => {
   const task = read([], { SIGNALBOX_PROT: "1" });
@@ -251,10 +248,7 @@ const ERRORS: readonly (readonly [args: readonly string[], message: RegExp, env?
     [["--prot", "1"], /^unknown option '--prot' \(Did you mean --port\?\)$/],
     [["-p", "1"], /^unknown option '-p'$/],
     [["--no-port"], /^unknown option '--no-port'/],
-    [
-      ["serve", "here"],
-      /^serve takes no argument, not "here"$/,
-    ],
+    [["serve", "here"], /^serve takes no argument, not "here"$/],
     [
       ["foo"],
       /^there is no command "foo": those that exist are serve, token, check, healthcheck and help$/,

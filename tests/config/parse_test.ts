@@ -95,13 +95,7 @@ testReader(
 testReader(
   "readBytes()",
   readBytes,
-  [
-    ["1", 1],
-    ["65536", 65_536],
-    ["64KiB", 65_536],
-    ["1MiB", 1_048_576],
-    ["2GiB", 2_147_483_648],
-  ],
+  [["1", 1], ["65536", 65_536], ["64KiB", 65_536], ["1MiB", 1_048_576], ["2GiB", 2_147_483_648]],
   [
     ...NO_NUMBERS,
     "0",
@@ -149,13 +143,7 @@ testReader(
   /^1 or true, 0 or false$/,
 );
 
-testReader(
-  "readText()",
-  readText,
-  [["x", "x"], [" ", " "]],
-  [""],
-  /^a value that is not empty$/,
-);
+testReader("readText()", readText, [["x", "x"], [" ", " "]], [""], /^a value that is not empty$/);
 
 testReader(
   "readHttpUrl()",

@@ -59,11 +59,7 @@ const REFUSED: readonly (readonly [members: string, code: string, message: strin
   ['"client_id":null', "invalid_client_id", `client_id ${FORM} null.`],
   ['"client_id":["a"]', "invalid_client_id", `client_id ${FORM} an array.`],
   ['"client_id":"a\\u0000"', "invalid_client_id", `client_id ${FORM} "a\\u0000".`],
-  [
-    '"a":1',
-    "invalid_client_id",
-    'client_id is missing: send {"type":"register","client_id":"…"}.',
-  ],
+  ['"a":1', "invalid_client_id", 'client_id is missing: send {"type":"register","client_id":"…"}.'],
   [
     '"clientId":"a"',
     "invalid_client_id",

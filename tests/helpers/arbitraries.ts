@@ -35,10 +35,7 @@ function renderedUnit(unit: string): Arbitrary<string> {
   const mustEscape = unit === '"' || unit === "\\" || unit < " ";
   const escaped = fc.constantFrom(...escapes);
   if (mustEscape) return escaped;
-  return fc.oneof(
-    { weight: 5, arbitrary: fc.constant(unit) },
-    { weight: 1, arbitrary: escaped },
-  );
+  return fc.oneof({ weight: 5, arbitrary: fc.constant(unit) }, { weight: 1, arbitrary: escaped });
 }
 
 /** Any characters, also halves of surrogate pairs. */
@@ -118,10 +115,7 @@ const { valueText } = fc.letrec<{ valueText: string }>((tie) => ({
 export const jsonText = fc.tuple(space, valueText, space).map((parts) => parts.join(""));
 
 /** A `target_id` that the protocol takes. */
-const targetText = fc.oneof(
-  stringText,
-  fc.constantFrom("null", '""', '"bob"', '"b\\u006fb"'),
-);
+const targetText = fc.oneof(stringText, fc.constantFrom("null", '""', '"bob"', '"b\\u006fb"'));
 
 const targetMemberText = fc.tuple(rendered("target_id"), space, fc.constant(":"), space, targetText)
   .map((parts) => parts.join(""));

@@ -177,17 +177,14 @@ testPure("detach() of an old session does not touch a new one with the same ID",
   assert.equal(send(alice.session, "alice", "{}"), "sent");
 });
 
-testPure(
-  "claim() with the rule reject refuses an ID that is connected, and changes nothing",
-  () => {
-    const { join, refusal, events, send } = setUp({ onDuplicate: "reject" });
-    const older = join("alice");
-    assert.equal(refusal("alice", { presence: true }), "id_taken");
-    assert.deepEqual([older.connection.timesReplaced, older.connection.read()], [0, []]);
-    assert.equal(send(older.session, "alice", "{}"), "sent");
-    assert.deepEqual(events.lines, ["registered alice"]);
-  },
-);
+testPure("claim() with the rule reject refuses a connected ID, and changes nothing", () => {
+  const { join, refusal, events, send } = setUp({ onDuplicate: "reject" });
+  const older = join("alice");
+  assert.equal(refusal("alice", { presence: true }), "id_taken");
+  assert.deepEqual([older.connection.timesReplaced, older.connection.read()], [0, []]);
+  assert.equal(send(older.session, "alice", "{}"), "sent");
+  assert.deepEqual(events.lines, ["registered alice"]);
+});
 
 testPure("events have the reason for which the server closed a connection", () => {
   const { router, join, events } = setUp();
@@ -212,17 +209,14 @@ testPure("deliver() sends to one client, broadcast() to all others", () => {
   assert.deepEqual(carol.connection.read(), ["to all"]);
 });
 
-testPure(
-  "deliver() sends a client's message to itself at once, even while others' have to wait",
-  () => {
-    const { router, join } = setUp();
-    const [alice, bob] = [join("alice"), join("bob")];
-    alice.session.isWaiting = true;
-    assert.equal(router.deliver(bob.session, "alice", "from bob"), false);
-    assert.equal(router.deliver(alice.session, "alice", "from alice"), true);
-    assert.deepEqual(alice.connection.read(), ["from alice"]);
-  },
-);
+testPure("deliver() sends a client's message to itself at once, while others wait", () => {
+  const { router, join } = setUp();
+  const [alice, bob] = [join("alice"), join("bob")];
+  alice.session.isWaiting = true;
+  assert.equal(router.deliver(bob.session, "alice", "from bob"), false);
+  assert.equal(router.deliver(alice.session, "alice", "from alice"), true);
+  assert.deepEqual(alice.connection.read(), ["from alice"]);
+});
 
 testPure("broadcast() counts the clients that accept it, and may drop others", () => {
   const { router, join } = setUp();
@@ -369,29 +363,26 @@ testPure("the remaining watchers are notified once of each that an announcement 
 
 // Held IDs.
 
-testPure(
-  "the ID of a lost client that asked for a resume is held: no leave, no replacement",
-  () => {
-    const { router, clock, join, refusal, events, send } = setUp();
-    const watcher = join("watcher", { presence: true });
-    const alice = join("alice", { resume: true });
-    watcher.connection.read();
-    alice.end(true);
-    assert.deepEqual([router.connected, router.heldForMs(alice.session)], [1, RESUME_TTL_MS]);
-    const refusals = [refusal("alice"), refusal("alice", { resume: "wrong" })];
-    assert.deepEqual(refusals, ["id_held", "id_held"]);
-    assert.equal(router.broadcast(watcher.session, messageOf("{}")), 0);
-    assert.equal(send(watcher.session, "alice", "{}"), "stored");
-    clock.advance(RESUME_TTL_MS - 1);
-    assert.equal(router.heldForMs(alice.session), 1);
-    assert.deepEqual(watcher.connection.read(), [notFound("alice")]);
-    clock.advance(1);
-    assert.deepEqual([router.connected, router.find("", "alice")], [1, undefined]);
-    assert.deepEqual(watcher.connection.read(), left("alice"));
-    assert.deepEqual(events.lines.slice(-1), ["unregistered alice"]);
-    assert.equal(join("alice").resumed, false);
-  },
-);
+testPure("the ID of a lost client that may resume is held: no leave, no replacement", () => {
+  const { router, clock, join, refusal, events, send } = setUp();
+  const watcher = join("watcher", { presence: true });
+  const alice = join("alice", { resume: true });
+  watcher.connection.read();
+  alice.end(true);
+  assert.deepEqual([router.connected, router.heldForMs(alice.session)], [1, RESUME_TTL_MS]);
+  const refusals = [refusal("alice"), refusal("alice", { resume: "wrong" })];
+  assert.deepEqual(refusals, ["id_held", "id_held"]);
+  assert.equal(router.broadcast(watcher.session, messageOf("{}")), 0);
+  assert.equal(send(watcher.session, "alice", "{}"), "stored");
+  clock.advance(RESUME_TTL_MS - 1);
+  assert.equal(router.heldForMs(alice.session), 1);
+  assert.deepEqual(watcher.connection.read(), [notFound("alice")]);
+  clock.advance(1);
+  assert.deepEqual([router.connected, router.find("", "alice")], [1, undefined]);
+  assert.deepEqual(watcher.connection.read(), left("alice"));
+  assert.deepEqual(events.lines.slice(-1), ["unregistered alice"]);
+  assert.equal(join("alice").resumed, false);
+});
 
 testPure("claim() with the secret resumes a held session, without a leave or a join", () => {
   const { router, clock, join } = setUp();
@@ -468,21 +459,18 @@ testPure("an ID is held for the whole time after each disconnection", () => {
   assert.equal(router.connected, 1);
 });
 
-testPure(
-  "at most half of the connection limit is held, and the oldest ID is released first",
-  () => {
-    const { router, clock, join, events } = setUp({ maxConnections: 5 });
-    const watcher = join("watcher", { presence: true });
-    for (const id of ["a", "b", "c"]) {
-      join(id, { resume: true }).end(true);
-      clock.advance(1);
-    }
-    assert.deepEqual(router.peersOf(watcher.session), ["b", "c"]);
-    assert.deepEqual(watcher.connection.read().slice(-1), left("a"));
-    assert.equal(events.lines.filter((line) => line.startsWith("unregistered")).length, 1);
-    assert.equal(router.connected, 1);
-  },
-);
+testPure("at most half of the connection limit is held, and the oldest ID goes first", () => {
+  const { router, clock, join, events } = setUp({ maxConnections: 5 });
+  const watcher = join("watcher", { presence: true });
+  for (const id of ["a", "b", "c"]) {
+    join(id, { resume: true }).end(true);
+    clock.advance(1);
+  }
+  assert.deepEqual(router.peersOf(watcher.session), ["b", "c"]);
+  assert.deepEqual(watcher.connection.read().slice(-1), left("a"));
+  assert.equal(events.lines.filter((line) => line.startsWith("unregistered")).length, 1);
+  assert.equal(router.connected, 1);
+});
 
 testPure("with a limit of one connection, one ID may still be held", () => {
   const { join } = setUp({ maxConnections: 1 });

@@ -25,16 +25,13 @@ testPure("isClientId() accepts 1 to 128 code points", () => {
   assert(!isClientId(""));
 });
 
-testPure(
-  "isClientId() takes no control characters, neither C0 nor DEL nor C1, and their neighbours",
-  () => {
-    for (let code = 0; code <= 0xff; code++) {
-      const isControl = code < 0x20 || (code >= 0x7f && code <= 0x9f);
-      const id = `a${String.fromCharCode(code)}b`;
-      assert.equal(isClientId(id), !isControl, `U+${code.toString(16)}`);
-    }
-  },
-);
+testPure("isClientId() takes no C0, DEL or C1 control characters, and their neighbours", () => {
+  for (let code = 0; code <= 0xff; code++) {
+    const isControl = code < 0x20 || (code >= 0x7f && code <= 0x9f);
+    const id = `a${String.fromCharCode(code)}b`;
+    assert.equal(isClientId(id), !isControl, `U+${code.toString(16)}`);
+  }
+});
 
 testPure("isClientId() rejects lone surrogates", () => {
   for (

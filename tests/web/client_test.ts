@@ -9,6 +9,7 @@ import {
 } from "../../lib/web/clients/client.js";
 import { FakeClock } from "../helpers/clock.ts";
 import type { Frame } from "../helpers/client.ts";
+import { testPure } from "../helpers/pure.ts";
 
 /** A WebSocket whose other side is the test. */
 class FakeSocket {
@@ -131,44 +132,34 @@ class Bench {
   }
 }
 
-const pure = { permissions: "none" } as const;
+testPure("the delay before an attempt doubles up to half a minute, with jitter", async () => {
+  for (const [dice, first, last] of [[0, 250, 15_000], [0.5, 375, 22_500]] as const) {
+    const bench = new Bench();
+    bench.dice = () => dice;
+    await bench.failAttempts(10);
+    const delays = bench.events.filter((event) => event.startsWith("waiting"));
+    assert.deepEqual(delays.slice(0, 3), [1, 2, 4].map((factor) => `waiting ${factor * first}`));
+    assert.equal(delays.at(-1), `waiting ${last}`);
+  }
+});
 
-Deno.test(
-  "the delay before an attempt doubles up to half a minute, between half and all of it",
-  pure,
-  async () => {
-    for (const [dice, first, last] of [[0, 250, 15_000], [0.5, 375, 22_500]] as const) {
-      const bench = new Bench();
-      bench.dice = () => dice;
-      await bench.failAttempts(10);
-      const delays = bench.events.filter((event) => event.startsWith("waiting"));
-      assert.deepEqual(delays.slice(0, 3), [1, 2, 4].map((factor) => `waiting ${factor * first}`));
-      assert.equal(delays.at(-1), `waiting ${last}`);
-    }
-  },
-);
+testPure("Signaling ends after 1008, 1009 and 4409, and after no other code", async () => {
+  for (const code of [1008, 1009, 4409]) {
+    const bench = new Bench();
+    (await bench.socket(1)).accept();
+    bench.sockets[0]!.lose(code);
+    assert.equal(bench.signaling.state, "closed", `${code}`);
+    assert.equal(bench.isListening, false);
+  }
+  for (const code of [0, 1000, 1001, 1003, 1005, 1006, 1011, 1013, 4000]) {
+    const bench = new Bench();
+    (await bench.socket(1)).accept();
+    bench.sockets[0]!.lose(code);
+    assert.equal(bench.events.at(-1), "waiting 375", `${code}`);
+  }
+});
 
-Deno.test(
-  "Signaling ends after 1008, 1009 and 4409, and comes back after any other code",
-  pure,
-  async () => {
-    for (const code of [1008, 1009, 4409]) {
-      const bench = new Bench();
-      (await bench.socket(1)).accept();
-      bench.sockets[0]!.lose(code);
-      assert.equal(bench.signaling.state, "closed", `${code}`);
-      assert.equal(bench.isListening, false);
-    }
-    for (const code of [0, 1000, 1001, 1003, 1005, 1006, 1011, 1013, 4000]) {
-      const bench = new Bench();
-      (await bench.socket(1)).accept();
-      bench.sockets[0]!.lose(code);
-      assert.equal(bench.events.at(-1), "waiting 375", `${code}`);
-    }
-  },
-);
-
-Deno.test("Signaling comes back within a second of a planned restart", pure, async () => {
+testPure("Signaling comes back within a second of a planned restart", async () => {
   for (const dice of [0, 0.25, 0.999]) {
     const bench = new Bench();
     bench.dice = () => dice;
@@ -178,7 +169,7 @@ Deno.test("Signaling comes back within a second of a planned restart", pure, asy
   }
 });
 
-Deno.test("Signaling waits for an ID that is held as long as the server says", pure, async () => {
+testPure("Signaling waits for an ID that is held as long as the server says", async () => {
   const bench = new Bench();
   const socket = await bench.socket(1);
   socket.open();
@@ -193,7 +184,7 @@ Deno.test("Signaling waits for an ID that is held as long as the server says", p
   assert.equal(bench.events.at(-1), "waiting 375");
 });
 
-Deno.test("Signaling comes back to a server that is full", pure, async () => {
+testPure("Signaling comes back to a server that is full", async () => {
   const bench = new Bench();
   const socket = await bench.socket(1);
   socket.open();
@@ -202,39 +193,35 @@ Deno.test("Signaling comes back to a server that is full", pure, async () => {
   assert.equal(bench.events.at(-1), "waiting 375");
 });
 
-Deno.test(
-  "connect_failed says after three failed attempts what is likely, once an outage",
-  pure,
-  async () => {
-    const cases: [number | null, RegExp][] = [
-      [null, /no answer from http:\/\/test\/healthz: the server is away, the address is wrong\.$/],
-      [
-        200,
-        /not allow the origin https:\/\/app\.example\.org \(--allow-origin\), or a proxy .* Upgrade/,
-      ],
-      [404, /status 404: there is no signalbox server at this address/],
-      [502, /status 502: the server is shutting down, or a proxy cannot reach it/],
-    ];
-    for (const [status, message] of cases) {
-      const bench = new Bench();
-      bench.healthStatus = status;
-      const error = bench.nextError();
-      await bench.failAttempts(6);
-      assert.equal((await error).code, "connect_failed");
-      assert.match((await error).message, message);
-      (await bench.socket(7)).accept();
-      assert.deepEqual(bench.fetched, ["http://test/healthz"]);
-      bench.sockets[6]!.lose(1006);
-      bench.clock.advance(30_000);
-      const again = bench.nextError();
-      await bench.failAttempts(3);
-      await again;
-      assert.equal(bench.errors.length, 2);
-    }
-  },
-);
+testPure("connect_failed says what is likely after three attempts, once an outage", async () => {
+  const cases: [number | null, RegExp][] = [
+    [null, /no answer from http:\/\/test\/healthz: the server is away, the address is wrong\.$/],
+    [
+      200,
+      /not allow the origin https:\/\/app\.example\.org \(--allow-origin\), or a proxy .* Upgrade/,
+    ],
+    [404, /status 404: there is no signalbox server at this address/],
+    [502, /status 502: the server is shutting down, or a proxy cannot reach it/],
+  ];
+  for (const [status, message] of cases) {
+    const bench = new Bench();
+    bench.healthStatus = status;
+    const error = bench.nextError();
+    await bench.failAttempts(6);
+    assert.equal((await error).code, "connect_failed");
+    assert.match((await error).message, message);
+    (await bench.socket(7)).accept();
+    assert.deepEqual(bench.fetched, ["http://test/healthz"]);
+    bench.sockets[6]!.lose(1006);
+    bench.clock.advance(30_000);
+    const again = bench.nextError();
+    await bench.failAttempts(3);
+    await again;
+    assert.equal(bench.errors.length, 2);
+  }
+});
 
-Deno.test("Signaling.ping() measures the time to the server and back", pure, async () => {
+testPure("Signaling.ping() measures the time to the server and back", async () => {
   const bench = new Bench();
   await assert.rejects(bench.signaling.ping(), { code: "ping_failed" });
   bench.signaling.on("message", () => assert.fail("the answer is no message"));
@@ -252,7 +239,7 @@ Deno.test("Signaling.ping() measures the time to the server and back", pure, asy
   assert.equal(bench.signaling.state, "registered");
 });
 
-Deno.test("Signaling drops a dead connection when the network is back", pure, async () => {
+testPure("Signaling drops a dead connection when the network is back", async () => {
   const bench = new Bench();
   (await bench.socket(1)).accept();
   bench.onOnline();
@@ -265,7 +252,6 @@ Deno.test("Signaling drops a dead connection when the network is back", pure, as
 for (const resume of [undefined, true] as const) {
   Deno.test(
     `the end of the page gives the ID up with resume ${resume}, and a page that stays comes back`,
-    pure,
     async () => {
       const bench = new Bench(resume ? { resume } : {});
       const socket = await bench.socket(1);
@@ -282,7 +268,7 @@ for (const resume of [undefined, true] as const) {
   );
 }
 
-Deno.test("the end of the page keeps an ID that a reload can resume", pure, async () => {
+testPure("the end of the page keeps an ID that a reload can resume", async () => {
   const bench = new Bench({ resume: { load: () => "old", save: () => {} } });
   const socket = await bench.socket(1);
   socket.accept({ resume: "new" });
@@ -291,7 +277,7 @@ Deno.test("the end of the page keeps an ID that a reload can resume", pure, asyn
   assert.equal(socket.sent.length, 1);
 });
 
-Deno.test("Signaling registers with the given options, and nothing else", pure, async () => {
+testPure("Signaling registers with the given options, and nothing else", async () => {
   const plain = new Bench();
   (await plain.socket(1)).accept();
   assert.deepEqual(plain.sockets[0]!.sent, [{ type: "register", client_id: "alice" }]);
@@ -309,74 +295,58 @@ Deno.test("Signaling registers with the given options, and nothing else", pure, 
   }]);
 });
 
-Deno.test(
-  "Signaling comes back after a loss, with its secret and a fresh token",
-  pure,
-  async () => {
-    let tokens = 0;
-    const bench = new Bench({ resume: true, token: () => Promise.resolve(`t${++tokens}`) });
-    (await bench.socket(1)).accept({ resume: "secret", resumed: false });
-    bench.sockets[0]!.lose(1006);
-    bench.clock.advance(375);
-    (await bench.socket(2)).accept({ resume: "secret", resumed: true });
-    assert.deepEqual(bench.events, ["registered", "waiting 375", "connecting", "registered"]);
-    assert.equal(bench.sockets[1]!.sent[0]!.resume, "secret");
-    assert.equal(bench.sockets[1]!.sent[0]!.token, "t2");
-    assert.equal(bench.signaling.resumed, true);
-  },
-);
+testPure("Signaling comes back after a loss, with its secret and a fresh token", async () => {
+  let tokens = 0;
+  const bench = new Bench({ resume: true, token: () => Promise.resolve(`t${++tokens}`) });
+  (await bench.socket(1)).accept({ resume: "secret", resumed: false });
+  bench.sockets[0]!.lose(1006);
+  bench.clock.advance(375);
+  (await bench.socket(2)).accept({ resume: "secret", resumed: true });
+  assert.deepEqual(bench.events, ["registered", "waiting 375", "connecting", "registered"]);
+  assert.equal(bench.sockets[1]!.sent[0]!.resume, "secret");
+  assert.equal(bench.sockets[1]!.sent[0]!.token, "t2");
+  assert.equal(bench.signaling.resumed, true);
+});
 
-Deno.test(
-  "the delay starts again only after a connection that lasted",
-  pure,
-  async () => {
-    const bench = new Bench();
-    (await bench.socket(1)).accept();
-    bench.sockets[0]!.lose(1013);
-    bench.clock.advance(375);
-    (await bench.socket(2)).accept();
-    bench.sockets[1]!.lose(1013);
-    assert.equal(bench.events.at(-1), "waiting 750");
-    bench.clock.advance(750);
-    (await bench.socket(3)).accept();
-    bench.clock.advance(10_000);
-    bench.sockets[2]!.lose(1013);
-    assert.equal(bench.events.at(-1), "waiting 375");
-  },
-);
+testPure("the delay starts again only after a connection that lasted", async () => {
+  const bench = new Bench();
+  (await bench.socket(1)).accept();
+  bench.sockets[0]!.lose(1013);
+  bench.clock.advance(375);
+  (await bench.socket(2)).accept();
+  bench.sockets[1]!.lose(1013);
+  assert.equal(bench.events.at(-1), "waiting 750");
+  bench.clock.advance(750);
+  (await bench.socket(3)).accept();
+  bench.clock.advance(10_000);
+  bench.sockets[2]!.lose(1013);
+  assert.equal(bench.events.at(-1), "waiting 375");
+});
 
-Deno.test(
-  "Signaling ends after a final close, and emits the error before it",
-  pure,
-  async () => {
-    const bench = new Bench();
-    const socket = await bench.socket(1);
-    socket.open();
-    socket.receive({ type: "error", code: "unauthorized", message: "The token has expired." });
-    socket.lose(1008, "unauthorized");
-    assert.deepEqual(bench.events, ["closed"]);
-    assert.equal(bench.errors[0]!.code, "unauthorized");
-    assert.equal(bench.errors[0]!.message, "The token has expired.");
-    assert.equal(bench.clock.pending, 0);
-    assert.throws(() => bench.signaling.send({}), { code: "closed" });
-  },
-);
+testPure("Signaling ends after a final close, and emits the error before it", async () => {
+  const bench = new Bench();
+  const socket = await bench.socket(1);
+  socket.open();
+  socket.receive({ type: "error", code: "unauthorized", message: "The token has expired." });
+  socket.lose(1008, "unauthorized");
+  assert.deepEqual(bench.events, ["closed"]);
+  assert.equal(bench.errors[0]!.code, "unauthorized");
+  assert.equal(bench.errors[0]!.message, "The token has expired.");
+  assert.equal(bench.clock.pending, 0);
+  assert.throws(() => bench.signaling.send({}), { code: "closed" });
+});
 
-Deno.test(
-  "Signaling ends after a final error, also if the close code is lost",
-  pure,
-  async () => {
-    const bench = new Bench();
-    const socket = await bench.socket(1);
-    socket.accept();
-    socket.receive({ type: "error", code: "target_not_found", message: "", target_id: "x" });
-    socket.receive({ type: "error", code: "replaced", message: "" });
-    socket.lose(1006);
-    assert.deepEqual(bench.events, ["registered", "closed"]);
-  },
-);
+testPure("Signaling ends after a final error, also if the close code is lost", async () => {
+  const bench = new Bench();
+  const socket = await bench.socket(1);
+  socket.accept();
+  socket.receive({ type: "error", code: "target_not_found", message: "", target_id: "x" });
+  socket.receive({ type: "error", code: "replaced", message: "" });
+  socket.lose(1006);
+  assert.deepEqual(bench.events, ["registered", "closed"]);
+});
 
-Deno.test("Signaling drops an attempt without an answer", pure, async () => {
+testPure("Signaling drops an attempt without an answer", async () => {
   const bench = new Bench();
   (await bench.socket(1)).open();
   bench.clock.advance(15_000);
@@ -385,7 +355,7 @@ Deno.test("Signaling drops an attempt without an answer", pure, async () => {
   assert.equal(bench.signaling.state, "waiting");
 });
 
-Deno.test("Signaling tries at once when the network is back", pure, async () => {
+testPure("Signaling tries at once when the network is back", async () => {
   const bench = new Bench();
   (await bench.socket(1)).lose(1006);
   bench.onOnline();
@@ -394,7 +364,7 @@ Deno.test("Signaling tries at once when the network is back", pure, async () => 
   assert.equal(bench.clock.pending, 0);
 });
 
-Deno.test("Signaling reports a token function that fails, and tries again", pure, async () => {
+testPure("Signaling reports a token function that fails, and tries again", async () => {
   let isBroken = true;
   const token = () => isBroken ? Promise.reject(new Error("no session")) : "t";
   const bench = new Bench({ token });
@@ -406,127 +376,106 @@ Deno.test("Signaling reports a token function that fails, and tries again", pure
   assert.equal((await bench.socket(1)).readyState, WebSocket.CONNECTING);
 });
 
-Deno.test(
-  "Signaling queues messages without a connection, in order and within bounds",
-  pure,
-  async () => {
-    const bench = new Bench();
-    for (let n = 0; n < 64; n++) bench.signaling.send({ n }, "bob");
-    assert.throws(() => bench.signaling.send({ n: 64 }, "bob"), {
-      code: "queue_full",
-      targetId: "bob",
-    });
-    bench.signaling.on("statechange", () => bench.signaling.send({ n: 65 }, "bob"));
-    (await bench.socket(1)).accept();
-    const numbers = bench.sockets[0]!.sent.slice(1).map(({ n }) => n);
-    assert.deepEqual(numbers, [...Array(64).keys(), 65]);
-  },
-);
+testPure("Signaling queues messages while disconnected, in order and bounded", async () => {
+  const bench = new Bench();
+  for (let n = 0; n < 64; n++) bench.signaling.send({ n }, "bob");
+  assert.throws(() => bench.signaling.send({ n: 64 }, "bob"), {
+    code: "queue_full",
+    targetId: "bob",
+  });
+  bench.signaling.on("statechange", () => bench.signaling.send({ n: 65 }, "bob"));
+  (await bench.socket(1)).accept();
+  const numbers = bench.sockets[0]!.sent.slice(1).map(({ n }) => n);
+  assert.deepEqual(numbers, [...Array(64).keys(), 65]);
+});
 
-Deno.test("send() throws if too much waits in the connection", pure, async () => {
+testPure("send() throws if too much waits in the connection", async () => {
   const bench = new Bench();
   (await bench.socket(1)).accept();
   bench.sockets[0]!.bufferedAmount = 1024 * 1024 + 1;
   assert.throws(() => bench.signaling.send({ n: 1 }), { code: "queue_full" });
 });
 
-Deno.test(
-  "Signaling emits who joined and left, also for the time without a connection",
-  pure,
-  async () => {
-    const bench = new Bench({ presence: true });
-    (await bench.socket(1)).accept({ peers: ["bob", "carol"] });
-    bench.sockets[0]!.receive({ type: "peers_changed", left: ["carol"], joined: ["dave"] });
-    bench.sockets[0]!.receive({ type: "peers_changed", left: ["bob"], joined: ["bob"] });
-    bench.sockets[0]!.lose(1001);
-    bench.clock.advance(375);
-    (await bench.socket(2)).accept({ peers: ["dave", "erin"] });
-    assert.deepEqual(bench.events.filter((event) => / [a-z]/.test(event)), [
-      "joined bob",
-      "joined carol",
-      "left carol",
-      "joined dave",
-      "left bob",
-      "joined bob",
-      "left bob",
-      "joined erin",
-    ]);
-    assert.deepEqual([...bench.signaling.peers], ["dave", "erin"]);
-  },
-);
+testPure("Signaling emits who joined and left, also while it was disconnected", async () => {
+  const bench = new Bench({ presence: true });
+  (await bench.socket(1)).accept({ peers: ["bob", "carol"] });
+  bench.sockets[0]!.receive({ type: "peers_changed", left: ["carol"], joined: ["dave"] });
+  bench.sockets[0]!.receive({ type: "peers_changed", left: ["bob"], joined: ["bob"] });
+  bench.sockets[0]!.lose(1001);
+  bench.clock.advance(375);
+  (await bench.socket(2)).accept({ peers: ["dave", "erin"] });
+  assert.deepEqual(bench.events.filter((event) => / [a-z]/.test(event)), [
+    "joined bob",
+    "joined carol",
+    "left carol",
+    "joined dave",
+    "left bob",
+    "joined bob",
+    "left bob",
+    "joined erin",
+  ]);
+  assert.deepEqual([...bench.signaling.peers], ["dave", "erin"]);
+});
 
-Deno.test(
-  "Signaling distinguishes messages of clients from notices of the server",
-  pure,
-  async () => {
-    const bench = new Bench();
-    const messages: unknown[] = [];
-    bench.signaling.on("message", (message) => void messages.push(message));
-    (await bench.socket(1)).accept();
-    const forged = { type: "error", code: "replaced", message: "go away", from: "mallory" };
-    bench.sockets[0]!.receive(forged);
-    bench.sockets[0]!.receive({
-      type: "error",
-      code: "target_not_found",
-      message: "",
-      target_id: "x",
-    });
-    bench.sockets[0]!.receive("[]");
-    bench.sockets[0]!.receive("{");
-    assert.deepEqual(messages, [forged]);
-    assert.deepEqual(bench.errors.map(({ code }) => code), [
-      "target_not_found",
-      "bad_frame",
-      "bad_frame",
-    ]);
-    assert.equal(bench.errors[0]!.targetId, "x");
-  },
-);
+testPure("Signaling distinguishes clients' messages from the server's notices", async () => {
+  const bench = new Bench();
+  const messages: unknown[] = [];
+  bench.signaling.on("message", (message) => void messages.push(message));
+  (await bench.socket(1)).accept();
+  const forged = { type: "error", code: "replaced", message: "go away", from: "mallory" };
+  bench.sockets[0]!.receive(forged);
+  bench.sockets[0]!.receive({
+    type: "error",
+    code: "target_not_found",
+    message: "",
+    target_id: "x",
+  });
+  bench.sockets[0]!.receive("[]");
+  bench.sockets[0]!.receive("{");
+  assert.deepEqual(messages, [forged]);
+  assert.deepEqual(bench.errors.map(({ code }) => code), [
+    "target_not_found",
+    "bad_frame",
+    "bad_frame",
+  ]);
+  assert.equal(bench.errors[0]!.targetId, "x");
+});
 
-Deno.test(
-  "Signaling.close() gives the ID up: code 1000, no secret, no reconnect",
-  pure,
-  async () => {
-    let kept: string | null = "old";
-    const store = { load: () => kept, save: (secret: string | null) => void (kept = secret) };
-    const bench = new Bench({ resume: store });
-    (await bench.socket(1)).accept({ resume: "new" });
-    assert.equal(bench.sockets[0]!.sent[0]!.resume, "old");
-    assert.equal(kept, "new");
-    bench.signaling.close();
-    assert.equal(bench.sockets[0]!.closedWith, 1000);
-    assert.equal(kept, null);
-    bench.onOnline();
-    assert.equal(bench.clock.pending, 0);
-    assert.deepEqual(bench.events, ["registered", "closed"]);
-  },
-);
+testPure("Signaling.close() gives the ID up: code 1000, no secret, no more", async () => {
+  let kept: string | null = "old";
+  const store = { load: () => kept, save: (secret: string | null) => void (kept = secret) };
+  const bench = new Bench({ resume: store });
+  (await bench.socket(1)).accept({ resume: "new" });
+  assert.equal(bench.sockets[0]!.sent[0]!.resume, "old");
+  assert.equal(kept, "new");
+  bench.signaling.close();
+  assert.equal(bench.sockets[0]!.closedWith, 1000);
+  assert.equal(kept, null);
+  bench.onOnline();
+  assert.equal(bench.clock.pending, 0);
+  assert.deepEqual(bench.events, ["registered", "closed"]);
+});
 
-Deno.test(
-  "Signaling emits a call for the offer of a new peer, and for nothing else",
-  pure,
-  async () => {
-    const bench = new Bench();
-    const calls: string[] = [];
-    bench.signaling.on("call", ({ peerId, refuse }) => {
-      calls.push(peerId);
-      refuse();
-    });
-    const socket = await bench.socket(1);
-    socket.accept();
-    socket.receive({ type: "candidate", candidate: "candidate:1", from: "bob" });
-    socket.receive({ type: "answer", sdp: "v=0", from: "bob" });
-    socket.receive({ type: "offer", sdp: { not: "text" }, from: "bob" });
-    assert.deepEqual(calls, []);
-    socket.receive({ type: "offer", sdp: "v=0", session: "b1", from: "bob" });
-    assert.deepEqual(calls, ["bob"]);
-    assert.deepEqual(socket.sent.at(-1), { type: "bye", peer_session: "b1", target_id: "bob" });
-  },
-);
+testPure("Signaling emits a call for a new peer's offer, and for nothing else", async () => {
+  const bench = new Bench();
+  const calls: string[] = [];
+  bench.signaling.on("call", ({ peerId, refuse }) => {
+    calls.push(peerId);
+    refuse();
+  });
+  const socket = await bench.socket(1);
+  socket.accept();
+  socket.receive({ type: "candidate", candidate: "candidate:1", from: "bob" });
+  socket.receive({ type: "answer", sdp: "v=0", from: "bob" });
+  socket.receive({ type: "offer", sdp: { not: "text" }, from: "bob" });
+  assert.deepEqual(calls, []);
+  socket.receive({ type: "offer", sdp: "v=0", session: "b1", from: "bob" });
+  assert.deepEqual(calls, ["bob"]);
+  assert.deepEqual(socket.sent.at(-1), { type: "bye", peer_session: "b1", target_id: "bob" });
+});
 
-Deno.test(
-  "Signaling emits one call for a repeated offer, and another one for another connection",
-  pure,
+testPure(
+  "Signaling emits one call for a repeated offer, another for another",
   async () => {
     const bench = new Bench();
     const calls: string[] = [];
@@ -542,21 +491,17 @@ Deno.test(
   },
 );
 
-Deno.test(
-  "Signaling answers bye to an offer for a connection that it does not have",
-  pure,
-  async () => {
-    const bench = new Bench();
-    bench.signaling.on("call", () => assert.fail("it rang"));
-    const socket = await bench.socket(1);
-    socket.accept();
-    const stale = { type: "offer", sdp: "v=0", session: "b1", peer_session: "a0", from: "bob" };
-    socket.receive(stale);
-    assert.deepEqual(socket.sent.at(-1), { type: "bye", peer_session: "b1", target_id: "bob" });
-  },
-);
+testPure("Signaling answers bye to an offer for an unknown connection", async () => {
+  const bench = new Bench();
+  bench.signaling.on("call", () => assert.fail("it rang"));
+  const socket = await bench.socket(1);
+  socket.accept();
+  const stale = { type: "offer", sdp: "v=0", session: "b1", peer_session: "a0", from: "bob" };
+  socket.receive(stale);
+  assert.deepEqual(socket.sent.at(-1), { type: "bye", peer_session: "b1", target_id: "bob" });
+});
 
-Deno.test("preventDefault() on a message keeps it from the peer connections", pure, async () => {
+testPure("preventDefault() on a message keeps it from the peer connections", async () => {
   const bench = new Bench();
   bench.signaling.on("message", (_message, event) => event.preventDefault());
   bench.signaling.on("call", () => assert.fail("it rang"));
@@ -565,7 +510,7 @@ Deno.test("preventDefault() on a message keeps it from the peer connections", pu
   assert.equal(bench.sockets[0]!.sent.length, 1);
 });
 
-Deno.test("resumeIn() stores a secret, and removes it again", pure, () => {
+testPure("resumeIn() stores a secret, and removes it again", () => {
   const items = new Map<string, string>();
   const storage = {
     getItem: (key: string) => items.get(key) ?? null,

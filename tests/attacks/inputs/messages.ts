@@ -35,13 +35,7 @@ const BROKEN_JSON = [
 const SHORT_BAD_VALUES = ["0", "true", "{}", "[]", '["bob"]', "1e400"];
 const BAD_VALUES = [...SHORT_BAD_VALUES, DEEP_ARRAY, DEEP_OBJECT];
 
-const SHORT_BAD_IDS = [
-  "a\u0000b",
-  "a\u001b[2J",
-  "a\nINFO - forged",
-  "\u009b",
-  "x".repeat(129),
-];
+const SHORT_BAD_IDS = ["a\u0000b", "a\u001b[2J", "a\nINFO - forged", "\u009b", "x".repeat(129)];
 const LONG_ID = "x".repeat(60_000);
 const BAD_IDS = [...SHORT_BAD_IDS, LONG_ID];
 
