@@ -181,6 +181,7 @@ export class Forwarder {
   #mustWait(room: string, id: string): boolean {
     const flight = this.#flights.get(clientKey(room, id));
     if (flight === undefined) return false;
+    if (this.#router.find(room, id) !== undefined) return true; // even if the room does not know of that yet
     const owner = this.#rooms.ownerOf(room, id);
     return flight.node !== owner?.node || flight.epoch !== owner.epoch;
   }
