@@ -28,9 +28,7 @@ async function listIds({ adminUrl }: ServerWithAdmin, query = ""): Promise<strin
 
 Deno.test("/metrics shows what has happened, under the names of the reference", async () => {
   await using server = startServerWithAdmin();
-  const alice = await TestClient.register(server.url, "alice");
-  const bob = await TestClient.register(server.url, "bob");
-  const carol = await TestClient.register(server.url, "carol");
+  const [alice, bob, carol] = await TestClient.registerAll(server.url, "alice", "bob", "carol");
   const sent = ['{"type":"offer","target_id":"bob"}', '{"type":"hé"}', '{"target_id":"dave"}'];
   for (const message of sent) alice.send(message); // the last is kept
   await Promise.all([bob.next(), bob.next(), carol.next()]);

@@ -3,7 +3,6 @@
 import assert from "node:assert/strict";
 import { BareClient } from "../helpers/bare_client.ts";
 import { type Frame, TestClient } from "../helpers/client.ts";
-import { RecordedEvents } from "../helpers/events.ts";
 import { Pair } from "../helpers/pair.ts";
 import { inMebibytes, memoryOf } from "../helpers/process.ts";
 import { ServingProgram } from "../helpers/program.ts";
@@ -63,9 +62,8 @@ testOnRuntimes(
 const FROM = { "x-forwarded-for": "192.0.2.66" };
 
 Deno.test("an address that registers with resume and cuts, again and again, fills no server", async () => {
-  const events = new RecordedEvents();
   const options = { maxConnections: "100", maxConnectionsPerIp: "5", trustProxy: "true" };
-  await using server = startServer(options, { emit: events.emit });
+  await using server = startServer(options);
   const answers: string[] = [];
   for (let n = 0; n < 100; n++) {
     using attacker = await BareClient.connect(server.url, FROM);
@@ -73,7 +71,7 @@ Deno.test("an address that registers with resume and cuts, again and again, fill
     const { type, code } = await attacker.next();
     answers.push(`${code ?? type}`);
     attacker.cut();
-    while (events.of("connection_closed").length <= n) {
+    while (server.events.of("connection_closed").length <= n) {
       await new Promise((resolve) => setTimeout(resolve, 1));
     }
   }
@@ -84,18 +82,17 @@ Deno.test("an address that registers with resume and cuts, again and again, fill
 });
 
 Deno.test("the owner of a held ID comes back to a full server, and takes nothing of the others", async () => {
-  const events = new RecordedEvents();
-  await using server = startServer({ maxConnections: "4" }, { emit: events.emit });
+  await using server = startServer({ maxConnections: "4" });
   const owner = await BareClient.register(server.url, "owner", { resume: true });
   owner.cut();
-  await events.happened("detached owner");
+  await server.events.happened("detached owner");
   const others: TestClient[] = [];
   for (const id of ["a", "b", "c"]) others.push(await TestClient.register(server.url, id));
   const newcomer = await TestClient.connect(server.url); // it is let in, and learns why it may not stay
   newcomer.send({ type: "register", client_id: "newcomer" });
   assert.equal((await newcomer.next()).code, "server_full");
   assert.equal((await newcomer.closed).code, 1013);
-  while (events.of("connection_closed").length < 2) {
+  while (server.events.of("connection_closed").length < 2) {
     await new Promise((resolve) => setTimeout(resolve, 1));
   }
   const { resume } = owner.registered;
@@ -105,16 +102,15 @@ Deno.test("the owner of a held ID comes back to a full server, and takes nothing
 });
 
 Deno.test("lost clients of many addresses hold at most half of the server", async () => {
-  const events = new RecordedEvents();
-  await using server = startServer({ maxConnections: "10" }, { emit: events.emit });
+  await using server = startServer({ maxConnections: "10" });
   for (let n = 0; n < 9; n++) {
     using client = await BareClient.register(server.url, `held ${n}`, { resume: true });
     client.cut();
-    await events.happened(`detached held ${n}`);
+    await server.events.happened(`detached held ${n}`);
   }
   const newcomers: TestClient[] = [];
   for (let n = 0; n < 5; n++) newcomers.push(await TestClient.register(server.url, `${n}`));
-  assert.equal(events.of("unregistered").length, 4);
+  assert.equal(server.events.of("unregistered").length, 4);
   await Promise.all(newcomers.map((newcomer) => newcomer.close()));
 });
 

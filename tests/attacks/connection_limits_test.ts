@@ -4,7 +4,6 @@ import assert from "node:assert/strict";
 import { TestClient } from "../helpers/client.ts";
 import { FakeClock } from "../helpers/clock.ts";
 import type { Emit } from "../../lib/events.ts";
-import { RecordedEvents } from "../helpers/events.ts";
 import { OPCODE } from "../helpers/frames.ts";
 import { clientsAt } from "../helpers/health.ts";
 import { answerToUpgrade, RawPeer } from "../helpers/raw_peer.ts";
@@ -15,42 +14,39 @@ const FULL = /^HTTP\/1\.1 503 .*\r\nretry-after: \d+\r\n/is;
 const TOO_MANY = /^HTTP\/1\.1 429 /;
 
 Deno.test("--max-connections: a client over the limit gets 503, and connects once another has disconnected", async () => {
-  const events = new RecordedEvents();
-  await using server = startServer({ maxConnections: "2" }, { emit: events.emit });
+  await using server = startServer({ maxConnections: "2" });
   const alice = await TestClient.register(server.url, "alice");
   using _silent = await RawPeer.open(server.url); // one that has not registered counts as well
   assert.match(await answerToUpgrade(server.url), FULL);
   await alice.close();
-  await events.happened("connection_closed");
+  await server.events.happened("connection_closed");
   assert.match(await answerToUpgrade(server.url), OPEN);
 });
 
 Deno.test("a client that never answers its close counts until its socket is closed", async () => {
-  const events = new RecordedEvents();
-  await using server = startServer({ maxConnections: "1" }, { emit: events.emit });
+  await using server = startServer({ maxConnections: "1" });
   using zombie = await RawPeer.register(server.url, "zombie");
   server.server.connections.values().next().value!.close("disconnected");
   assert.equal((await zombie.readClose())?.code, 1008);
   assert.equal(await clientsAt(server.httpUrl), 0);
   assert.match(await answerToUpgrade(server.url), FULL);
   zombie.close();
-  await events.happened("connection_closed");
+  await server.events.happened("connection_closed");
   assert.match(await answerToUpgrade(server.url), OPEN);
 });
 
 Deno.test("an ID that is held for a resume counts for others until it expires", async () => {
   const clock = new FakeClock();
-  const events = new RecordedEvents();
-  await using server = startServer({ maxConnections: "1" }, { emit: events.emit, clock });
+  await using server = startServer({ maxConnections: "1" }, { clock });
   using lost = await RawPeer.register(server.url, "lost", { resume: true });
   lost.close();
-  await events.happened("detached lost");
+  await server.events.happened("detached lost");
   const refused = await TestClient.connect(server.url); // it is let in: it might be the owner
   refused.send({ type: "register", client_id: "other" });
   assert.equal((await refused.next()).code, "server_full");
   await refused.close();
   clock.advance(30_000);
-  while (events.of("connection_closed").length < 2) {
+  while (server.events.of("connection_closed").length < 2) {
     await new Promise((resolve) => setTimeout(resolve, 1));
   }
   const other = await TestClient.register(server.url, "other");
@@ -58,9 +54,8 @@ Deno.test("an ID that is held for a resume counts for others until it expires", 
 });
 
 Deno.test("--max-connections-per-ip: the one too many of an address gets 429", async () => {
-  const events = new RecordedEvents();
   const options = { maxConnectionsPerIp: "2", trustProxy: "true" };
-  await using server = startServer(options, { emit: events.emit });
+  await using server = startServer(options);
   const from = (address: string) => answerToUpgrade(server.url, { "x-forwarded-for": address });
   const open = (address: string) => RawPeer.open(server.url, { "x-forwarded-for": address });
   using first = await open("192.0.2.1");
@@ -73,7 +68,7 @@ Deno.test("--max-connections-per-ip: the one too many of an address gets 429", a
   assert.match(await from("2001:db8:0:1::1"), OPEN);
   using _other = await open("192.0.2.2");
   first.close();
-  await events.happened("connection_closed");
+  await server.events.happened("connection_closed");
   assert.match(await from("192.0.2.1"), OPEN);
 });
 
@@ -113,8 +108,7 @@ Deno.test("--register-timeout closes clients that send nothing, or do not regist
   clock.advance(1);
   assert.equal((await silent.next()).code, "register_timeout");
   clock.advance(300);
-  const { code, reason } = await silent.closed;
-  assert.deepEqual([code, reason], [1008, "register_timeout"]);
+  assert.deepEqual(await silent.ending(), [1008, "register_timeout"]);
   alice.send({ target_id: "alice" });
   assert.equal((await alice.next()).from, "alice");
   await alice.close();
@@ -132,14 +126,13 @@ Deno.test("--register-timeout: half a message does not save", async () => {
 
 Deno.test("--register-timeout does not refuse again a client that was refused and has stayed", async () => {
   const clock = new FakeClock();
-  const events = new RecordedEvents();
-  await using server = startServer({}, { clock, emit: events.emit });
+  await using server = startServer({}, { clock });
   using zombie = await RawPeer.open(server.url);
   await zombie.sendText('{"type":"offer"}');
   assert.equal((await zombie.readFrame())?.opcode, OPCODE.TEXT);
   clock.advance(300);
   assert.equal((await zombie.readClose())?.reason, "not_registered");
-  const before = [...events.lines];
+  const before = [...server.events.lines];
   clock.advance(10_000);
-  assert.deepEqual(events.lines, before);
+  assert.deepEqual(server.events.lines, before);
 });

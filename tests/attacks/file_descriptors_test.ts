@@ -46,8 +46,7 @@ testOnRuntimes("running out of file descriptors hurts no client, and passes", as
   if (needsPrlimit()) return;
   const limited = withFileLimit(64, command);
   await using program = await ServingProgram.start([], { command: limited });
-  const alice = await TestClient.register(program.url, "alice");
-  const bob = await TestClient.register(program.url, "bob");
+  const [alice, bob] = await TestClient.registerAll(program.url, "alice", "bob");
   const peers = await takeAllDescriptors(program);
 
   for (let n = 0; n < 50; n++) {

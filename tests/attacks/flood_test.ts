@@ -44,8 +44,7 @@ async function readAll(flooder: TestClient, target: TestClient, count: number) {
 Deno.test("of a flood at ten times the rate limit each message arrives or is refused", async () => {
   await using program = await ServingProgram.start(["--log-level", "warn"]);
   const pair = await Pair.start(program.url);
-  const flooder = await TestClient.register(program.url, "flooder");
-  const target = await TestClient.register(program.url, "target");
+  const [flooder, target] = await TestClient.registerAll(program.url, "flooder", "target");
   const startedAtMs = performance.now();
   const sent = await flood(flooder, "target");
   const elapsedSeconds = (performance.now() - startedAtMs) / 1000;
@@ -75,8 +74,7 @@ Deno.test("a client that is refused five hundred times in a row is closed", asyn
   for (let n = 0; n < 10; n++) assert.equal((await flooder.next()).n, n);
   for (let n = 0; n < 500; n++) assert.equal((await flooder.next()).code, "rate_limited");
   clock.advance(300);
-  const { code, reason } = await flooder.closed;
-  assert.deepEqual([code, reason], [1008, "rate_limited"]);
+  assert.deepEqual(await flooder.ending(), [1008, "rate_limited"]);
 });
 
 Deno.test("a broadcast costs its sender a token for every twenty recipients", async () => {

@@ -45,8 +45,7 @@ testOnRuntimes("--max-memory: 503 above three quarters, the end with 75 above", 
     return true;
   });
   assert(wasCut);
-  const { code, reason } = await bystander.closed;
-  assert.deepEqual([code, reason], [1012, "shutting_down"]);
+  assert.deepEqual(await bystander.ending(), [1012, "shutting_down"]);
   const { status, stderr } = await program.ended();
   assert.equal(status, 75);
   assert.match(

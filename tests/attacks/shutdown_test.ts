@@ -29,8 +29,7 @@ testOnRuntimes("a shutdown is done in time, whatever clients do", async (command
   const polite = await TestClient.register(program.url, "polite");
   using _stubborn = await connectStubborn(program.url);
   program.signal("SIGTERM");
-  const { code, reason } = await polite.closed;
-  assert.deepEqual([code, reason], [1012, "shutting_down"]);
+  assert.deepEqual(await polite.ending(), [1012, "shutting_down"]);
   assert.deepEqual(await program.ended(), { status: 0, stdout: "", stderr: "" });
 });
 

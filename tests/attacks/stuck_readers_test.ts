@@ -102,8 +102,7 @@ Deno.test("a stuck reader that reads again finds its close frame, with 1013", as
 Deno.test("a burst, as large as one sender may send it, drops no client that reads", async () => {
   const args = ["--rate-burst", "600", "--log-level", "warn"];
   await using program = await ServingProgram.start(args);
-  const sender = await TestClient.register(program.url, "sender");
-  const reader = await TestClient.register(program.url, "reader");
+  const [sender, reader] = await TestClient.registerAll(program.url, "sender", "reader");
   for (let n = 0; n < 600; n++) sender.send({ target_id: "reader", n, text: "x".repeat(16_000) });
   for (let n = 0; n < 600; n++) assert.equal((await reader.next()).n, n);
   program.signal("SIGTERM");

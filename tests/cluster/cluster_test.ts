@@ -80,8 +80,7 @@ testCluster("a cluster that replaces", ["--mailbox-ttl", "1s", "--resume-ttl", "
     assert.deepEqual(await watcher.next(), { type: "peer_joined", client_id: "alice" });
     const newer = await register(b, "alice");
     assert.equal((await older.next()).code, "replaced");
-    const { code, reason } = await older.closed;
-    assert.deepEqual([code, reason], [4409, "replaced"]);
+    assert.deepEqual(await older.ending(), [4409, "replaced"]);
     watcher.send({ target_id: "alice", n: 1 });
     assert.deepEqual(await newer.next(), { from: "watcher", n: 1 });
     assert.deepEqual(await messagesUntilNow(watcher), [
@@ -316,9 +315,7 @@ testCluster("a cluster that replaces", ["--mailbox-ttl", "1s", "--resume-ttl", "
     const third = await register(c, "alice", { resume }); // the older connection is still open
     assert.equal(third.registered.resumed, true);
     assert.equal((await second.closed).reason, "replaced");
-    assert.deepEqual(await messagesUntilNow(watcher), [
-      { type: "peer_joined", client_id: "late" },
-    ]);
+    assert.deepEqual(await messagesUntilNow(watcher), [{ type: "peer_joined", client_id: "late" }]);
   },
 
   "loses no message to a client that keeps moving": async (register, { urls, nodes }) => {

@@ -1,6 +1,8 @@
 /** Expectations that the tests of a cluster share. */
 
 import assert from "node:assert/strict";
+import { systemClock } from "../../lib/clock.ts";
+import { within as withinOf } from "../../lib/cluster/within.ts";
 import { type Frame, TestClient } from "../helpers/client.ts";
 
 /** Time within which the clients of a killed node count as disconnected. */
@@ -18,14 +20,8 @@ export async function messagesUntilNow(client: TestClient): Promise<Frame[]> {
 }
 
 /** @throws {Error} at the timeout */
-export async function within<Value>(ms: number, what: Promise<Value>): Promise<Value> {
-  const late = Promise.withResolvers<never>();
-  const timer = setTimeout(() => late.reject(new Error(`not within ${ms} ms`)), ms);
-  try {
-    return await Promise.race([what, late.promise]);
-  } finally {
-    clearTimeout(timer);
-  }
+export function within<Value>(ms: number, what: Promise<Value>): Promise<Value> {
+  return withinOf(ms, systemClock, what, `not within ${ms} ms`);
 }
 
 /** Checks that messages get from one client to the other, both ways. */

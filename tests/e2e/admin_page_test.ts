@@ -108,8 +108,7 @@ testInBrowser(
     assert.equal(bob.unread, 0);
     await row(page, "..").getByRole("button").press("Enter");
     await dialog.getByRole("button", { name: "Disconnect" }).click();
-    const { code, reason } = await bob.closed;
-    assert.deepEqual([code, reason], [1008, "disconnected"]);
+    assert.deepEqual(await bob.ending(), [1008, "disconnected"]);
     await page.getByText(".. was disconnected.").waitFor();
     await lists(page, ["alice"]);
     await alice.close();

@@ -48,8 +48,7 @@ async function leave(events: RecordedEvents, ...all: Signaling[]): Promise<void>
 }
 
 Deno.test("Signaling.peers follows the room: joins, leaves, and replacements", async () => {
-  const events = new RecordedEvents();
-  await using server = startServer({}, { emit: events.emit });
+  await using server = startServer();
   const alice = await register(server.url, "alice", { presence: true });
   const bob = connect(server.url, { clientId: "bob" });
   assert.deepEqual(await presence(alice, 1), ["+bob"]);
@@ -60,27 +59,25 @@ Deno.test("Signaling.peers follows the room: joins, leaves, and replacements", a
   assert.deepEqual(await again, ["-bob", "+bob"]);
   assert.deepEqual([...alice.peers], ["bob"]);
   const left = presence(alice, 1);
-  await leave(events, next);
+  await leave(server.events, next);
   assert.deepEqual(await left, ["-bob"]);
-  await leave(events, alice);
+  await leave(server.events, alice);
 });
 
 Deno.test("Signaling.ping() gets its answer from the server", async () => {
-  const events = new RecordedEvents();
-  await using server = startServer({}, { emit: events.emit });
+  await using server = startServer();
   const alice = await register(server.url, "alice");
   assert.ok(await alice.ping() >= 0);
-  await leave(events, alice);
+  await leave(server.events, alice);
 });
 
 Deno.test("a program that has lost its secret waits for its ID and gets it", async () => {
-  const events = new RecordedEvents();
-  await using server = startServer({ resumeTtlMs: "300ms" }, { emit: events.emit });
+  await using server = startServer({ resumeTtlMs: "300ms" });
   const first = new WebSocket(server.url);
   first.onopen = () => first.send(`{"type":"register","client_id":"robot","resume":true}`);
-  await events.happened("registered robot");
+  await server.events.happened("registered robot");
   first.close(4000); // every close but 1000 holds the ID
-  await events.happened("detached robot");
+  await server.events.happened("detached robot");
   const codes: string[] = [];
   const robot = connect(server.url, { clientId: "robot" });
   robot.on("error", ({ code }) => void codes.push(code));
@@ -89,6 +86,6 @@ Deno.test("a program that has lost its secret waits for its ID and gets it", asy
   await reached(robot, "registered");
   assert.deepEqual(codes, ["id_held"]);
   assert.deepEqual(states, ["waiting id_held", "connecting ", "registered "]);
-  events.lines.length = 0;
-  await leave(events, robot);
+  server.events.lines.length = 0;
+  await leave(server.events, robot);
 });

@@ -4,7 +4,6 @@ import assert from "node:assert/strict";
 import { BareClient } from "../helpers/bare_client.ts";
 import { TestClient } from "../helpers/client.ts";
 import { FakeClock } from "../helpers/clock.ts";
-import { RecordedEvents } from "../helpers/events.ts";
 import { assertNothing } from "../helpers/expect.ts";
 import { startServer } from "../helpers/server.ts";
 
@@ -37,8 +36,7 @@ Deno.test("a client that does not ask for presence gets no notices of others", a
 
 Deno.test("presence is asked for anew with each register", async () => {
   await using server = startServer();
-  const alice = await TestClient.register(server.url, "alice");
-  const bob = await TestClient.register(server.url, "bob");
+  const [alice, bob] = await TestClient.registerAll(server.url, "alice", "bob");
   alice.send({ type: "register", client_id: "alice", presence: true });
   assert.deepEqual(await alice.next(), {
     type: "registered",
@@ -51,20 +49,6 @@ Deno.test("presence is asked for anew with each register", async () => {
   assert.deepEqual(await alice.next(), { type: "registered", client_id: "alice" });
   await TestClient.register(server.url, "bob");
   await assertNothing(alice, "alice");
-});
-
-Deno.test("a replaced connection is a leave and a join", async () => {
-  await using server = startServer();
-  const watcher = await TestClient.register(server.url, "watcher", { presence: true });
-  const older = await TestClient.register(server.url, "alice");
-  assert.deepEqual(await watcher.next(), joined("alice"));
-  const newer = await TestClient.register(server.url, "alice");
-  assert.equal((await older.next()).code, "replaced");
-  assert.equal((await older.closed).code, 4409);
-  assert.deepEqual(await watcher.next(), left("alice"));
-  assert.deepEqual(await watcher.next(), joined("alice"));
-  await newer.close(1000);
-  assert.deepEqual(await watcher.next(), left("alice"));
 });
 
 Deno.test("a batch has what has changed, and comes before the message of a newcomer", async () => {
@@ -102,14 +86,13 @@ Deno.test("a replaced watcher gets no more notices, and its successor those that
 });
 
 Deno.test("a resumed connection is neither a leave nor a join, lost or alive", async () => {
-  const events = new RecordedEvents();
-  await using server = startServer({}, { emit: events.emit });
+  await using server = startServer();
   const watcher = await TestClient.register(server.url, "watcher", { presence: true });
   const lost = await BareClient.register(server.url, "alice", { resume: true });
   assert.deepEqual(await watcher.next(), joined("alice"));
   const { resume } = lost.registered;
   lost.cut();
-  await events.happened("detached alice");
+  await server.events.happened("detached alice");
   const second = await TestClient.register(server.url, "alice", { resume });
   assert.equal(second.registered.resumed, true);
   const third = await TestClient.register(server.url, "alice", { resume });
@@ -119,11 +102,11 @@ Deno.test("a resumed connection is neither a leave nor a join, lost or alive", a
 });
 
 Deno.test("a held ID is listed, and leaves when its time is up", async () => {
-  const [events, clock] = [new RecordedEvents(), new FakeClock()];
-  await using server = startServer({ resumeTtlMs: "30s" }, { emit: events.emit, clock });
+  const clock = new FakeClock();
+  await using server = startServer({ resumeTtlMs: "30s" }, { clock });
   const lost = await BareClient.register(server.url, "alice", { resume: true });
   lost.cut();
-  await events.happened("detached alice");
+  await server.events.happened("detached alice");
   const bob = await TestClient.register(server.url, "bob", { presence: true });
   assert.deepEqual(bob.registered.peers, ["alice"]);
   clock.advance(30_000);
@@ -133,11 +116,10 @@ Deno.test("a held ID is listed, and leaves when its time is up", async () => {
 });
 
 Deno.test("a watcher that resumes gets a list, which is as good as what it missed", async () => {
-  const events = new RecordedEvents();
-  await using server = startServer({}, { emit: events.emit });
+  await using server = startServer();
   const lost = await BareClient.register(server.url, "alice", { resume: true, presence: true });
   lost.cut();
-  await events.happened("detached alice");
+  await server.events.happened("detached alice");
   await TestClient.register(server.url, "bob");
   const { resume } = lost.registered;
   const back = await TestClient.register(server.url, "alice", { resume, presence: true });

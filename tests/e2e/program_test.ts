@@ -6,7 +6,6 @@ import { Certificate, isMissingOpenssl } from "../helpers/certificate.ts";
 import { TestClient } from "../helpers/client.ts";
 import { exchange, shutDown } from "../helpers/core_exchange.ts";
 import { fromSource, ownEnvironment, runProgram, ServingProgram } from "../helpers/program.ts";
-import { RawPeer } from "../helpers/raw_peer.ts";
 import { isRedisMissing, TestRedis } from "../helpers/redis.ts";
 import { testOnRuntimes } from "../helpers/runtimes.ts";
 import { isMissing } from "../helpers/tools.ts";
@@ -62,13 +61,6 @@ Deno.test("--version and --help print on stdout, and end with 0", async () => {
   const help = await runProgram(["--help"]);
   assert.deepEqual([help.status, help.stderr], [0, ""]);
   assert.match(help.stdout, /^Usage: signalbox /);
-});
-
-Deno.test("token prints a token and nothing else", async () => {
-  const args = ["token", "--client-id", "alice", "--auth-secret", "s".repeat(32)];
-  const { status, stdout, stderr } = await runProgram(args);
-  assert.deepEqual([status, stderr], [0, ""]);
-  assert.match(stdout, /^[\w-]+\.[\w-]+\.[\w-]+\n$/);
 });
 
 Deno.test("healthcheck asks a server, and ends with 0 or 1", async () => {
@@ -183,6 +175,7 @@ Deno.test("a wrong option ends the start with status 2 and one line", async () =
   assert.match(await complaint(["--tls-cert", "cert.pem"], 2), /--tls-cert and --tls-key/);
   assert.match(await complaint([], 2, { SIGNALBOX_PORT: "x" }), /SIGNALBOX_PORT takes /);
   assert.match(await complaint(["token"], 2), /--client-id/);
+  assert.match(await complaint(["foo"], 2), /there is no command "foo": those that exist are /);
 });
 
 Deno.test("a port in use ends the start with status 1 and one line", async () => {
@@ -199,14 +192,6 @@ Deno.test("a port in use ends the start with status 1 and one line", async () =>
 Deno.test("a secret's file that cannot be read ends the start with status 1 and one line", async () => {
   const line = await complaint([], 1, { SIGNALBOX_AUTH_SECRET_FILE: "/nowhere" });
   assert.match(line, /^signalbox: cannot read SIGNALBOX_AUTH_SECRET_FILE \/nowhere: /);
-});
-
-Deno.test("a command that does not exist is named, with those that do", async () => {
-  const line = await complaint(["foo"], 2);
-  assert.match(
-    line,
-    /^signalbox: there is no command "foo": those that exist are serve, token, .*help/,
-  );
 });
 
 Deno.test("an address that is not this machine's ends the start with status 1 and one line", async () => {
@@ -400,8 +385,7 @@ Deno.test("--drain-delay lets clients stay while newcomers are refused", async (
   alice.send({ target_id: "alice" });
   assert.deepEqual(await alice.next(), { from: "alice" });
   await assert.rejects(TestClient.connect(program.url));
-  const { code, reason } = await alice.closed;
-  assert.deepEqual([code, reason], [1012, "shutting_down"]);
+  assert.deepEqual(await alice.ending(), [1012, "shutting_down"]);
   assert.equal((await program.ended()).status, 0);
 });
 
@@ -418,20 +402,10 @@ Deno.test("SIGINT ends it as SIGTERM does", async () => {
   await using program = await ServingProgram.start();
   const alice = await TestClient.register(program.url, "alice");
   program.signal("SIGINT");
-  const { code, reason } = await alice.closed;
-  assert.deepEqual([code, reason], [1012, "shutting_down"]);
+  assert.deepEqual(await alice.ending(), [1012, "shutting_down"]);
   const { status, stderr } = await program.ended();
   assert.equal(status, 0);
   assert.match(stderr, /^INFO - Shutting down \(SIGINT\)$/m);
-});
-
-Deno.test("a second signal ends it at once", async () => {
-  await using program = await ServingProgram.start(["--drain-timeout", "1h"]);
-  using silent = await RawPeer.register(program.url, "silent");
-  program.signal("SIGINT");
-  assert.deepEqual(await silent.readClose(), { code: 1012, reason: "shutting_down" });
-  program.signal("SIGTERM");
-  assert.equal((await program.ended()).status, 0);
 });
 
 // Each runtime that is supported.

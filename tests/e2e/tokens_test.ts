@@ -6,7 +6,6 @@ import { ProtocolError } from "../../lib/relay/vocabulary.ts";
 import { BareClient } from "../helpers/bare_client.ts";
 import { type Frame, TestClient } from "../helpers/client.ts";
 import { FakeClock } from "../helpers/clock.ts";
-import { RecordedEvents } from "../helpers/events.ts";
 import { assertNothing, refusal } from "../helpers/expect.ts";
 import { KeyHost, newKey, signWith } from "../helpers/key_host.ts";
 import { startServer } from "../helpers/server.ts";
@@ -130,19 +129,9 @@ class SlowAuthenticator implements Authenticator {
 }
 const ANYTHING: Grant = { clientId: null, rooms: null };
 
-function startSlowServer(given: Parameters<typeof startServer>[0] = {}) {
-  const authenticator = new SlowAuthenticator();
-  const events = new RecordedEvents();
-  return {
-    authenticator,
-    events,
-    server: startServer(given, { authenticator, emit: events.emit }),
-  };
-}
-
 Deno.test("frames that come while the token is being checked wait, in order", async () => {
-  const { authenticator, server } = startSlowServer();
-  await using _ = server;
+  const authenticator = new SlowAuthenticator();
+  await using server = startServer({}, { authenticator });
   const bob = await TestClient.register(server.url, "bob", { token: "quick" });
   const alice = await TestClient.connect(server.url);
   alice.send({ type: "register", client_id: "alice" });
@@ -157,8 +146,8 @@ Deno.test("frames that come while the token is being checked wait, in order", as
 
 Deno.test("a message that does not fit while the token is checked gets an error, and the rest goes on", async () => {
   for (const text of ["", "x".repeat(60_000)]) {
-    const { authenticator, server } = startSlowServer();
-    await using _ = server;
+    const authenticator = new SlowAuthenticator();
+    await using server = startServer({}, { authenticator });
     const bob = await TestClient.register(server.url, "bob", { token: "quick" });
     const alice = await TestClient.connect(server.url);
     alice.send({ type: "register", client_id: "alice" });
@@ -177,19 +166,18 @@ Deno.test("a message that does not fit while the token is checked gets an error,
 });
 
 Deno.test("a client that floods while its token is checked is closed", async () => {
-  const { server } = startSlowServer();
-  await using _ = server;
+  await using server = startServer({}, { authenticator: new SlowAuthenticator() });
   const client = await TestClient.connect(server.url);
   client.send({ type: "register", client_id: "alice" });
   for (let n = 0; n < 64 + 500; n++) client.send({ n });
   for (let n = 0; n < 500; n++) assert.equal((await client.next()).code, "rate_limited");
-  const { code, reason } = await client.closed;
-  assert.deepEqual([code, reason], [1008, "rate_limited"]);
+  assert.deepEqual(await client.ending(), [1008, "rate_limited"]);
 });
 
 Deno.test("a message that is wrong in itself closes while the token is being checked", async () => {
-  const { server } = startSlowServer({ maxMessageSizeBytes: "1KiB" });
-  await using _ = server;
+  await using server = startServer({ maxMessageSizeBytes: "1KiB" }, {
+    authenticator: new SlowAuthenticator(),
+  });
   const cases = [
     [Uint8Array.of(0xff), 1008, "invalid_message"],
     ["x".repeat(1025), 1009, "message_too_large"],
@@ -199,34 +187,33 @@ Deno.test("a message that is wrong in itself closes while the token is being che
     client.send({ type: "register", client_id: "alice" });
     client.send(message);
     assert.equal((await client.next()).code, why);
-    const { code, reason } = await client.closed;
-    assert.deepEqual([code, reason], [closeCode, why]);
+    assert.deepEqual(await client.ending(), [closeCode, why]);
   }
 });
 
 Deno.test("the register timeout goes on while the token is being checked", async () => {
-  const { authenticator, events, server } = startSlowServer({ registerTimeoutMs: "2s" });
-  await using _ = server;
+  const authenticator = new SlowAuthenticator();
+  await using server = startServer({ registerTimeoutMs: "2s" }, { authenticator });
   assert.deepEqual(await refusal(server.url, "alice"), ["register_timeout", 1008]);
   authenticator.grant();
   await TestClient.register(server.url, "bob", { token: "quick" });
-  assert.ok(!events.lines.includes("registered alice"));
+  assert.ok(!server.events.lines.includes("registered alice"));
 });
 
 Deno.test("a client that disconnects while its token is checked is neither registered nor refused", async () => {
   for (const answer of ["grant", "refuse"] as const) {
-    const { authenticator, events, server } = startSlowServer();
-    await using _ = server;
+    const authenticator = new SlowAuthenticator();
+    await using server = startServer({}, { authenticator });
     const client = await TestClient.connect(server.url);
     client.send({ type: "register", client_id: "alice", resume: true });
     client.send({ type: "offer", target_id: "bob" });
     await authenticator.asked;
     await client.close(1000);
-    await events.happened("connection_closed");
+    await server.events.happened("connection_closed");
     authenticator[answer]();
     const bob = await TestClient.register(server.url, "bob", { token: "quick", presence: true });
     assert.deepEqual(bob.registered.peers, []);
-    assert.deepEqual(events.lines, [
+    assert.deepEqual(server.events.lines, [
       "connection_opened",
       "connection_closed",
       "connection_opened",
@@ -236,8 +223,8 @@ Deno.test("a client that disconnects while its token is checked is neither regis
 });
 
 Deno.test("a refused token's client is closed, and what it had sent is not forwarded", async () => {
-  const { authenticator, server } = startSlowServer();
-  await using _ = server;
+  const authenticator = new SlowAuthenticator();
+  await using server = startServer({}, { authenticator });
   const bob = await TestClient.register(server.url, "bob", { token: "quick" });
   const client = await TestClient.connect(server.url);
   client.send({ type: "register", client_id: "alice" });

@@ -96,8 +96,7 @@ Deno.test("a first message of a dialect that is off, or of none, is not_register
       const client = await TestClient.connect(server.url);
       client.send(first as string);
       assert.equal((await client.next()).code, "not_registered");
-      const { code, reason } = await client.closed;
-      assert.deepEqual([code, reason], [1008, "not_registered"], JSON.stringify(first));
+      assert.deepEqual(await client.ending(), [1008, "not_registered"], JSON.stringify(first));
     }
   }
 });
@@ -223,9 +222,7 @@ Deno.test("operators see them by their dialect, and can disconnect one", async (
   const wanted = '{"type":"publish","topic":"__proto__","data":1,"clients":1}';
   assert.equal(await y.nextText(), wanted);
   const { clients } = await (await fetch(`${server.adminUrl}/api/clients?sort=dialect`)).json();
-  const shown = clients.map((
-    { room, dialect }: Record<string, unknown>,
-  ) => [room, dialect]);
+  const shown = clients.map(({ room, dialect }: Record<string, unknown>) => [room, dialect]);
   assert.deepEqual(shown, [[null, "trystero"], [null, "y-webrtc"]]);
   const metrics = (await (await fetch(`${server.adminUrl}/metrics`)).text()).split("\n");
   for (
@@ -263,6 +260,5 @@ Deno.test("the log has the core's lines, and neither topics, payloads nor tokens
   const left = await TestClient.connect(program.url);
   left.send(subscribe("a"));
   program.signal("SIGTERM");
-  const { code, reason } = await left.closed;
-  assert.deepEqual([code, reason], [1012, "shutting_down"]);
+  assert.deepEqual(await left.ending(), [1012, "shutting_down"]);
 });

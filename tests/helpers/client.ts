@@ -47,6 +47,16 @@ export class TestClient {
     return client;
   }
 
+  /** Registers several clients, one after the other. */
+  static async registerAll<const Ids extends readonly string[]>(
+    url: string,
+    ...clientIds: Ids
+  ): Promise<{ [Index in keyof Ids]: TestClient }> {
+    const clients: TestClient[] = [];
+    for (const id of clientIds) clients.push(await TestClient.register(url, id));
+    return clients as { [Index in keyof Ids]: TestClient };
+  }
+
   /** The answer to its registration. */
   registered: Frame = {};
 
@@ -79,6 +89,12 @@ export class TestClient {
   async close(code?: number): Promise<void> {
     this.#socket.close(code);
     await this.closed;
+  }
+
+  /** Resolves with code and reason of the close, however the connection ends. */
+  async ending(): Promise<[code: number, reason: string]> {
+    const { code, reason } = await this.closed;
+    return [code, reason];
   }
 
   #put(text: string): void {

@@ -13,8 +13,7 @@ export async function exchange(url: string): Promise<void> {
   const alice = await TestClient.connect(url);
   alice.send({ type: "register", client_id: "alice" });
   assert.equal(await alice.nextText(), '{"type":"registered","client_id":"alice"}');
-  const bob = await TestClient.register(url, "bob");
-  const carol = await TestClient.register(url, "carol");
+  const [bob, carol] = await TestClient.registerAll(url, "bob", "carol");
 
   alice.send(OFFER);
   assert.equal(await bob.nextText(), OFFER_AT_BOB);
@@ -46,8 +45,7 @@ export async function shutDown(program: ServingProgram): Promise<void> {
   const polite = await TestClient.register(program.url, "polite");
   using silent = await RawPeer.register(program.url, "silent");
   program.signal("SIGTERM");
-  const { code, reason } = await polite.closed;
-  assert.deepEqual([code, reason], [1012, "shutting_down"]);
+  assert.deepEqual(await polite.ending(), [1012, "shutting_down"]);
   assert.deepEqual(await silent.readClose(), { code: 1012, reason: "shutting_down" });
 
   const health = await fetch(`${program.httpUrl}/healthz`);

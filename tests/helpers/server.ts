@@ -3,7 +3,7 @@
 import { systemClock } from "../../lib/clock.ts";
 import { type GivenOptions, readOptions, type System } from "../../lib/config/options.ts";
 import { Server, type ServerDeps } from "../../lib/http/server.ts";
-import { ignoreEvents } from "./events.ts";
+import { ignoreEvents, RecordedEvents } from "./events.ts";
 
 const SYSTEM: System = {
   memoryBytes: 2 ** 30,
@@ -18,18 +18,21 @@ export interface TestServer extends AsyncDisposable {
   readonly url: string;
   /** `http://127.0.0.1:…` */
   readonly httpUrl: string;
+  /** What has happened in it, unless the test takes the events itself. */
+  readonly events: RecordedEvents;
 }
 
 /** Starts a server. Options are written as on the command line; it is drained when the test leaves the block. */
-export function startServer(
-  given: GivenOptions = {},
-  deps: Partial<ServerDeps> = {},
-): TestServer {
+export function startServer(given: GivenOptions = {}, deps: Partial<ServerDeps> = {}): TestServer {
   const options = readOptions({ host: "127.0.0.1", port: "0", ...given }, {}, SYSTEM);
+  const events = new RecordedEvents();
   const server = new Server(options, {
     version: "test",
     clock: systemClock,
-    emit: ignoreEvents,
+    emit(event) {
+      ignoreEvents(event);
+      events.emit(event);
+    },
     authenticator: null,
     tls: null,
     isMemoryTight: () => false,
@@ -41,6 +44,7 @@ export function startServer(
     server,
     url: `ws${scheme}://${hostname}:${port}`,
     httpUrl: `http${scheme}://${hostname}:${port}`,
+    events,
     [Symbol.asyncDispose]: () => server.drain(),
   };
 }

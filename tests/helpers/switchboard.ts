@@ -166,4 +166,10 @@ export class Switchboard {
     peer.texts();
     return peer;
   }
+
+  registerAll<const Ids extends readonly string[]>(
+    ...clientIds: Ids
+  ): { [Index in keyof Ids]: FakePeer } {
+    return clientIds.map((id) => this.register(id)) as { [Index in keyof Ids]: FakePeer };
+  }
 }

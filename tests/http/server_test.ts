@@ -4,19 +4,11 @@ import assert from "node:assert/strict";
 import type { Emit } from "../../lib/events.ts";
 import { TestClient } from "../helpers/client.ts";
 import { FakeClock } from "../helpers/clock.ts";
-import { RecordedEvents } from "../helpers/events.ts";
 import { OPCODE } from "../helpers/frames.ts";
 import { RawPeer, UPGRADE_HEADERS, upgradeRequest } from "../helpers/raw_peer.ts";
 import { startServer } from "../helpers/server.ts";
 
 // Registering.
-
-Deno.test("a client registers and is answered with two members and no others", async () => {
-  await using server = startServer();
-  const alice = await TestClient.connect(server.url);
-  alice.send({ type: "register", client_id: "alice" });
-  assert.equal(await alice.nextText(), '{"type":"registered","client_id":"alice"}');
-});
 
 Deno.test("a WebSocket may be opened on any path", async () => {
   await using server = startServer();
@@ -24,21 +16,6 @@ Deno.test("a WebSocket may be opened on any path", async () => {
     const client = await TestClient.register(`${server.url}${path}`, path);
     assert.equal(client.registered.client_id, path);
   }
-});
-
-Deno.test("a client that does not register in time gets an error, and is closed", async () => {
-  const clock = new FakeClock();
-  await using server = startServer({ registerTimeoutMs: "10s" }, { clock });
-  const registered = await TestClient.register(server.url, "alice");
-  const silent = await TestClient.connect(server.url);
-  clock.advance(10_000);
-  const { type, code } = await silent.next();
-  assert.deepEqual([type, code], ["error", "register_timeout"]);
-  clock.advance(300);
-  const close = await silent.closed;
-  assert.deepEqual([close.code, close.reason], [1008, "register_timeout"]);
-  registered.send({ target_id: "alice" });
-  assert.deepEqual(await registered.next(), { from: "alice" });
 });
 
 /** Frames after which a client that has not registered is closed; with code and reason. */
@@ -57,26 +34,21 @@ for (const [frame, closeCode, reason] of BAD_STARTS) {
     client.send(frame);
     const { type, code } = await client.next();
     assert.deepEqual([type, code], ["error", reason]);
-    const close = await client.closed;
-    assert.deepEqual([close.code, close.reason], [closeCode, reason]);
+    assert.deepEqual(await client.ending(), [closeCode, reason]);
   });
 }
 
 Deno.test("a newer connection takes the ID; the older one gets an error, and is closed", async () => {
   await using server = startServer();
-  const bob = await TestClient.register(server.url, "bob");
-  const older = await TestClient.register(server.url, "alice");
-  const newer = await TestClient.register(server.url, "alice");
+  const [bob, older, newer] = await TestClient.registerAll(server.url, "bob", "alice", "alice");
   assert.equal((await older.next()).code, "replaced");
-  const close = await older.closed;
-  assert.deepEqual([close.code, close.reason], [4409, "replaced"]);
+  assert.deepEqual(await older.ending(), [4409, "replaced"]);
   bob.send({ target_id: "alice", n: 1 });
   assert.deepEqual(await newer.next(), { from: "bob", n: 1 });
 });
 
 Deno.test("with reject, a newer connection is refused as long as the older one lasts", async () => {
-  const events = new RecordedEvents();
-  await using server = startServer({ onDuplicate: "reject" }, { emit: events.emit });
+  await using server = startServer({ onDuplicate: "reject" });
   const older = await TestClient.register(server.url, "alice");
   const newer = await TestClient.connect(server.url);
   newer.send({ type: "register", client_id: "alice" });
@@ -85,7 +57,7 @@ Deno.test("with reject, a newer connection is refused as long as the older one l
   older.send({ target_id: "alice" });
   assert.deepEqual(await older.next(), { from: "alice" });
   await older.close(1000);
-  await events.happened("unregistered alice");
+  await server.events.happened("unregistered alice");
   assert.equal((await TestClient.register(server.url, "alice")).registered.client_id, "alice");
 });
 
@@ -115,8 +87,7 @@ const TEXTS = [
 
 Deno.test("a message reaches its target to the character, and its sender gets nothing", async () => {
   await using server = startServer();
-  const alice = await TestClient.register(server.url, "alice");
-  const bob = await TestClient.register(server.url, "bob");
+  const [alice, bob] = await TestClient.registerAll(server.url, "alice", "bob");
   for (const [sent, got] of TEXTS) {
     alice.send(sent);
     assert.equal(await bob.nextText(), got);
@@ -125,29 +96,9 @@ Deno.test("a message reaches its target to the character, and its sender gets no
   assert.deepEqual(await alice.next(), { from: "alice", last: true }); // and nothing before it
 });
 
-Deno.test("a message without a target reaches all others, and not its sender", async () => {
-  await using server = startServer();
-  const alice = await TestClient.register(server.url, "alice");
-  const others = [
-    await TestClient.register(server.url, "bob"),
-    await TestClient.register(server.url, "carol"),
-  ];
-  for (const sent of ['{"n":1}', '{"n":2,"target_id":""}', '{"target_id":null,"n":3}']) {
-    alice.send(sent);
-  }
-  for (const other of others) {
-    assert.equal(await other.nextText(), '{"from":"alice","n":1}');
-    assert.equal(await other.nextText(), '{"n":2,"from":"alice"}');
-    assert.equal(await other.nextText(), '{"from":"alice","n":3}');
-  }
-  alice.send({ target_id: "alice", last: true });
-  assert.deepEqual(await alice.next(), { from: "alice", last: true });
-});
-
 Deno.test("1,000 messages arrive in the order in which they were sent", async () => {
   await using server = startServer({ rateLimitPerSecond: "0" });
-  const alice = await TestClient.register(server.url, "alice");
-  const bob = await TestClient.register(server.url, "bob");
+  const [alice, bob] = await TestClient.registerAll(server.url, "alice", "bob");
   const numbers = Array.from({ length: 1000 }, (_, n) => n);
   for (const n of numbers) alice.send({ target_id: "bob", n, filler: "x".repeat(n) });
   const received: unknown[] = [];
@@ -157,8 +108,7 @@ Deno.test("1,000 messages arrive in the order in which they were sent", async ()
 
 Deno.test("two clients that send to each other at once lose nothing", async () => {
   await using server = startServer({ rateLimitPerSecond: "0" });
-  const alice = await TestClient.register(server.url, "alice");
-  const bob = await TestClient.register(server.url, "bob");
+  const [alice, bob] = await TestClient.registerAll(server.url, "alice", "bob");
   for (let n = 0; n < 200; n++) {
     alice.send({ target_id: "bob", n });
     bob.send({ target_id: "alice", n });
@@ -197,12 +147,10 @@ Deno.test("fragments count together against the message size", async () => {
 });
 
 Deno.test("a client that has left is not found any more", async () => {
-  const events = new RecordedEvents();
-  await using server = startServer({ mailboxTtlMs: "0" }, { emit: events.emit });
-  const alice = await TestClient.register(server.url, "alice");
-  const bob = await TestClient.register(server.url, "bob");
+  await using server = startServer({ mailboxTtlMs: "0" });
+  const [alice, bob] = await TestClient.registerAll(server.url, "alice", "bob");
   await bob.close(1000);
-  await events.happened("unregistered bob");
+  await server.events.happened("unregistered bob");
   alice.send({ target_id: "bob", type: "offer" });
   assert.deepEqual(await alice.next(), {
     type: "error",
@@ -213,28 +161,26 @@ Deno.test("a client that has left is not found any more", async () => {
 });
 
 Deno.test("a client that is lost without a close is unregistered as well", async () => {
-  const events = new RecordedEvents();
-  await using server = startServer({}, { emit: events.emit });
+  await using server = startServer();
   using alice = await RawPeer.register(server.url, "alice");
   alice.close();
-  await events.happened("unregistered alice");
+  await server.events.happened("unregistered alice");
   using bob = await RawPeer.register(server.url, "bob");
   await bob.sendText('{"target_id":"bob"}');
   await bob.reset();
-  await events.happened("unregistered bob");
+  await server.events.happened("unregistered bob");
 });
 
 Deno.test("a client that answers no ping is dropped after the idle timeout, and counted out once", async () => {
-  const events = new RecordedEvents();
-  const server = startServer({ idleTimeoutMs: "200ms" }, { emit: events.emit });
+  const server = startServer({ idleTimeoutMs: "200ms" });
   using silent = await RawPeer.register(server.url, "silent");
   assert.equal((await silent.readClose())?.code, 1001);
   silent.close();
-  await events.happened("connection_closed");
+  await server.events.happened("connection_closed");
   await server[Symbol.asyncDispose]();
-  const ends = events.lines.filter((line) => /^(connection_closed|unregistered)/.test(line));
+  const ends = server.events.lines.filter((line) => /^(connection_closed|unregistered)/.test(line));
   assert.deepEqual(ends.sort(), ["connection_closed", "unregistered silent"]);
-  assert.equal(events.of("unregistered")[0]!.reason, "unanswered_ping");
+  assert.equal(server.events.of("unregistered")[0]!.reason, "unanswered_ping");
 });
 
 // Plain HTTP.
@@ -299,8 +245,7 @@ Deno.test("/healthz is answered whatever the Host header says", async () => {
 });
 
 Deno.test("a WebSocket opens whatever the Host header says, also if its URL names its dialect", async () => {
-  const events = new RecordedEvents();
-  await using server = startServer({ dialects: "all" }, { emit: events.emit });
+  await using server = startServer({ dialects: "all" });
   for (const host of ["a b", "%", "[::1", "x:99999", "", "a/b?c"]) {
     for (const [n, path] of ["/", "/alice", "/peerjs?key=peerjs&id=a&token=t"].entries()) {
       using peer = await RawPeer.connect(server.url);
@@ -312,7 +257,7 @@ Deno.test("a WebSocket opens whatever the Host header says, also if its URL name
       assert.equal(text, n < 2 ? '{"type":"registered","client_id":"bob"}' : '{"type":"OPEN"}');
     }
   }
-  assert.deepEqual(events.of("internal_error"), []);
+  assert.deepEqual(server.events.of("internal_error"), []);
 });
 
 Deno.test("a client that offers subprotocols gets the first one", async () => {
@@ -420,29 +365,6 @@ Deno.test("an upgrade by POST is refused with a text", async () => {
   assert.equal(await posted.text(), "A WebSocket is opened with GET, not POST.\n");
 });
 
-Deno.test("an upgrade at the connection limit is refused with 503 and Retry-After", async () => {
-  const events = new RecordedEvents();
-  await using server = startServer({ maxConnections: "1" }, { emit: events.emit });
-  const only = await TestClient.register(server.url, "alice");
-  assert.match(
-    await answerTo(server.url, upgradeRequest()),
-    /^HTTP\/1\.1 503 [^]*retry-after: \d/i,
-  );
-  await only.close(1000);
-  await events.happened("unregistered alice");
-  assert.equal((await TestClient.register(server.url, "bob")).registered.client_id, "bob");
-});
-
-Deno.test("an upgrade over the limit of its address is refused with 429, until one has left", async () => {
-  const events = new RecordedEvents();
-  await using server = startServer({ maxConnectionsPerIp: "1" }, { emit: events.emit });
-  const only = await TestClient.register(server.url, "alice");
-  assert.match(await answerTo(server.url, upgradeRequest()), /^HTTP\/1\.1 429 /);
-  await only.close(1000);
-  await events.happened("connection_closed");
-  assert.equal((await TestClient.register(server.url, "bob")).registered.client_id, "bob");
-});
-
 Deno.test("an upgrade from a page of another origin is refused with 403, one without an origin is not", async () => {
   await using server = startServer({ allowOrigins: "https://example.org" });
   const from = (origin: string) => upgradeRequest({ ...UPGRADE_HEADERS, origin });
@@ -491,8 +413,7 @@ Deno.test("drain() lets clients stay for its delay, and refuses others meanwhile
   alice.send({ target_id: "alice", n: 1 });
   assert.deepEqual(await alice.next(), { from: "alice", n: 1 });
   clock.advance(1);
-  const { code, reason } = await alice.closed;
-  assert.deepEqual([code, reason], [1012, "shutting_down"]);
+  assert.deepEqual(await alice.ending(), [1012, "shutting_down"]);
   await drained;
 });
 

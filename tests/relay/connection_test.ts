@@ -87,22 +87,17 @@ testPure("messages after a fatal error are ignored", () => {
   assert.equal(board.router.connected, 1);
 });
 
-testPure(
-  "a message goes to its target, readdressed and in order, and its sender gets nothing",
-  () => {
-    const board = new Switchboard();
-    const alice = board.register("alice");
-    const bob = board.register("bob");
-    const carol = board.register("carol");
-    alice.send('{"type":"offer","target_id":"bob", "sdp":"v=0"}', '{"n":1e0,"target_id":"bob"}');
-    assert.deepEqual(bob.texts(), [
-      '{"type":"offer","from":"alice", "sdp":"v=0"}',
-      '{"n":1e0,"from":"alice"}',
-    ]);
-    assert.deepEqual([alice.texts(), carol.texts()], [[], []]);
-    assert.deepEqual(board.events.lines.slice(-2), ["sent alice bob", "sent alice bob"]);
-  },
-);
+testPure("a message goes to its target alone, readdressed and in order", () => {
+  const board = new Switchboard();
+  const [alice, bob, carol] = board.registerAll("alice", "bob", "carol");
+  alice.send('{"type":"offer","target_id":"bob", "sdp":"v=0"}', '{"n":1e0,"target_id":"bob"}');
+  assert.deepEqual(bob.texts(), [
+    '{"type":"offer","from":"alice", "sdp":"v=0"}',
+    '{"n":1e0,"from":"alice"}',
+  ]);
+  assert.deepEqual([alice.texts(), carol.texts()], [[], []]);
+  assert.deepEqual(board.events.lines.slice(-2), ["sent alice bob", "sent alice bob"]);
+});
 
 testPure("a message without a target is sent to all others", () => {
   const board = new Switchboard();
@@ -124,8 +119,7 @@ testPure("a client can send a message to itself", () => {
 
 testPure("messages of every type but register are forwarded", () => {
   const board = new Switchboard();
-  const alice = board.register("alice");
-  const bob = board.register("bob");
+  const [alice, bob] = board.registerAll("alice", "bob");
   const types = ["error", "registered", "ping", "peer_joined", "Register", 5, null, ["register"]];
   for (const type of types) alice.send({ target_id: "bob", type });
   assert.deepEqual(bob.messages(), types.map((type) => ({ from: "alice", type })));
@@ -156,8 +150,7 @@ for (const message of ["nonsense", "[]", "5", '{"target_id":{}}', '{"target_id":
     `a registered client that sends ${message} gets invalid_message, and stays connected`,
     () => {
       const board = new Switchboard();
-      const alice = board.register("alice");
-      const bob = board.register("bob");
+      const [alice, bob] = board.registerAll("alice", "bob");
       alice.send(message, { target_id: "bob", a: 1 });
       assert.deepEqual(alice.messages().map(({ code }) => code), ["invalid_message"]);
       assert.deepEqual(bob.texts(), ['{"from":"alice","a":1}']);
@@ -176,18 +169,15 @@ testPure("a binary message is read and forwarded as text", () => {
   assert.deepEqual(bob.texts(), ['{"from":"alice","sdp":"ü😀"}']);
 });
 
-testPure(
-  "a binary message that is not UTF-8 gets invalid_message, and the client stays connected",
-  () => {
-    const alice = new Switchboard().register("alice");
-    alice.send(new ArrayBuffer(0), Uint8Array.of(0xc0, 0x80).buffer);
-    assert.deepEqual(alice.messages().map(({ code }) => code), [
-      "invalid_message",
-      "invalid_message",
-    ]);
-    assert.equal(alice.closed, null);
-  },
-);
+testPure("a binary message that is not UTF-8 gets invalid_message, and no close", () => {
+  const alice = new Switchboard().register("alice");
+  alice.send(new ArrayBuffer(0), Uint8Array.of(0xc0, 0x80).buffer);
+  assert.deepEqual(alice.messages().map(({ code }) => code), [
+    "invalid_message",
+    "invalid_message",
+  ]);
+  assert.equal(alice.closed, null);
+});
 
 testPure("a second register of the same ID and room is answered again", () => {
   const board = new Switchboard();
@@ -221,8 +211,7 @@ for (
     `a second register is refused with already_registered: ${JSON.stringify(second)}`,
     () => {
       const board = new Switchboard();
-      const alice = board.register("alice");
-      const bob = board.register("bob");
+      const [alice, bob] = board.registerAll("alice", "bob");
       alice.send({ type: "register", ...second });
       assert.deepEqual(alice.messages().map(({ code }) => code), ["already_registered"]);
       alice.send({ target_id: "bob", still: "here" });
@@ -241,9 +230,7 @@ testPure("a second register without the room is refused in a room", () => {
 
 testPure("a newer connection takes the ID, and the older one gets replaced and is closed", () => {
   const board = new Switchboard();
-  const bob = board.register("bob");
-  const older = board.register("alice");
-  const newer = board.register("alice");
+  const [bob, older, newer] = board.registerAll("bob", "alice", "alice");
   assert.deepEqual(older.messages().map(({ code }) => code), ["replaced"]);
   assert.equal(older.closed, "4409 replaced");
   older.send({ target_id: "bob", from: "the past" });
@@ -313,8 +300,7 @@ for (const filler of ["a", "é", "€", "😀"]) {
       `a message of ${limit} bytes in ${filler} is sent, one more byte is too large`,
       () => {
         const board = new Switchboard({ maxMessageSizeBytes: limit });
-        const alice = board.register("alice");
-        const bob = board.register("bob");
+        const [alice, bob] = board.registerAll("alice", "bob");
         alice.send(messageOfBytes(limit, filler));
         assert.equal(bob.texts().length, 1);
         alice.send(messageOfBytes(limit + 1, filler));
@@ -347,8 +333,7 @@ function lose(board: Switchboard, slow: FakePeer): void {
 
 testPure("a slow reader is unregistered, and closed with 1013", () => {
   const board = new Switchboard({ maxBufferedBytes: 100 });
-  const alice = board.register("alice");
-  const slow = board.register("slow");
+  const [alice, slow] = board.registerAll("alice", "slow");
   lose(board, slow);
   assert.equal(slow.closed, "1013 overloaded");
   alice.send({ target_id: "slow", n: 2 });
@@ -370,38 +355,30 @@ testPure("a slow reader gets no message after it was dropped, even if it reads a
   assert.deepEqual(slow.texts(), []);
 });
 
-testPure(
-  "a client far past the limit is dropped at once, and a broadcast reaches the others",
-  () => {
-    const board = new Switchboard({ maxBufferedBytes: 100 });
-    const alice = board.register("alice");
-    const slow = board.register("slow");
-    const bob = board.register("bob");
-    slow.socket.bufferedAmount = 1601;
-    alice.send({ a: 1 });
-    assert.deepEqual([slow.texts(), slow.closed], [[], "1013 overloaded"]);
-    assert.deepEqual(bob.texts(), ['{"from":"alice","a":1}']);
-    assert.deepEqual(board.events.lines.slice(-1), ["broadcast alice 1"]);
-  },
-);
+testPure("a client far past the limit is dropped at once, and others get a broadcast", () => {
+  const board = new Switchboard({ maxBufferedBytes: 100 });
+  const [alice, slow, bob] = board.registerAll("alice", "slow", "bob");
+  slow.socket.bufferedAmount = 1601;
+  alice.send({ a: 1 });
+  assert.deepEqual([slow.texts(), slow.closed], [[], "1013 overloaded"]);
+  assert.deepEqual(bob.texts(), ['{"from":"alice","a":1}']);
+  assert.deepEqual(board.events.lines.slice(-1), ["broadcast alice 1"]);
+});
 
-testPure(
-  "a client that is dropped over a stored message is out, and the senders of the rest are notified",
-  () => {
-    const board = new Switchboard({ maxBufferedBytes: 100, mailboxTtlMs: 10_000 });
-    const alice = board.register("alice");
-    for (const n of [1, 2]) alice.send({ target_id: "slow", n, more: "x".repeat(100) });
-    const slow = board.connect();
-    slow.socket.send = (text) => {
-      slow.socket.sent.push(text);
-      if (text.includes('"n":1')) slow.socket.bufferedAmount = 1601;
-    };
-    slow.send(register("slow"));
-    assert.equal(slow.closed, "1013 overloaded");
-    assert.equal(board.router.connected, 1);
-    assert.deepEqual(alice.messages().map(({ code }) => code), ["target_not_found"]);
-  },
-);
+testPure("a client dropped over a stored message is out, and senders of the rest know", () => {
+  const board = new Switchboard({ maxBufferedBytes: 100, mailboxTtlMs: 10_000 });
+  const alice = board.register("alice");
+  for (const n of [1, 2]) alice.send({ target_id: "slow", n, more: "x".repeat(100) });
+  const slow = board.connect();
+  slow.socket.send = (text) => {
+    slow.socket.sent.push(text);
+    if (text.includes('"n":1')) slow.socket.bufferedAmount = 1601;
+  };
+  slow.send(register("slow"));
+  assert.equal(slow.closed, "1013 overloaded");
+  assert.equal(board.router.connected, 1);
+  assert.deepEqual(alice.messages().map(({ code }) => code), ["target_not_found"]);
+});
 
 testPure("checkStalled() drops a client that has stopped reading", () => {
   const board = new Switchboard({ idleTimeoutMs: 10_000 });
@@ -438,8 +415,7 @@ testPure("ended() cancels all timers", () => {
 
 testPure("a message over the rate limit is not forwarded, and its sender gets an error", () => {
   const board = new Switchboard({ rateLimitPerSecond: 10, rateBurst: 3 });
-  const alice = board.register("alice");
-  const bob = board.register("bob");
+  const [alice, bob] = board.registerAll("alice", "bob");
   for (let n = 1; n <= 4; n++) alice.send({ target_id: "bob", n });
   assert.deepEqual(bob.messages().map(({ n }) => n), [1, 2, 3]);
   const [error, ...others] = alice.messages();
@@ -564,8 +540,7 @@ testPure("reject() sends the error at once, and closes after 300 ms", () => {
 testPure("a replaced client that keeps sending gets no further error", () => {
   const board = new Switchboard();
   const watcher = board.register("watcher", { presence: true });
-  const older = board.register("alice");
-  const newer = board.register("alice");
+  const [older, newer] = board.registerAll("alice", "alice");
   older.send({ target_id: "watcher" }, { n: 1 }, register("alice"));
   newer.send({ target_id: "alice", n: 2 });
   const types = watcher.messages().map(({ type }) => type);

@@ -4,7 +4,6 @@
 
 import assert from "node:assert/strict";
 import { isChromiumMissing, TestBrowser } from "../helpers/chromium.ts";
-import { RecordedEvents } from "../helpers/events.ts";
 import { type FirefoxPage, isFirefoxMissing, TestFirefox } from "../helpers/firefox.ts";
 import { startServer } from "../helpers/server.ts";
 
@@ -24,21 +23,20 @@ Deno.test({
   name: "a tab of Firefox that closes gives its ID up, and one that is reloaded resumes it",
   ignore,
   async fn() {
-    const events = new RecordedEvents();
-    await using server = startServer({}, { emit: events.emit });
+    await using server = startServer();
     await using firefox = await TestFirefox.launch();
     const page = await firefox.open(`${server.httpUrl}/nothing`);
     const store = `resumeIn(sessionStorage, "bob")`;
     assert.equal(await register(page, store), "false");
     await page.reload();
     assert.equal(await register(page, store), "true");
-    assert.equal(events.lines.includes("unregistered bob"), false);
+    assert.equal(server.events.lines.includes("unregistered bob"), false);
     await page.evaluate("signaling.close()");
-    await events.happened("unregistered bob");
+    await server.events.happened("unregistered bob");
 
     const other = await firefox.open(`${server.httpUrl}/nothing`);
     assert.equal(await register(other, "true"), "false");
-    const count = (wanted: string) => events.lines.filter((line) => line === wanted).length;
+    const count = (wanted: string) => server.events.lines.filter((line) => line === wanted).length;
     // An unload that a page stops is no goodbye, even if it was stopped by the last listener.
     const stay = `
       const stop = (event) => event.preventDefault();
@@ -48,9 +46,9 @@ Deno.test({
       signaling.ping().then((ms) => ms >= 0)`;
     assert.equal(await other.evaluate(stay), "true");
     assert.equal(count("unregistered bob"), 1);
-    events.lines.length = 0;
+    server.events.lines.length = 0;
     await other.close();
-    await events.happened("unregistered bob");
+    await server.events.happened("unregistered bob");
     assert.equal(count("detached bob"), 0);
   },
 });

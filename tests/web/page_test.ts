@@ -7,7 +7,6 @@ import type { Locator, Page } from "playwright-core";
 import { createAuthenticator, signToken } from "../../lib/auth/tokens.ts";
 import { assertAccessible } from "../helpers/accessibility.ts";
 import { testInBrowser } from "../helpers/chromium.ts";
-import { RecordedEvents } from "../helpers/events.ts";
 import { startServer } from "../helpers/server.ts";
 import { isTurnMissing, TurnServer } from "../helpers/turn_server.ts";
 
@@ -192,8 +191,7 @@ testInBrowser("video goes from peer to peer, drawn if there is no camera", async
 testInBrowser(
   "another device joins by the link, reloads in mid-call, and is back",
   async (browser) => {
-    const events = new RecordedEvents();
-    await using server = startServer({}, { emit: events.emit });
+    await using server = startServer();
     const host = await browser.open(server.httpUrl);
     await host.getByLabel("Room").fill("lobby");
     await host.getByLabel("another device").check();
@@ -217,15 +215,15 @@ testInBrowser(
     await isTalking(bob);
     await chat(bob, alice);
     const bobId = await bob.getByLabel("ID of the second peer").inputValue();
-    assert.ok(events.lines.includes(`detached ${bobId}`));
-    assert.equal(events.lines.includes(`unregistered ${bobId}`), false);
+    assert.ok(server.events.lines.includes(`detached ${bobId}`));
+    assert.equal(server.events.lines.includes(`unregistered ${bobId}`), false);
 
     for (const page of [guest, host]) {
       await page.getByRole("button", { name: "Disconnect", exact: true }).first().click();
     }
     const aliceId = await alice.getByLabel("ID of the first peer").inputValue();
-    await events.happened(`unregistered ${bobId}`);
-    await events.happened(`unregistered ${aliceId}`);
+    await server.events.happened(`unregistered ${bobId}`);
+    await server.events.happened(`unregistered ${aliceId}`);
   },
 );
 

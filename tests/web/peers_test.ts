@@ -7,7 +7,6 @@ import type { Page } from "playwright-core";
 import type { Signaling } from "../../lib/web/clients/client.js";
 import { type TestBrowser, testInBrowser } from "../helpers/chromium.ts";
 import { TestClient } from "../helpers/client.ts";
-import { RecordedEvents } from "../helpers/events.ts";
 import { startServer } from "../helpers/server.ts";
 import { UdpRelay } from "../helpers/udp_relay.ts";
 
@@ -199,10 +198,7 @@ testInBrowser(
     });
     await seen(page, "data hello meanwhile");
     await page.evaluate(() => void (lab.seen.length = 0));
-    const events = new RecordedEvents();
-    await using _second = startServer({ port: String(first.server.address.port) }, {
-      emit: events.emit,
-    });
+    await using second = startServer({ port: String(first.server.address.port) });
     await seen(page, "alice registered", "alice in answer");
     const after = await page.waitForFunction(() => {
       const { currentRemoteDescription, connectionState } = lab.connection!;
@@ -213,16 +209,15 @@ testInBrowser(
     assert.deepEqual(lines.filter((line) => line.startsWith("call")), []);
     await assertNoErrors(page);
     await page.evaluate(() => lab.leave());
-    await events.happened("unregistered alice");
-    await events.happened("unregistered bob");
+    await second.events.happened("unregistered alice");
+    await second.events.happened("unregistered bob");
   },
 );
 
 testInBrowser(
   "a page that is loaded again resumes its ID, and takes the call up anew",
   async (browser) => {
-    const events = new RecordedEvents();
-    await using server = startServer({}, { emit: events.emit });
+    await using server = startServer();
     const alice = await openLab(browser, server.httpUrl);
     const bob = await openLab(browser, server.httpUrl);
     const join = () =>
@@ -236,16 +231,16 @@ testInBrowser(
     await seen(bob, "bob registered", "data welcome bob");
 
     await bob.reload();
-    await events.happened("detached bob");
+    await server.events.happened("detached bob");
     await alice.evaluate(() => void (lab.seen.length = 0));
     await installLab(bob);
     await join();
     await seen(bob, "bob registered as before", "data welcome bob");
     await seen(alice, "call bob again", "data hello bob");
-    assert.equal(events.lines.includes("unregistered bob"), false);
+    assert.equal(server.events.lines.includes("unregistered bob"), false);
     await assertNoErrors(alice, bob);
     await bob.evaluate(() => lab.leave());
-    await events.happened("unregistered bob");
+    await server.events.happened("unregistered bob");
   },
 );
 
@@ -337,8 +332,7 @@ testInBrowser("Signaling works in a worker, without peer connections", async (br
 testInBrowser(
   "a page that ends hangs up and gives its ID up, unless a reload can resume it",
   async (browser) => {
-    const events = new RecordedEvents();
-    await using server = startServer({}, { emit: events.emit });
+    await using server = startServer();
     const alice = await openLab(browser, server.httpUrl);
     const bob = await openLab(browser, server.httpUrl);
     await alice.evaluate(() => void lab.connect("alice"));
@@ -347,10 +341,10 @@ testInBrowser(
     await seen(bob, "data welcome bob");
     await bob.reload();
     await seen(alice, "ended bob");
-    await events.happened("unregistered bob");
-    assert.equal(events.lines.includes("detached bob"), false);
+    await server.events.happened("unregistered bob");
+    assert.equal(server.events.lines.includes("detached bob"), false);
     await alice.evaluate(() => lab.leave());
-    await events.happened("unregistered alice");
+    await server.events.happened("unregistered alice");
   },
 );
 
