@@ -18,13 +18,20 @@ export interface Authenticator {
   /**
    * Checks a token.
    *
+   * @param isWanted returns false once the client has disconnected: then no signature is verified
    * @throws {TokenError}
    */
-  check(token: string | null): Promise<Grant>;
+  check(token: string | null, isWanted?: () => boolean): Promise<Grant>;
 }
 
 type Key = Awaited<ReturnType<Jose.JWTVerifyGetKey>>;
 
+/**
+ * Upper bounds of a token and of its header, in characters. The header is parsed before the signature is verified, and
+ * hostile JSON of 50 KiB takes 20 ms. A head of HTTP could have a token of 64 KiB.
+ */
+const MAX_TOKEN_CHARS = 16 * 1024;
+const MAX_HEADER_CHARS = 4 * 1024;
 /** Tolerated difference between the clocks of two machines. */
 const CLOCK_TOLERANCE_SECONDS = 5;
 /** The algorithms of each kind of key. A token cannot choose another. */
@@ -46,15 +53,15 @@ export async function createAuthenticator(
 
   let lastVerification: Promise<unknown> = Promise.resolve();
 
-  async function verify(token: string): Promise<Jose.JWTVerifyResult> {
+  async function verify(token: string, isWanted: () => boolean): Promise<Jose.JWTVerifyResult> {
     const header = jose.decodeProtectedHeader(token);
     const { alg = "" } = header;
     if (secrets.length > 0 && (findKey === null || SECRET_ALGORITHMS.includes(alg))) {
-      return await inTurn(() => verifyWithAny(token, secretKeys, SECRET_ALGORITHMS));
+      return await inTurn(isWanted, () => verifyWithAny(token, secretKeys, SECRET_ALGORITHMS));
     }
     if (!KEY_SET_ALGORITHMS.includes(alg)) throw new jose.errors.JOSEAlgNotAllowed();
     const keys = await findKeys({ ...header, alg });
-    return await inTurn(() => verifyWithAny(token, keys, KEY_SET_ALGORITHMS));
+    return await inTurn(isWanted, () => verifyWithAny(token, keys, KEY_SET_ALGORITHMS));
   }
 
   async function findKeys(header: Jose.JWTHeaderParameters) {
@@ -67,9 +74,15 @@ export async function createAuthenticator(
     }
   }
 
-  /** Runs one verification at a time: each may take the only thread 2 ms, and messages are relayed in between. */
-  function inTurn<Result>(verification: () => Promise<Result>): Promise<Result> {
-    const result = lastVerification.then(verification);
+  /**
+   * Runs one verification at a time: each may take the only thread 2 ms, and messages are relayed in between. Those of
+   * clients that have disconnected are left out, or clients that come and go would make all others wait.
+   */
+  function inTurn<Result>(isWanted: () => boolean, verification: () => Promise<Result>) {
+    const result = lastVerification.then(() => {
+      if (!isWanted()) throw new TokenError("The client has disconnected.");
+      return verification();
+    });
     lastVerification = result.catch(() => {});
     return result;
   }
@@ -91,10 +104,11 @@ export async function createAuthenticator(
   }
 
   return {
-    async check(token) {
+    async check(token, isWanted = () => true) {
       if (token === null) throw new TokenError("A token is needed to register.");
+      checkLength(token);
       try {
-        return readGrant((await verify(token)).payload);
+        return readGrant((await verify(token, isWanted)).payload);
       } catch (error) {
         throw error instanceof TokenError ? error : new TokenError(reason(error));
       }
@@ -112,6 +126,15 @@ export async function createAuthenticator(
     if (error instanceof jose.errors.JWKSNoMatchingKey) return "The token's key is not known.";
     if (error instanceof KeySetUnavailable) return "The token's key could not be fetched.";
     return "The token is malformed or badly signed.";
+  }
+}
+
+function checkLength(token: string): void {
+  if (token.length > MAX_TOKEN_CHARS) {
+    throw new TokenError(`The token has more than ${MAX_TOKEN_CHARS} characters.`);
+  }
+  if (token.indexOf(".") > MAX_HEADER_CHARS) {
+    throw new TokenError(`The token's header has more than ${MAX_HEADER_CHARS} characters.`);
   }
 }
 

@@ -37,7 +37,7 @@ export class Registrar {
   ): void | Promise<void> {
     const { authenticator } = this.#deps;
     if (authenticator === null) return this.#claim(registration, connection, false);
-    return authorize(authenticator, registration, requestToken).then((ownsId) => {
+    return authorize(authenticator, registration, requestToken, connection).then((ownsId) => {
       if (!connection.isOpen) return;
       // Several clients may share a token: only its `sub` proves who owns an ID.
       const own = registration.ownSecret === undefined ? {} : { ownSecret: newSecret() };
@@ -52,7 +52,7 @@ export class Registrar {
     connection: SessionConnection,
   ): Promise<void> {
     const { authenticator, capacity, router } = this.#deps;
-    const topics = authenticator && await topicsOf(authenticator, requestToken);
+    const topics = authenticator && await topicsOf(authenticator, requestToken, connection);
     if (!connection.isOpen) return;
     capacity.checkClient(connection.address, null);
     const registration = { room, clientId: randomUUID(), topics, token: undefined };
@@ -114,12 +114,14 @@ async function authorize(
   authenticator: Authenticator,
   { clientId, room, token: member }: Registration,
   requestToken: string | null,
+  connection: SessionConnection,
 ): Promise<boolean> {
   const token = member ?? requestToken;
   if (token !== null && typeof token !== "string") {
     throw new ProtocolError("unauthorized", `token must be a string, not ${describe(token)}.`);
   }
-  const grant = await authenticator.check(token).catch((error) => {
+  const isWanted = () => connection.isOpen;
+  const grant = await authenticator.check(token, isWanted).catch((error) => {
     throw error instanceof TokenError ? new ProtocolError("unauthorized", error.message) : error;
   });
   if (!allows(grant, clientId, room)) {
@@ -144,9 +146,10 @@ function explainForbidden(grant: Grant, clientId: string, room: string): string 
 async function topicsOf(
   authenticator: Authenticator,
   token: string | null,
+  connection: SessionConnection,
 ): Promise<readonly string[] | null> {
   try {
-    return (await authenticator.check(token)).rooms;
+    return (await authenticator.check(token, () => connection.isOpen)).rooms;
   } catch (error) {
     if (error instanceof TokenError) return [];
     throw error;
