@@ -38,6 +38,9 @@ export type Value = string | number | boolean | null | Unread;
 /** Upper bound of a text for JSON.parse, in UTF-16 code units. An ID made of escapes has at most 1538. */
 export const MAX_PARSED_CHARS = 4096;
 
+/** Upper bound of the members that a scan finds. Many thousands would cost a hundred times as much as other text. */
+export const MAX_FOUND_MEMBERS = 64;
+
 const ENCODER = new TextEncoder();
 const PAGE_BYTES = 64 * 1024;
 /** Memory that WebAssembly needs for each UTF-16 code unit of a text, and in addition. */
@@ -74,7 +77,8 @@ export function compileNames<const Name extends string>(...list: Name[]): Names<
 /**
  * Checks that a text is a JSON object, and finds the top-level members with one of the names, escaped or not.
  *
- * @throws {ProtocolError} `invalid_message` if it is not, with the position and the character of the error
+ * @throws {ProtocolError} `invalid_message` if it is not, with the position and the character of the error; or if there are
+ *   more than {@link MAX_FOUND_MEMBERS}
  */
 export function scanMembers<Name extends string>(text: string, names: Names<Name>): Scan<Name> {
   ensureMemory(text);
@@ -84,6 +88,7 @@ export function scanMembers<Name extends string>(text: string, names: Names<Name
   const members: Member<Name>[] = [];
   let note = find(text, bytes) / Int32Array.BYTES_PER_ELEMENT;
   for (; notes[note] !== 0; note += NUMBERS_PER_NOTE) {
+    if (members.length === MAX_FOUND_MEMBERS) throw tooManyMembers(names.list);
     members.push({
       name: names.list[notes[note]! - 1]!,
       comma: notes[note + 1]!,
@@ -93,6 +98,12 @@ export function scanMembers<Name extends string>(text: string, names: Names<Name
     });
   }
   return { bytes, members };
+}
+
+function tooManyMembers(names: readonly string[]): ProtocolError {
+  const message = `A message may have at most ${MAX_FOUND_MEMBERS} members named ` +
+    `${names.join(", ")}: send each once.`;
+  return new ProtocolError("invalid_message", message);
 }
 
 /** Grows the memory if a text is longer than any before. It stays as large as the longest message needs. */

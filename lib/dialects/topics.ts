@@ -10,6 +10,9 @@ import {
   scanMembers,
 } from "./members.ts";
 
+const [QUOTE, BACKSLASH, LEFT_BRACKET, RIGHT_BRACKET, LEFT_BRACE, RIGHT_BRACE] = [...'"\\[]{}']
+  .map((character) => character.charCodeAt(0));
+
 /** Upper bound of the topics that are read of one message: twice what a client may have. */
 const MAX_READ_TOPICS = 512;
 const MEMBERS = compileNames("type", "topic", "topics", "payload", "clients");
@@ -111,18 +114,21 @@ function topicsOf(text: string, { members }: Scan<Name>): string[] {
 }
 
 /**
- * Returns the first strings of a valid JSON array, without nested ones. JSON.parse would take too long for a hostile array.
+ * Returns the first strings of a valid JSON array, without nested ones. JSON.parse would take too long for a hostile array, and
+ * so would a string for each of its characters.
  */
 function stringsIn(text: string, start: number, end: number): string[] {
   const strings: string[] = [];
   let depth = 0;
   for (let position = start; position < end && strings.length < MAX_READ_TOPICS; position++) {
-    const character = text[position]!;
-    if (character === "[" || character === "{") depth++;
-    if (character === "]" || character === "}") depth--;
-    if (character !== '"') continue;
+    const character = text.charCodeAt(position);
+    if (character === LEFT_BRACKET || character === LEFT_BRACE) depth++;
+    if (character === RIGHT_BRACKET || character === RIGHT_BRACE) depth--;
+    if (character !== QUOTE) continue;
     const first = position;
-    for (position++; text[position] !== '"'; position++) if (text[position] === "\\") position++;
+    for (position++; text.charCodeAt(position) !== QUOTE; position++) {
+      if (text.charCodeAt(position) === BACKSLASH) position++;
+    }
     if (depth === 0) strings.push(JSON.parse(text.slice(first, position + 1)));
   }
   return strings;

@@ -274,7 +274,6 @@ const LONGER_THAN_ANY_BEFORE = 300_000;
 
 for (
   const member of [
-    '"from":1,',
     '"\\n":1,', // may be any name until it is read
     '"a":[{}],',
     '"é":[{}],',
@@ -287,9 +286,8 @@ for (
     for (const length of [1, 100, 10_000, LONGER_THAN_ANY_BEFORE]) {
       const members = member.repeat(Math.ceil(length / member.length));
       const { targetId, text } = read(`{"target_id":"bob",${members}"end":1}`);
-      const rest = member.startsWith('"from"') ? "" : members;
       assert.equal(targetId, "bob");
-      assert.equal(text, `{"from":"alice",${rest}"end":1}`);
+      assert.equal(text, `{"from":"alice",${members}"end":1}`);
     }
   });
 }

@@ -5,6 +5,7 @@ import { Buffer } from "node:buffer";
 import fc from "fast-check";
 import {
   compileNames,
+  MAX_FOUND_MEMBERS,
   MAX_PARSED_CHARS,
   type Names,
   readLast,
@@ -260,4 +261,17 @@ testPure("only a few short values of a message reach JSON.parse", () => {
     JSON.parse = parse;
   }
   assert.ok(longest <= MAX_PARSED_CHARS, `${longest} characters`);
+});
+
+testPure("scanMembers() refuses more members than it may find", () => {
+  const names = compileNames("from", "to");
+  const withMembers = (count: number) => `{${Array(count).fill('"from":0').join()},"other":0}`;
+  const { members } = scanMembers(withMembers(MAX_FOUND_MEMBERS), names);
+  assert.equal(members.length, MAX_FOUND_MEMBERS);
+  for (const count of [MAX_FOUND_MEMBERS + 1, 100_000]) {
+    assert.throws(() => scanMembers(withMembers(count), names), {
+      code: "invalid_message",
+      message: "A message may have at most 64 members named from, to: send each once.",
+    });
+  }
 });

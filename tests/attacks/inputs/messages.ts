@@ -54,6 +54,12 @@ function json(value: unknown): Uint8Array {
   return text(JSON.stringify(value));
 }
 
+/** Members that the server looks for, a hundred times and more. */
+function repetitiveMessage(random: Random): string {
+  const member = random.pick(['"from":"x"', '"target_id":""', '"type":0', '"fro\\u006d":[]']);
+  return `{${Array(random.integer(65, 4000)).fill(member).join()}}`;
+}
+
 /** Members by the thousand, long names, names that mean something elsewhere, strings that look like members. */
 function strangeMessage(random: Random): string {
   const many = (member: (n: number) => string) => {
@@ -61,8 +67,6 @@ function strangeMessage(random: Random): string {
   };
   return random.pick([
     many((n) => `"${n}":${n}`),
-    many(() => '"from":"x"'),
-    many(() => '"target_id":""'),
     `{"${"k".repeat(60_000)}":1}`,
     `{"a":"${"\\\\".repeat(30_000)}"}`,
     `{"a":"${'\\"'.repeat(30_000)}","target_id":null}`,
@@ -81,6 +85,9 @@ export const BAD_MESSAGES: readonly Kind[] = [
     return json({ target_id: random.pick(BAD_IDS) });
   }),
   registered("strange messages", "open", (random) => text(strangeMessage(random))),
+  registered("repetitive messages", "invalid_message", (random) => {
+    return text(repetitiveMessage(random));
+  }),
   registered("binary frames that are no text", "invalid_message", (random) => {
     return frameBytes({ opcode: OPCODE.BINARY, payload: random.bytes(random.integer(0, 1000)) });
   }),
