@@ -155,3 +155,13 @@ testPure("checkOrigin() lets in a request without an origin, and all if any may"
   assert.equal(checkOrigin(new Headers(), ["https://a.example"]), null);
   assert.equal(checkOrigin(new Headers({ origin: "https://b.example" }), undefined), null);
 });
+
+testPure("clientAddress() reads at most 32 entries", () => {
+  let tests = 0;
+  const isTrusted = (address: string) => tests++ >= 0 && isProxy(address);
+  const header = `203.0.113.5, ${Array(5000).fill(PROXY).join(", ")}`;
+  assert.equal(addressOf({ "x-forwarded-for": header }, { isTrusted }).address, PROXY);
+  assert.equal(tests, 1 + 32);
+  const commas = `203.0.113.5${",".repeat(5000)}`;
+  assert.equal(addressOf({ "x-forwarded-for": commas }).address, PROXY);
+});
