@@ -1,6 +1,6 @@
 /** The protocol of PeerJS, for clients of PeerServer. */
 
-import { randomUUID } from "node:crypto";
+import { createHash, randomUUID } from "node:crypto";
 import {
   type Command,
   type Dialect,
@@ -63,8 +63,9 @@ function decodeUrl({ searchParams }: URL, key: string): Command {
     const message = "The id must have 1 to 128 characters and no control characters.";
     throw new ProtocolError("invalid_client_id", message);
   }
+  const ownSecret = createHash("sha256").update(token).digest("base64url"); // a token may have 60 KiB
   const options = { room: PEERJS_ROOM, presence: false, resume: false } as const;
-  return { kind: "register", registration: { clientId, token, ownSecret: token, ...options } };
+  return { kind: "register", registration: { clientId, token, ownSecret, ...options } };
 }
 
 /** Answers PeerJS' HTTP requests for a fresh ID and for the list of all IDs; null for any other path. */

@@ -93,7 +93,9 @@ export class Connection implements SessionConnection {
   /** Messages and notices to the client. */
   messagesOut = 0;
   readonly #socket: Socket;
-  readonly #request: ConnectionRequest;
+  /** Null once it is not needed any more, because it may have 60 KiB; so is the token. */
+  #url: string | null;
+  #token: string | null;
   readonly #deps: ConnectionDeps;
   readonly #bucket: TokenBucket;
   readonly #sendBuffer: SendBuffer;
@@ -116,14 +118,15 @@ export class Connection implements SessionConnection {
     this.address = request.address;
     this.connectedAtMs = clock.now();
     this.#socket = socket;
-    this.#request = request;
+    this.#token = request.token;
     this.#deps = deps;
     this.#bucket = new TokenBucket(
       options.rateLimitPerSecond,
       options.rateBurst,
       this.connectedAtMs,
     );
-    this.#dialect = deps.dialects.find(({ acceptsUrl }) => acceptsUrl?.(request.url)) ?? null;
+    this.#dialect = dialectOf(request.url, deps.dialects);
+    this.#url = this.#dialect === null ? null : request.url;
     this.#isTentative = this.#dialect?.yieldsTo !== undefined;
     const onOverloaded = () => this.close("overloaded");
     this.#sendBuffer = new SendBuffer(socket, options, bufferedTotal, clock, onOverloaded);
@@ -226,7 +229,10 @@ export class Connection implements SessionConnection {
   /** Handles the end of the upgrade. Never throws. */
   opened(): void {
     try {
-      const command = this.#dialect?.decodeUrl?.(new URL(this.#request.url));
+      const command = this.#url === null
+        ? undefined
+        : this.#dialect?.decodeUrl?.(new URL(this.#url));
+      this.#url = null;
       if (command !== undefined) this.#executeFirst(command);
     } catch (error) {
       this.#answerFailedRegistration(error);
@@ -250,13 +256,13 @@ export class Connection implements SessionConnection {
     this.#dialect ??= dialects.find((dialect) => dialect.accepts(text)) ?? dialects.at(-1)!;
     const { anonymousRoom } = this.#dialect;
     if (anonymousRoom === undefined) return this.#executeFirst(this.#dialect.decode(text, null));
-    this.#await(registrar.registerAnonymously(anonymousRoom, this.#request.token, this), [text]);
+    this.#await(registrar.registerAnonymously(anonymousRoom, this.#token, this), [text]);
   }
 
   #executeFirst(command: Command): void {
     if (command.kind !== "register") return;
     const { registrar } = this.#deps;
-    const deciding = registrar.register(command.registration, this.#request.token, this);
+    const deciding = registrar.register(command.registration, this.#token, this);
     if (deciding !== undefined) this.#await(deciding, []);
   }
 
@@ -271,6 +277,7 @@ export class Connection implements SessionConnection {
 
   attached(session: Session): void {
     this.#session = session;
+    if (!this.#isTentative) this.#token = null;
     this.#sender = this.#dialect?.sender(session.id) ?? "";
     this.#deps.onRegistered(this);
   }
@@ -430,6 +437,11 @@ export class Connection implements SessionConnection {
     this.#session = null;
     if (session !== null) this.#deps.router.detach(session, this, mayResume, reason);
   }
+}
+
+/** A function of its own, because a closure of the constructor would keep the URL for as long as the connection. */
+function dialectOf(url: string, dialects: readonly Dialect[]): Dialect | null {
+  return dialects.find(({ acceptsUrl }) => acceptsUrl?.(url)) ?? null;
 }
 
 /** Reads a binary message as text. */

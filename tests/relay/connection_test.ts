@@ -2,6 +2,7 @@
 
 import assert from "node:assert/strict";
 import type { Authenticator } from "../../lib/auth/tokens.ts";
+import { yWebrtc } from "../../lib/dialects/topics.ts";
 import { testPure } from "../helpers/pure.ts";
 import { FakePeer, FakeSocket, Switchboard } from "../helpers/switchboard.ts";
 
@@ -709,6 +710,50 @@ testPure("a message that waits for a registration is dropped if the client leave
   for (let turn = 0; turn < 10; turn++) await Promise.resolve();
   assert.deepEqual([board.events.lines, board.clock.pending], [[], 0]);
 });
+
+testPure("a token is checked only for as long as its client is connected", () => {
+  for (const first of [register("alice"), { type: "subscribe", topics: [] }]) {
+    const asked: (() => boolean)[] = [];
+    const check: Authenticator["check"] = (_, isWanted) => {
+      asked.push(isWanted!);
+      return new Promise(() => {});
+    };
+    const peer = new Switchboard({}, { check }, [yWebrtc]).connect();
+    peer.send(first);
+    assert.equal(asked[0]!(), true);
+    peer.socket.readyState = WebSocket.CLOSED;
+    assert.equal(asked[0]!(), false);
+  }
+});
+
+/** Prints the memory that the connection of a client with a URL of 60 KiB takes once it has registered, in bytes. */
+const MEASURE = `
+  import { peerjs } from "${import.meta.resolve("../../lib/dialects/peerjs.ts")}";
+  import { Switchboard } from "${import.meta.resolve("../helpers/switchboard.ts")}";
+  const board = new Switchboard({}, null, [peerjs({ peerjsKey: "peerjs", peerjsDiscovery: false })]);
+  const used = () => (gc(), Deno.memoryUsage().heapUsed);
+  const connect = (n) => {
+    const token = JSON.parse(JSON.stringify(n + "x".repeat(60_000)));
+    const peer = board.connect(Deno.args[0] + "?key=peerjs&id=" + n + "&token=" + token);
+    peer.connection.opened();
+    peer.send({ type: "register", client_id: "client " + n }); // PeerJS ignores it
+    return peer;
+  };
+  connect(0);
+  const before = used();
+  const all = Array.from({ length: 200 }, (_, n) => connect(1 + n));
+  console.log((used() - before) / all.length);
+`;
+
+for (const path of ["/peerjs", "/"]) {
+  Deno.test(`a client of ${path} does not keep its URL of 60 KiB in memory`, async () => {
+    const { stdout } = await new Deno.Command(Deno.execPath(), {
+      args: ["eval", "--no-check", "--v8-flags=--expose-gc", MEASURE, `http://host${path}`],
+    }).output();
+    const bytes = Number(new TextDecoder().decode(stdout));
+    assert.ok(bytes > 0 && bytes < 30_000, `${bytes} bytes`);
+  });
+}
 
 // The cost of messages.
 
