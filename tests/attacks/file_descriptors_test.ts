@@ -63,20 +63,17 @@ testOnRuntimes("running out of file descriptors hurts no client, and passes", as
   assert.equal((await program.ended()).status, 0);
 });
 
-testOnRuntimes(
-  "a file limit too low for --max-connections is said at the start",
-  async (command) => {
-    if (needsPrlimit()) return;
-    const start = async (limit: number) => {
-      const limited = withFileLimit(limit, command);
-      await using program = await ServingProgram.start(["--max-connections", "400"], {
-        command: limited,
-      });
-      program.signal("SIGTERM");
-      return (await program.ended()).stderr.split("\n").filter((line) => line.startsWith("WARN"));
-    };
-    const [warning, ...others] = await start(256);
-    assert.match(warning ?? "", /Only \d+ files can be open, too few for --max-connections 400/);
-    assert.deepEqual([others, await start(1024)], [[], []]);
-  },
-);
+testOnRuntimes("a file limit too low for --max-connections is reported", async (command) => {
+  if (needsPrlimit()) return;
+  const start = async (limit: number) => {
+    const limited = withFileLimit(limit, command);
+    await using program = await ServingProgram.start(["--max-connections", "400"], {
+      command: limited,
+    });
+    program.signal("SIGTERM");
+    return (await program.ended()).stderr.split("\n").filter((line) => line.startsWith("WARN"));
+  };
+  const [warning, ...others] = await start(256);
+  assert.match(warning ?? "", /Only \d+ files can be open, too few for --max-connections 400/);
+  assert.deepEqual([others, await start(1024)], [[], []]);
+});

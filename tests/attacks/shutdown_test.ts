@@ -33,22 +33,19 @@ testOnRuntimes("a shutdown is done in time, whatever clients do", async (command
   assert.deepEqual(await program.ended(), { status: 0, stdout: "", stderr: "" });
 });
 
-testOnRuntimes(
-  "while it shuts down no client is let in, and a second signal ends it",
-  async (command) => {
-    await using program = await ServingProgram.start(["--drain-timeout", "1h"], { command });
-    const polite = await TestClient.register(program.url, "polite");
-    using _stubborn = await connectStubborn(program.url);
-    program.signal("SIGINT");
-    await polite.closed;
+testOnRuntimes("a shutdown lets no client in, and a second signal ends it", async (command) => {
+  await using program = await ServingProgram.start(["--drain-timeout", "1h"], { command });
+  const polite = await TestClient.register(program.url, "polite");
+  using _stubborn = await connectStubborn(program.url);
+  program.signal("SIGINT");
+  await polite.closed;
 
-    const health = await fetch(`${program.httpUrl}/healthz`);
-    assert.deepEqual([health.status, (await health.json()).status], [503, "draining"]);
-    const head = await answerToUpgrade(program.url);
-    assert.match(head, /^HTTP\/1\.1 503 /);
-    assert.match(head, /\r\nretry-after: \d+\r\n/i);
+  const health = await fetch(`${program.httpUrl}/healthz`);
+  assert.deepEqual([health.status, (await health.json()).status], [503, "draining"]);
+  const head = await answerToUpgrade(program.url);
+  assert.match(head, /^HTTP\/1\.1 503 /);
+  assert.match(head, /\r\nretry-after: \d+\r\n/i);
 
-    program.signal("SIGTERM");
-    assert.equal((await program.ended()).status, 0);
-  },
-);
+  program.signal("SIGTERM");
+  assert.equal((await program.ended()).status, 0);
+});

@@ -18,33 +18,30 @@ function tlsArguments({ certPath, keyPath }: Certificate): readonly string[] {
   return ["--tls-cert", certPath, "--tls-key", keyPath];
 }
 
-testOnRuntimes(
-  "SIGHUP reads a renewed certificate; clients come back and resume",
-  async (command) => {
-    if (isMissingOpenssl()) return;
-    using certificate = await Certificate.make();
-    using renewed = await Certificate.make();
-    await using program = await ServingProgram.start(tlsArguments(certificate), { command });
-    using silent = await RawPeer.open(program.url, {}, { caCert: certificate.pem }); // answers no close
-    const alice = await register(program.url, certificate, { client_id: "alice", resume: true });
-    const bob = await register(program.url, certificate, { client_id: "bob" });
-    const { resume } = alice.answer;
+testOnRuntimes("SIGHUP reads a renewed certificate; clients resume", async (command) => {
+  if (isMissingOpenssl()) return;
+  using certificate = await Certificate.make();
+  using renewed = await Certificate.make();
+  await using program = await ServingProgram.start(tlsArguments(certificate), { command });
+  using silent = await RawPeer.open(program.url, {}, { caCert: certificate.pem }); // answers no close
+  const alice = await register(program.url, certificate, { client_id: "alice", resume: true });
+  const bob = await register(program.url, certificate, { client_id: "bob" });
+  const { resume } = alice.answer;
 
-    certificate.renew(renewed);
-    program.signal("SIGHUP");
-    assert.deepEqual(await alice.peer.readClose(), { code: 1012, reason: "shutting_down" });
-    assert.deepEqual(await bob.peer.readClose(), { code: 1012, reason: "shutting_down" });
-    await program.logged("SIGHUP: listening with the certificate as it is now.");
-    for (const { peer } of [alice, bob]) peer.close();
+  certificate.renew(renewed);
+  program.signal("SIGHUP");
+  assert.deepEqual(await alice.peer.readClose(), { code: 1012, reason: "shutting_down" });
+  assert.deepEqual(await bob.peer.readClose(), { code: 1012, reason: "shutting_down" });
+  await program.logged("SIGHUP: listening with the certificate as it is now.");
+  for (const { peer } of [alice, bob]) peer.close();
 
-    const again = await register(program.url, renewed, { client_id: "alice", resume });
-    assert.equal(again.answer.resumed, true);
-    again.peer.close();
-    silent.close();
-    program.signal("SIGTERM");
-    assert.equal((await program.ended()).status, 0);
-  },
-);
+  const again = await register(program.url, renewed, { client_id: "alice", resume });
+  assert.equal(again.answer.resumed, true);
+  again.peer.close();
+  silent.close();
+  program.signal("SIGTERM");
+  assert.equal((await program.ended()).status, 0);
+});
 
 testOnRuntimes("SIGHUP keeps the old certificate if the new one is bad", async (command) => {
   if (isMissingOpenssl()) return;
