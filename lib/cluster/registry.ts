@@ -235,9 +235,12 @@ export class Registry {
   }
 
   #evict(client: Session, hasMoved: boolean): void {
+    const { room: { name: room } } = client;
     this.#records.delete(client);
+    this.#rooms.use(room); // its notices are routed by the view
     this.#router.evict(client, hasMoved);
     this.#hooks.onEvicted(client);
+    this.#rooms.release(room);
   }
 
   /** Returns the epoch of a client's registration; 0 before Redis has assigned one. */

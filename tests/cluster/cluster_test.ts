@@ -350,6 +350,21 @@ testCluster("a cluster that replaces", ["--mailbox-ttl", "1s", "--resume-ttl", "
     assert.deepEqual({ code, target_id }, { code: "target_not_found", target_id: "absent" });
   },
 
+  "notifies a sender that has moved after its message expired": async (
+    register,
+    { urls: [a, b] },
+  ) => {
+    const first = await register(a, "alice", { resume: true });
+    const other = await register(a, "other", { room: "another room" });
+    first.send({ target_id: "absent" });
+    await first.close(4000);
+    other.send({ target_id: "absent" }); // expires after alice's
+    assert.equal((await other.next()).code, "target_not_found");
+    const second = await register(b, "alice", { resume: first.registered.resume });
+    const { code, target_id } = await second.next();
+    assert.deepEqual({ code, target_id }, { code: "target_not_found", target_id: "absent" });
+  },
+
   "delivers messages between clients of one node without Redis": async (
     register,
     { urls: [a], redis },
