@@ -237,7 +237,7 @@ export class Forwarder {
     const owner = this.#rooms.ownerOf(room, targetId);
     const isConnected = owner !== undefined && !owner.isHeld;
     const ownTtlMs = Math.min(this.#mailboxTtlMs, storage?.maxTtlMs ?? Infinity);
-    const ttlMs = isConnected || kind === "notice" ? Math.max(ownTtlMs, WAIT_MS) : ownTtlMs;
+    const ttlMs = isConnected || kind !== "message" ? Math.max(ownTtlMs, WAIT_MS) : ownTtlMs;
     if (ttlMs === 0) {
       this.#fail(item, "target_not_found");
       return null;
@@ -311,7 +311,7 @@ export class Forwarder {
     else view?.waiting.delete(id);
     if (isWaiting) return isConnected ? this.#limitWait(room, id) : undefined;
     if (isConnected) this.#deliverStored(room, id, isNew);
-    else if (this.#mailboxTtlMs === 0) this.#failStored(room, id);
+    else if (this.#mailboxTtlMs === 0) this.#storeAgain(room, id);
     for (const answer of this.#questions.get(key) ?? []) answer();
     this.#questions.delete(key);
   }
@@ -340,8 +340,9 @@ export class Forwarder {
     }
   }
 
-  #failStored(room: string, id: string): void {
-    for (const item of this.#take(room, id)) this.#fail(item, "target_not_found");
+  /** Stores again what has waited for a client that has disconnected: messages fail, notices and broadcasts wait on. */
+  #storeAgain(room: string, id: string): void {
+    for (const item of this.#take(room, id)) this.#store(item);
   }
 
   #take(room: string, id: string): readonly Item[] {

@@ -320,6 +320,36 @@ testBesideEachOther("a cluster with failures", isRedisMissing(), {
     await closeAll(alice, carol, again);
   },
 
+  "a client with an error to come disconnects while it resumes": async () => {
+    await using redis = await TestRedis.start();
+    await using proxy = new Proxy(redis.port);
+    const urls = [`redis://127.0.0.1:${proxy.port}`, redis.url];
+    await using cluster = await TestCluster.join(redis, urls, "--mailbox-ttl", "0");
+    const [a, b] = cluster.urls;
+    const bob = await register(b, "bob", { resume: true });
+    const alice = await register(a, "alice", { resume: true });
+    const carol = await register(a, "carol");
+    proxy.cut();
+    await bob.close(4000);
+    alice.send({ target_id: "bob" });
+    await alice.close(4000);
+    carol.send({ target_id: "bob" });
+    proxy.heal();
+    assert.equal((await carol.next()).code, "target_not_found"); // and alice's is undelivered, too
+    proxy.cut();
+    const { resume } = alice.registered;
+    const early = await TestClient.connect(a);
+    early.send({ type: "register", client_id: "alice", resume });
+    await early.close(4000);
+    proxy.heal();
+    const late = await register(a, "late"); // Redis has decided the earlier registration
+    const again = await register(a, "alice", { resume });
+    assert.equal(again.registered.resumed, true);
+    const { code, target_id } = await again.next();
+    assert.deepEqual([code, target_id], ["target_not_found", "bob"]);
+    await closeAll(carol, late, again);
+  },
+
   "Redis is slow, and two connections claim an ID": async () => {
     await using redis = await TestRedis.start();
     await using proxy = new Proxy(redis.port, 200);
