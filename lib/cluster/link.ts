@@ -253,7 +253,7 @@ export class Link<Item> {
   check(): void {
     const [first] = this.#entries;
     const isOverdue = first !== undefined && first.publishedAtMs < this.#clock.now() - REPEAT_MS;
-    if (isOverdue && !this.#isPublishing && !this.isDead) this.repeat();
+    if (isOverdue && !this.#isPublishing) this.repeat(); // also to a dead node: it may have come back, and be silent
   }
 
   /** Handles that the other node has left in good order: it has acknowledged all that it received. */

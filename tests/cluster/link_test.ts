@@ -177,9 +177,10 @@ testPure("onDead() returns what was sent too late, and keeps what is in doubt", 
   await carry(a, b, true);
   a.link.onDead();
   assert.deepEqual([a.done, a.returned], [[1], [2]]);
-  b.accepts = false; // it comes back, and has the client no more
-  b.send();
-  await carry(b, a, false);
+  b.accepts = false; // it comes back, has the client no more, and sends nothing by itself
+  a.clock.advance(3000);
+  a.link.check();
+  await carry(a, b, false);
   await settle(a, b);
   assert.deepEqual(a.returned, [2, 1]);
 });
