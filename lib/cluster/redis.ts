@@ -24,6 +24,9 @@ export class RedisSession {
   /** Time of the last reply or message. */
   heardAtMs = 0;
 
+  /** Channels that are wanted, and subscriptions that Redis has not confirmed. */
+  readonly #channels = new Set<string>();
+  readonly #subscribing = new Map<string, Promise<unknown>>();
   readonly #listen: (message: string, channel: string) => void;
 
   private constructor(
@@ -118,13 +121,28 @@ export class RedisSession {
 
   /** Subscribes; a channel to which this session subscribed before is ignored. */
   async subscribe(channels: readonly string[]): Promise<void> {
-    if (channels.length > 0) await this.#client.subscribe([...channels], this.#listen);
+    if (channels.length > 0) await this.#subscribe(channels);
     this.heardAtMs = this.#clock.now();
+  }
+
+  async #subscribe(channels: readonly string[]): Promise<void> {
+    const subscribing = this.#client.subscribe([...channels], this.#listen);
+    for (const channel of channels) {
+      this.#channels.add(channel);
+      this.#subscribing.set(channel, subscribing);
+    }
+    await subscribing;
+    for (const channel of channels) {
+      if (this.#subscribing.get(channel) === subscribing) this.#subscribing.delete(channel);
+    }
   }
 
   /** Resolves once all messages have been received that came before. */
   async unsubscribe(channel: string): Promise<void> {
-    await this.#client.unsubscribe(channel, this.#listen);
+    this.#channels.delete(channel);
+    // The client library sends no new subscription if it confirms one whose end is already under way.
+    while (this.#subscribing.has(channel)) await this.#subscribing.get(channel);
+    if (!this.#channels.has(channel)) await this.#client.unsubscribe(channel, this.#listen);
   }
 
   /** Ends the session at once, and rejects what is under way. */
