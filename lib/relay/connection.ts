@@ -79,6 +79,8 @@ const MAX_PENDING_CHARS = 256 * 1024;
  * error: TCP discards it if the connection closes with unread data.
  */
 const LINGER_MS = 300;
+/** Upper bound of the messages that are read in that time. The runtime reads a flood in one go, and serves no other client. */
+const MAX_DROPPED_MESSAGES = 10_000;
 /** Upper bound of an oversized message that is still searched for its target, in UTF-16 code units. */
 const MAX_EXPLAINED_CHARS = 1024 * 1024;
 
@@ -112,6 +114,7 @@ export class Connection implements SessionConnection {
   #pending: string[] | null = null;
   #pendingChars = 0;
   #cancelLinger = () => {};
+  #dropped = 0;
 
   constructor(socket: Socket, request: ConnectionRequest, deps: ConnectionDeps) {
     const { clock, options, bufferedTotal } = deps;
@@ -163,12 +166,18 @@ export class Connection implements SessionConnection {
 
   /** Handles a message, which is a string or an ArrayBuffer. Never throws. */
   receive(data: unknown): void {
-    if (this.#closedFor !== null) return;
+    if (this.#closedFor !== null) return this.#drop(this.#closedFor);
     try {
       this.#receive(typeof data === "string" ? data : decodeUtf8(data));
     } catch (error) {
       this.#answerError(error);
     }
+  }
+
+  #drop(reason: CloseReason): void {
+    if (++this.#dropped !== MAX_DROPPED_MESSAGES) return;
+    this.#cancelLinger();
+    this.#closeSocket(reason);
   }
 
   #receive(text: string): void {
@@ -351,7 +360,7 @@ export class Connection implements SessionConnection {
     return (this.#dialect ?? this.#deps.dialects.at(-1)!).targetOf(text);
   }
 
-  /** Sends an error, closes after {@link LINGER_MS}, and ends the session at once. */
+  /** Sends an error, closes after {@link LINGER_MS} or {@link MAX_DROPPED_MESSAGES}, and ends the session at once. */
   reject(code: FatalCode, message: string, targetId?: string, retryAfterMs?: number): void {
     if (this.#closedFor !== null) return;
     this.#fail(code, message, targetId, retryAfterMs);

@@ -538,6 +538,17 @@ testPure("reject() sends the error at once, and closes after 300 ms", () => {
   assert.equal(board.events.lines.filter((line) => line.startsWith("error_sent")).length, 1);
 });
 
+testPure("a client that floods after its error is closed at once", () => {
+  const board = new Switchboard();
+  const stranger = board.connect();
+  stranger.send("nonsense");
+  for (let n = 1; n < 10_000; n++) stranger.send("more");
+  assert.equal(stranger.socket.closed, null);
+  stranger.send("more", "more");
+  assert.deepEqual(stranger.socket.closed, { code: 1008, reason: "invalid_message" });
+  assert.equal(board.clock.pending, 0);
+});
+
 testPure("a replaced client that keeps sending gets no further error", () => {
   const board = new Switchboard();
   const watcher = board.register("watcher", { presence: true });
