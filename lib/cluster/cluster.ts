@@ -46,6 +46,8 @@ export class Cluster implements Directory {
   readonly #registry: Registry;
   readonly #forwarder: Forwarder;
   readonly #topics: ClusterTopics;
+  /** The claim of this node whose answer comes next; null if there is none. */
+  #ownClaim: readonly [room: string, ChangeMessage] | null = null;
   /** Resolves after the first attempt to connect; null afterwards. */
   #starting: PromiseWithResolvers<void> | null = Promise.withResolvers();
   /** The last reason for serving alone that was logged: a repeated one is logged once a minute. */
@@ -187,7 +189,9 @@ export class Cluster implements Directory {
       const broadcast = readBroadcast(text);
       if (broadcast !== null) this.#onBroadcast(room, broadcast);
     } else if (message?.kind === "answer") {
-      this.#requests.resolve(message);
+      const claim = this.#ownClaim;
+      this.#ownClaim = null;
+      if (!this.#requests.resolve(message) && claim !== null) this.#registry.onLateClaim(...claim);
     } else if (channel === nodes) {
       if (message?.kind === "node_left") this.#forwarder.onNodeEnd(message.node, true);
       if (message?.kind === "node_dead") this.#forwarder.onNodeEnd(message.node, false);
@@ -201,9 +205,8 @@ export class Cluster implements Directory {
     if (!("epoch" in message) || message.kind === "answer") return; // no change
     this.#rooms.get(room)?.apply(message);
     this.#registry.onChange(room, message);
-    if (!this.#isOwnClaim(message)) {
-      this.#forwarder.flush(room, message.id, message.kind === "joined");
-    }
+    if (this.#isOwnClaim(message)) this.#ownClaim = [room, message];
+    else this.#forwarder.flush(room, message.id, message.kind === "joined");
   }
 
   /** Returns whether a change is a claim of this node, whose answer comes next. */

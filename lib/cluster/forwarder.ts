@@ -314,6 +314,7 @@ export class Forwarder {
     else if (this.#mailboxTtlMs === 0) this.#storeAgain(room, id);
     for (const answer of this.#questions.get(key) ?? []) answer();
     this.#questions.delete(key);
+    this.#rooms.closeUnused(room); // if those were the last stored messages of the room
   }
 
   /** Lets newer messages for a client that has moved wait for a bounded time: its former node may stand still. */

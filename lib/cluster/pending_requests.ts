@@ -33,9 +33,11 @@ export class PendingRequests {
     });
   }
 
-  /** Handles an answer. */
-  resolve(message: AnswerMessage): void {
-    this.#listeners.get(message.requestId)?.(message);
+  /** Handles an answer. Returns false if it comes too late. */
+  resolve(message: AnswerMessage): boolean {
+    const listener = this.#listeners.get(message.requestId);
+    listener?.(message);
+    return listener !== undefined;
   }
 
   /** Ends all requests without an answer. */

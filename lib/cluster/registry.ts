@@ -234,6 +234,21 @@ export class Registry {
     if (record?.isConfirmed && record.epoch < epoch) this.#evict(client!, kind === "resumed");
   }
 
+  /** Claims an ID again, or releases it: Redis has carried out a claim for which this node waits no longer. */
+  onLateClaim(room: string, { id, epoch }: ChangeMessage): void {
+    const client = this.#router.find(room, id);
+    const record = client && this.#records.get(client);
+    if (record === undefined) {
+      const { id: node } = this.#node;
+      this.#node.runEarly("release", this.#keys.ids(room), room, id, node, epoch, 0).catch(
+        () => {},
+      );
+      return;
+    }
+    record.isConfirmed = false;
+    this.catchUp(this.#node.session!).catch(() => {});
+  }
+
   #evict(client: Session, hasMoved: boolean): void {
     const { room: { name: room } } = client;
     this.#records.delete(client);

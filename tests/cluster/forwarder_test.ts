@@ -1,89 +1,167 @@
-/** Messages of one node for a client that two nodes believe to have, with a fake node, Redis and connections. */
+/** Messages and claims of one node, with a fake Redis and fake connections. */
 
 import assert from "node:assert/strict";
 import { Forwarder } from "../../lib/cluster/forwarder.ts";
 import { Keys } from "../../lib/cluster/keys.ts";
-import { readShipment, type Shipment } from "../../lib/cluster/messages.ts";
+import { type AnswerMessage, readShipment, type Shipment } from "../../lib/cluster/messages.ts";
 import type { Node } from "../../lib/cluster/node.ts";
 import { PendingRequests } from "../../lib/cluster/pending_requests.ts";
-import type { Registry } from "../../lib/cluster/registry.ts";
+import { Registry } from "../../lib/cluster/registry.ts";
 import { Rooms } from "../../lib/cluster/rooms.ts";
 import { Capacity } from "../../lib/relay/capacity.ts";
 import type { Directory } from "../../lib/relay/directory.ts";
 import { Router } from "../../lib/relay/router.ts";
 import type { Session, SessionConnection } from "../../lib/relay/session.ts";
+import type { Registration } from "../../lib/relay/vocabulary.ts";
 import { FakeClock } from "../helpers/clock.ts";
 import { testPure } from "../helpers/pure.ts";
 
-const options = { onDuplicate: "replace", mailboxTtlMs: 10_000, resumeTtlMs: 10_000 } as const;
+function setUp({ mailboxTtlMs = 10_000 } = {}) {
+  const options = { onDuplicate: "replace", mailboxTtlMs, resumeTtlMs: 10_000 } as const;
+  const clock = new FakeClock();
+  const published: Shipment[] = [];
+  /** Scripts that the node has run, each with its arguments. */
+  const scripts: (readonly (string | number)[])[] = [];
+  const run = (...script: (string | number)[]) => Promise.resolve(scripts.push(script));
+  const node = {
+    id: "here",
+    isReady: true,
+    session: { run, subscribe: () => Promise.resolve(), unsubscribe: () => Promise.resolve() },
+    redisTimeMs: 0,
+    deadlineMs: 5000,
+    whenLeaseValid: () => null,
+    run,
+    runEarly: run,
+    publish(_: string, text: string) {
+      published.push(readShipment(text)!);
+      return Promise.resolve(1);
+    },
+  } as unknown as Node;
+  const directory = {
+    sizeOf: () => 2,
+    broadcast() {},
+    ended() {},
+    notify() {},
+  } as unknown as Directory;
+  const capacity = new Capacity({ maxConnections: 0, maxConnectionsPerIp: 0 });
+  const router = new Router(options, capacity, clock, () => {}, () => directory);
+  const [keys, requests] = [new Keys(""), new PendingRequests()];
+  const rooms: Rooms = new Rooms(keys, node, requests, router, {
+    isStored: (room) => forwarder.hasStored(room),
+    onMoved() {},
+  });
+  const registry = new Registry(keys, options, router, node, requests, rooms, {
+    onAttached: (session) => forwarder.flush("", session.id, true),
+    onConfirmed() {},
+    onEvicted() {},
+  });
+  const forwarder = new Forwarder(
+    keys,
+    options,
+    () => {},
+    router,
+    node,
+    registry,
+    rooms,
+    clock,
+  );
+  const attach = (clientId: string): [Session, string[]] => {
+    const texts: string[] = [];
+    const connection = {
+      address: "",
+      dialect: null,
+      isOpen: true,
+      send: (text: string) => texts.push(text) > 0,
+      attached() {},
+    } as unknown as SessionConnection;
+    const claim = { resumed: false, secret: null };
+    return [router.attach(registrationOf(clientId), connection, claim), texts];
+  };
+  const send = (from: Session, text: string) => {
+    if (router.deliver(from, "bob", text)) return;
+    forwarder.send(from, "bob", { type: undefined, text, bytes: text.length, receivedAtMs: 0 });
+  };
+  const answer = (requestId: number, epoch: number) => {
+    const rest = { claimedAtMs: 1, hasMoved: false, members: [], cursor: "0" };
+    const message: AnswerMessage = { kind: "answer", requestId, status: "ok", epoch, ...rest };
+    return requests.resolve(message);
+  };
+  return { clock, published, scripts, router, rooms, registry, forwarder, attach, send, answer };
+}
+
+function registrationOf(clientId: string): Registration {
+  return { clientId, room: "", presence: false, resume: false, token: undefined };
+}
+
+/** A shipment that returns what was sent to `there` under this number. */
+function returning(number: number): Shipment {
+  const counts = { settled: 0, acknowledged: 0, previous: 0, deadlineMs: 5000 };
+  const none = { hasGap: false, parcels: [] };
+  return { node: "there", received: number, returned: [number], ...counts, ...none };
+}
 
 testPure(
-  "messages wait for older ones that another node has, which the room believes to have the client",
+  "messages wait for older ones at another node that, as the room has it, still has the client",
   () => {
-    const clock = new FakeClock();
-    const published: Shipment[] = [];
-    const node = {
-      id: "here",
-      isReady: true,
-      session: null,
-      redisTimeMs: 0,
-      deadlineMs: 5000,
-      whenLeaseValid: () => null,
-      publish(_: string, text: string) {
-        published.push(readShipment(text)!);
-        return Promise.resolve(1);
-      },
-    } as unknown as Node;
-    const directory = { sizeOf: () => 2, broadcast() {} } as unknown as Directory;
-    const capacity = new Capacity({ maxConnections: 0, maxConnectionsPerIp: 0 });
-    const router = new Router(options, capacity, clock, () => {}, () => directory);
-    const keys = new Keys("");
-    const hooks = { isStored: () => false, onMoved() {} };
-    const rooms = new Rooms(keys, node, new PendingRequests(), router, hooks);
-    const registry = { epochOf: () => 0, isConfirmed: () => false } as unknown as Registry;
-    const forwarder = new Forwarder(keys, options, () => {}, router, node, registry, rooms, clock);
-    const attach = (clientId: string): [Session, string[]] => {
-      const texts: string[] = [];
-      const connection = {
-        address: "",
-        dialect: null,
-        isOpen: true,
-        send: (text: string) => texts.push(text) > 0,
-        attached() {},
-      } as unknown as SessionConnection;
-      const registration = { clientId, room: "", presence: false, resume: false, token: undefined };
-      return [router.attach(registration, connection, { resumed: false, secret: null }), texts];
-    };
+    const { clock, published, rooms, forwarder, attach, send } = setUp();
     const [alice] = attach("alice");
     const view = rooms.open("");
-    const send = (text: string) => {
-      if (router.deliver(alice, "bob", text)) return;
-      forwarder.send(alice, "bob", { type: undefined, text, bytes: text.length, receivedAtMs: 0 });
-    };
-
     view.set("bob", { node: "there", epoch: 1, isHeld: false });
-    send("1");
+    send(alice, "1");
     const [{ parcels: [parcel] }] = published as [Shipment];
     const [, received] = attach("bob");
     view.set("bob", { node: "here", epoch: 0, isHeld: false });
     forwarder.flush("", "bob", true);
-    send("2");
+    send(alice, "2");
     view.apply({ kind: "held", id: "bob", node: "there", epoch: 1 });
     forwarder.flush("", "bob");
     assert.deepEqual(received, []);
-    forwarder.receive({
-      node: "there",
-      received: parcel!.number,
-      returned: [parcel!.number],
-      hasGap: false,
-      settled: 0,
-      acknowledged: 0,
-      previous: 0,
-      deadlineMs: 5000,
-      parcels: [],
-    });
+    forwarder.receive(returning(parcel!.number));
     clock.advance(50); // the forwarder tries again what a client's own node has returned
     assert.deepEqual(received, ["1", "2"]);
     forwarder.stop();
+  },
+);
+
+testPure("a room is closed when the last message that was stored there has failed", () => {
+  const { published, router, rooms, forwarder, attach, send } = setUp({ mailboxTtlMs: 0 });
+  const [alice] = attach("alice");
+  const view = rooms.open("");
+  view.set("bob", { node: "there", epoch: 1, isHeld: false });
+  send(alice, "1");
+  router.detach(alice, alice.connection!, false, null);
+  const [{ parcels: [parcel] }] = published as [Shipment];
+  forwarder.receive(returning(parcel!.number));
+  assert.equal(rooms.get(""), view);
+  view.apply({ kind: "left", id: "bob", node: "there", epoch: 1 });
+  forwarder.flush("", "bob");
+  assert.deepEqual([forwarder.stored, rooms.get("")], [0, undefined]);
+  forwarder.stop();
+});
+
+testPure(
+  "onLateClaim() claims the ID of a client again, and releases that of another",
+  async () => {
+    const { scripts, registry, attach, answer } = setUp();
+    const [session] = attach("alice");
+    const claiming = registry.claim(
+      registrationOf("alice"),
+      false,
+      () => ({ session, confirm() {} }),
+    );
+    await Promise.resolve();
+    answer(1, 10);
+    await claiming;
+    const change = { kind: "joined", node: "here", epoch: 11 } as const;
+    registry.onLateClaim("", { id: "alice", ...change });
+    registry.onLateClaim("", { id: "bob", ...change });
+    assert.deepEqual(scripts.slice(1).map(([name, , , id, , epoch]) => [name, id, epoch]), [
+      ["reclaim", "alice", 10],
+      ["release", "bob", 11],
+    ]);
+    assert.equal(registry.isConfirmed(session), false);
+    answer(2, 12);
+    assert.deepEqual([registry.isConfirmed(session), registry.epochOf(session)], [true, 12]);
+    assert.equal(answer(1, 10), false);
   },
 );
