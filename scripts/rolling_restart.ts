@@ -7,7 +7,7 @@ import { untilStatus } from "../tests/helpers/health.ts";
 import { ServingProgram } from "../tests/helpers/program.ts";
 import { TestRedis } from "../tests/helpers/redis.ts";
 import { pause } from "./soak/pause.ts";
-import { readWhole } from "./soak/read_whole.ts";
+import { readWhole } from "./read_whole.ts";
 import { ResumingClient } from "./soak/resuming_client.ts";
 import { RollingLedger, type RollingReport } from "./soak/rolling_ledger.ts";
 

@@ -7,7 +7,7 @@ import { newSeed } from "../tests/helpers/random.ts";
 import { type FailureName, FAILURES } from "./soak/failures.ts";
 import { MeasuredPair } from "./soak/measured_pair.ts";
 import { pause } from "./soak/pause.ts";
-import { readWhole } from "./soak/read_whole.ts";
+import { readWhole } from "./read_whole.ts";
 import { type RoundReport, soak } from "./soak/soak.ts";
 import { oneNode, ownCluster, running, type Subject } from "./soak/subject.ts";
 

@@ -1,21 +1,25 @@
 /** Measures a node with many clients. Prints numbers, and draws curves. */
 
 import { Command } from "commander";
+import { SignJWT } from "jose";
 import { type Chart, drawChart, type Point } from "./chart.ts";
 import { BASELINE, chooseContenders, type Contender } from "./contenders.ts";
 import { Driver } from "./driver.ts";
 import { describeMachine } from "./machine.ts";
+import { readWhole } from "../read_whole.ts";
 import { Progress } from "./progress.ts";
 import { writeJson } from "./report.ts";
 import { type Bench, startServer, withBench, withNewServer } from "./run.ts";
 import { Crowd, type CrowdPlan, type CrowdPoint, measureCrowds } from "./scale/crowd.ts";
-import { type Gathering, measureRoom, type RoomResult } from "./scale/room.ts";
+import { type Gathering, measureRoom, type RoomPlan, type RoomResult } from "./scale/room.ts";
 import { measureStorm, type Storm } from "./scale/storm.ts";
 import type { ServerProcess } from "./server_process.ts";
 
 interface Arguments {
   readonly quick?: true;
+  readonly clients: number;
   readonly main: readonly string[];
+  readonly with: readonly string[];
   readonly json?: string;
   readonly svg?: string;
 }
@@ -23,23 +27,31 @@ interface Arguments {
 export interface ScalePlan {
   readonly crowd: CrowdPlan;
   readonly storms: readonly number[];
-  readonly rooms: readonly number[];
+  readonly rooms: readonly RoomPlan[];
 }
 
+const IDLE_STEPS = [0, 0.2, 0.4, 0.6, 0.8, 1];
 const FULL: ScalePlan = {
   crowd: {
     activePairs: 1000,
-    idleClients: [0, 2000, 4000, 6000, 8000, 10_000],
+    idleClients: [],
     slices: 20,
     sliceMs: 200,
+    quietMs: 5000,
   },
   storms: [1000, 2500, 5000, 10_000],
-  rooms: [250, 500, 1000, 2000],
+  rooms: [
+    ...[250, 500, 1000, 2000].map((members) => ({ members, presence: true }) as const),
+    ...[500, 1000, 2000, 5000].map((members) => ({ members, presence: "batch" }) as const),
+  ],
 };
 const QUICK: ScalePlan = {
-  crowd: { activePairs: 100, idleClients: [0, 500, 1000], slices: 5, sliceMs: 100 },
+  crowd: { activePairs: 100, idleClients: [0, 500, 1000], slices: 5, sliceMs: 100, quietMs: 500 },
   storms: [500, 1000],
-  rooms: [100, 200, 400],
+  rooms: [
+    ...[100, 200, 400].map((members) => ({ members, presence: true }) as const),
+    ...[200, 400].map((members) => ({ members, presence: "batch" }) as const),
+  ],
 };
 
 /** The results of one contender. */
@@ -53,9 +65,9 @@ export interface ScaleResult {
 
 async function main(): Promise<void> {
   const given = readArguments(Deno.args);
-  const plan = given.quick ? QUICK : FULL;
+  const plan = given.quick ? QUICK : fullPlan(given.clients);
   const progress = new Progress(Deno.stderr);
-  const wanted = { main: given.main, levels: ["warn"], with: [], relays: [] };
+  const wanted = { main: given.main, levels: ["warn"], with: given.with, relays: [] };
   const contenders = await chooseContenders(wanted, (line) => progress.say(line));
   const results = await withBench(progress, (bench) => measureScale(bench, contenders, plan));
   const machine = describeMachine();
@@ -63,14 +75,21 @@ async function main(): Promise<void> {
   if (given.svg !== undefined) writeCharts(given.svg, results);
 }
 
+function fullPlan(clients: number): ScalePlan {
+  const idleClients = IDLE_STEPS.map((part) => Math.round(part * clients));
+  return { ...FULL, crowd: { ...FULL.crowd, idleClients } };
+}
+
 function readArguments(args: readonly string[]): Arguments {
   const source = Deno.realPathSync(`${import.meta.dirname}/../../main.ts`);
   return new Command("deno task bench:scale")
     .description(
-      "Measures what a node does with many clients. Takes five minutes and 13,000 files (ulimit -n).",
+      "Measures what a node does with many clients. Takes seven minutes, and a file (ulimit -n) for each.",
     )
     .option("--quick", "with a tenth of the clients")
+    .option("--clients <number>", "how many idle ones there are in the end", readWhole, 10_000)
     .option("--main <files...>", "the main.ts to measure; several: one after the other", [source])
+    .option("--with <options...>", 'with options, too: --with "--redis redis://…"', [])
     .option("--json <file>", "write all numbers there")
     .option("--svg <directory>", "draw the curves there")
     .parse(args, { from: "user" })
@@ -112,6 +131,12 @@ async function runCrowds(bench: Bench, contenders: readonly Contender[], plan: C
   }
 }
 
+const SECRET = "a secret of thirty-two characters";
+
+function newToken(): Promise<string> {
+  return new SignJWT().setProtectedHeader({ alg: "HS256" }).sign(new TextEncoder().encode(SECRET));
+}
+
 /** Measures storms of clients at one contender, with a new server for each. */
 async function runRushes(
   bench: Bench,
@@ -122,36 +147,47 @@ async function runRushes(
   const say = (line: string) => bench.progress.say(`${name}: ${line}`);
   const storms: Storm[] = [];
   for (const count of plan.storms) {
-    const measure = (driver: Driver, server: ServerProcess) => measureStorm(driver, server, count);
-    storms.push(await withNewServer(bench, contender, measure));
-    say(stormLine(storms.at(-1)!));
+    for (const token of name === BASELINE ? [null] : [null, await newToken()]) {
+      const measure = (driver: Driver, server: ServerProcess) =>
+        measureStorm(driver, server, count, token);
+      const more = token === null ? [] : ["--auth-secret", SECRET];
+      const started = { ...contender, command: [...contender.command, ...more] };
+      storms.push(await withNewServer(bench, started, measure));
+      say(stormLine(storms.at(-1)!));
+    }
   }
   const rooms: RoomResult[] = [];
-  for (const members of name === BASELINE ? [] : plan.rooms) {
-    const measure = (driver: Driver, server: ServerProcess) => measureRoom(driver, server, members);
+  for (const room of name === BASELINE ? [] : plan.rooms) {
+    const measure = (driver: Driver, server: ServerProcess) => measureRoom(driver, server, room);
     rooms.push(await withNewServer(bench, contender, measure));
     say(roomLine(rooms.at(-1)!));
   }
   return { storms, rooms };
 }
 
-function crowdLine({ clients, cpuMicrosPerMessage, residentMB }: CrowdPoint): string {
-  const cpu = cpuMicrosPerMessage.toFixed(1);
-  return `${clients} clients: ${cpu} µs of CPU for each message, ${residentMB.toFixed(0)} MB`;
+function crowdLine(point: CrowdPoint): string {
+  const { clients, cpuMicrosPerMessage, cpuMicrosPerConnection, quietPercent, residentMB } = point;
+  return `${clients} clients: ${cpuMicrosPerMessage.toFixed(1)} µs of CPU for each message, ` +
+    `${cpuMicrosPerConnection.toFixed(0)} µs for each new client, ` +
+    `${quietPercent.toFixed(1)} % of a core while all are quiet, ${residentMB.toFixed(0)} MB`;
 }
 
 function stormLine(storm: Storm): string {
-  const { clients, allRegisteredMs, medianWaitMs, longestWaitMs, cpuMicrosPerConnection } = storm;
-  return `${clients} clients come within a second: all registered after ${ms(allRegisteredMs)}, ` +
+  const { clients, hasTokens, allRegisteredMs, medianWaitMs, longestWaitMs } = storm;
+  return `${clients} clients${
+    hasTokens ? " with tokens" : ""
+  } come within a second: all registered after ${ms(allRegisteredMs)}, ` +
     `a client waits ${ms(medianWaitMs)} (at most ${ms(longestWaitMs)}), ` +
-    `${cpuMicrosPerConnection.toFixed(0)} µs of CPU each`;
+    `${storm.cpuMicrosPerConnection.toFixed(0)} µs of CPU each`;
 }
 
-function roomLine({ joined, cameBack, resumed }: RoomResult): string {
+function roomLine({ presence, joined, cameBack, resumed }: RoomResult): string {
   const phrase = (what: string, { registeredMs, wallMs, cpuMs, presenceFrames }: Gathering) =>
     `${what} ${ms(wallMs)} (registered within ${ms(registeredMs)}), ${ms(cpuMs)} of CPU, ` +
     `${presenceFrames} presence frames`;
-  return `a room of ${joined.members}: ${phrase("joined within", joined)}; ` +
+  return `a room of ${joined.members} with "presence":${JSON.stringify(presence)}: ${
+    phrase("joined within", joined)
+  }; ` +
     phrase("all cut off, and back within", cameBack) + "; " +
     phrase("with resume, within", resumed);
 }

@@ -61,11 +61,17 @@ Deno.test(
   async () => {
     await using bench = await QuietBench.create();
     const [, signalbox] = await contendersOf(["warn"]);
-    const crowd = { activePairs: 2, idleClients: [0, 10], slices: 1, sliceMs: 10 };
-    const [result] = await measureScale(bench, [signalbox!], { crowd, storms: [20], rooms: [20] });
+    const crowd = { activePairs: 2, idleClients: [0, 10], slices: 1, sliceMs: 10, quietMs: 10 };
+    const rooms = [
+      { members: 20, presence: true },
+      { members: 20, presence: "batch" },
+    ] as const;
+    const [result] = await measureScale(bench, [signalbox!], { crowd, storms: [20], rooms });
     assert.deepEqual(result!.crowd.map(({ clients }) => clients), [4, 14]);
+    assert.deepEqual(result!.storms.map(({ hasTokens }) => hasTokens), [false, true]);
     assert.ok(result!.storms[0]!.longestWaitMs >= result!.storms[0]!.medianWaitMs);
-    assert.ok(result!.rooms[0]!.joined.presenceFrames <= 20 * 19 / 2);
+    const [single, batched] = result!.rooms.map(({ joined }) => joined.presenceFrames);
+    assert.ok(single! <= 20 * 19 / 2 && batched! <= single!);
     const series = [{
       name: "a < b",
       points: result!.crowd.map(({ clients }) => ({ x: clients, y: 1 })),

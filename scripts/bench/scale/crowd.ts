@@ -12,12 +12,18 @@ export interface CrowdPlan {
   readonly idleClients: readonly number[];
   readonly slices: number;
   readonly sliceMs: number;
+  /** Time for which all are quiet while the server's CPU is measured. */
+  readonly quietMs: number;
 }
 
 /** The figures with a number of connected clients. */
 export interface CrowdPoint {
   readonly clients: number;
   readonly cpuMicrosPerMessage: number;
+  /** CPU of the registrations that led from the previous number to this one; 0 at first. */
+  readonly cpuMicrosPerConnection: number;
+  /** CPU while no client sends anything but pongs, in per cent of a core. */
+  readonly quietPercent: number;
   readonly residentMB: number;
 }
 
@@ -36,6 +42,8 @@ export class Crowd implements AsyncDisposable {
   readonly #holders: Deno.ChildProcess[] = [];
   #idle = 0;
   #cpu: number[] = [];
+  #cpuMicrosPerConnection = 0;
+  #quietPercent = 0;
 
   constructor(driver: Driver, server: ServerProcess, plan: CrowdPlan) {
     this.#driver = driver;
@@ -47,10 +55,21 @@ export class Crowd implements AsyncDisposable {
 
   /** Connects more clients, which then say nothing. */
   async grow(idle: number): Promise<void> {
-    if (idle > this.#idle) await this.#hold(FIRST_NUMBER + this.#idle, idle - this.#idle);
+    const more = idle - this.#idle;
+    this.#server.takeCpuNs();
+    if (more > 0) await this.#hold(FIRST_NUMBER + this.#idle, more);
+    this.#cpuMicrosPerConnection = more > 0 ? this.#server.takeCpuNs() / 1000 / more : 0;
     this.#idle = idle;
     this.#cpu = [];
     this.#driver.pollFor(SETTLE_MS);
+  }
+
+  /** Measures the CPU that the server takes while no client sends. */
+  beQuiet(): void {
+    const { quietMs } = this.#plan;
+    this.#server.takeCpuNs();
+    this.#driver.pollFor(quietMs);
+    this.#quietPercent = this.#server.takeCpuNs() / 1e4 / quietMs;
   }
 
   async #hold(first: number, count: number): Promise<void> {
@@ -73,6 +92,8 @@ export class Crowd implements AsyncDisposable {
     return {
       clients: 2 * this.#plan.activePairs + this.#idle,
       cpuMicrosPerMessage: quantile(this.#cpu.toSorted((a, b) => a - b), 0.5),
+      cpuMicrosPerConnection: this.#cpuMicrosPerConnection,
+      quietPercent: this.#quietPercent,
       residentMB: this.#server.residentBytes() / 1e6,
     };
   }
@@ -103,6 +124,7 @@ export async function measureCrowds(
   const curves: CrowdPoint[][] = crowds.map(() => []);
   for (const idle of idleClients) {
     for (const crowd of crowds) await crowd.grow(idle);
+    for (const crowd of crowds) crowd.beQuiet();
     runAll();
     const points = crowds.map(({ point }) => point);
     for (const [index, point] of points.entries()) curves[index]!.push(point);

@@ -10,26 +10,37 @@ export interface Gathering {
   readonly registeredMs: number;
   readonly wallMs: number;
   readonly cpuMs: number;
-  /** `peer_joined` and `peer_left`, all members together. */
+  /** Notices of joins and leaves, all members together. */
   readonly presenceFrames: number;
+}
+
+export interface RoomPlan {
+  readonly members: number;
+  readonly presence: true | "batch";
 }
 
 /** All join at once; then all are cut off at once, and reconnect: as new clients, or with `resume` as the same. */
 export interface RoomResult {
+  readonly presence: RoomPlan["presence"];
   readonly joined: Gathering;
   readonly cameBack: Gathering;
   readonly resumed: Gathering;
 }
 
-export function measureRoom(driver: Driver, server: ServerProcess, members: number): RoomResult {
-  const room = new Room(driver, server, members, { room: "hall" });
+export function measureRoom(
+  driver: Driver,
+  server: ServerProcess,
+  { members, presence }: RoomPlan,
+): RoomResult {
+  const room = new Room(driver, server, members, { room: "hall", presence });
   const joined = room.gather();
   room.cut();
   const cameBack = room.gather();
-  const resumable = new Room(driver, server, members, { room: "resumable hall", resume: true });
+  const ofResumable = { room: "resumable hall", presence, resume: true };
+  const resumable = new Room(driver, server, members, ofResumable);
   resumable.gather();
   resumable.cut();
-  return { joined, cameBack, resumed: resumable.gather() };
+  return { presence, joined, cameBack, resumed: resumable.gather() };
 }
 
 const OPENED_AT_ONCE = 64;
@@ -49,7 +60,7 @@ class Room {
   #complete = 0;
   #presenceFrames = 0;
 
-  /** @param registration members of `register` beside `presence` */
+  /** @param registration members of `register` */
   constructor(
     driver: Driver,
     server: ServerProcess,
@@ -88,35 +99,41 @@ class Room {
     const secret = this.#secrets.get(id);
     const client = this.#driver.open(this.#server.port, id, {
       ...this.#registration,
-      presence: true,
       ...(secret === undefined ? {} : { resume: secret }),
     });
-    const known = new Set<string>();
+    let known = 0; // a set of them would take more time than the server does
     client.onRegistered = ({ peers, resume }) => {
       if (++this.#registered === this.#ids.length) this.#registeredAt = performance.now();
       if (resume !== undefined) this.#secrets.set(id, resume);
-      for (const peer of peers as string[]) known.add(peer);
+      known += (peers as string[]).length;
       if (this.#isComplete(known)) this.#complete++;
     };
     client.onMessage = (bytes, start, end) => {
       const wasComplete = this.#isComplete(known);
-      this.#readPresence(bytes, start, end, known);
+      known += this.#readPresence(bytes, start, end);
       this.#complete += Number(this.#isComplete(known)) - Number(wasComplete);
     };
     return client;
   }
 
-  #readPresence(bytes: Uint8Array, start: number, end: number, known: Set<string>): void {
+  /** Returns by how many there are more. */
+  #readPresence(bytes: Uint8Array, start: number, end: number): number {
     const frame = JSON.parse(new TextDecoder().decode(bytes.subarray(start, end)));
     this.#presenceFrames++;
-    if (frame.type === "peer_joined" && !known.has(frame.client_id)) known.add(frame.client_id);
-    else if (frame.type !== "peer_left" || !known.delete(frame.client_id)) {
-      throw new Error(`unexpected in a room: ${JSON.stringify(frame)}`);
+    switch (frame.type) {
+      case "peer_joined":
+        return 1;
+      case "peer_left":
+        return -1;
+      case "peers_changed":
+        return frame.joined.length - frame.left.length;
+      default:
+        throw new Error(`unexpected in a room: ${JSON.stringify(frame)}`);
     }
   }
 
-  #isComplete(known: Set<string>): boolean {
-    return known.size === this.#ids.length - 1;
+  #isComplete(known: number): boolean {
+    return known === this.#ids.length - 1;
   }
 
   cut(): void {

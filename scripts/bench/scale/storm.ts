@@ -7,6 +7,8 @@ import { quantile } from "../statistics.ts";
 /** The figures of a storm. */
 export interface Storm {
   readonly clients: number;
+  /** True if each registers with a token (HS256). */
+  readonly hasTokens: boolean;
   /** From the first client's beginning to connect to the last one's being registered. */
   readonly allRegisteredMs: number;
   /** From a client's beginning to connect to its being registered. */
@@ -17,13 +19,20 @@ export interface Storm {
 
 const STORM_MS = 1000;
 
-export function measureStorm(driver: Driver, server: ServerProcess, count: number): Storm {
+/** @param token what all clients register with; null without one */
+export function measureStorm(
+  driver: Driver,
+  server: ServerProcess,
+  count: number,
+  token: string | null,
+): Storm {
   const waitsMs: number[] = [];
+  const registration = token === null ? {} : { token };
   server.takeCpuNs();
   const startedAt = performance.now();
   for (let opened = 0; opened < count;) {
     if (performance.now() - startedAt >= opened * STORM_MS / count) {
-      waitFor(driver.open(server.port, `storm_${10_000 + opened++}`), waitsMs);
+      waitFor(driver.open(server.port, `storm_${10_000 + opened++}`, registration), waitsMs);
     }
     driver.poll(0);
   }
@@ -32,6 +41,7 @@ export function measureStorm(driver: Driver, server: ServerProcess, count: numbe
   waitsMs.sort((a, b) => a - b);
   return {
     clients: count,
+    hasTokens: token !== null,
     allRegisteredMs,
     medianWaitMs: quantile(waitsMs, 0.5),
     longestWaitMs: quantile(waitsMs, 1),
