@@ -4,7 +4,7 @@ import { clientFrame, OPCODE, readFrame, type ReceivedFrame } from "./frames.ts"
 import { type Protocol, SIGNALBOX } from "./protocol.ts";
 import { Sockets } from "./sockets.ts";
 
-const RECEIVE_BUFFER_BYTES = 256 * 1024;
+const RECEIVE_BUFFER_BYTES = 1024 * 1024;
 const UPGRADED = "HTTP/1.1 101 ";
 const END_OF_HEAD = "\r\n\r\n";
 const PATIENCE_MS = 20_000;

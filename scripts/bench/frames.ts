@@ -1,9 +1,11 @@
-/** WebSocket frames (RFC 6455 section 5) as these clients write and read them: unfragmented, under 64 KiB. */
+/** WebSocket frames (RFC 6455 section 5) as these clients write and read them: unfragmented; their own are under 64 KiB. */
 
 const FIN = 0x80;
 const MASKED = 0x80;
 /** In place of a length: the length follows, in two bytes. */
 const LENGTH_FOLLOWS = 126;
+/** The same, in eight bytes. */
+const LONG_LENGTH_FOLLOWS = 127;
 
 export const OPCODE = { TEXT: 1, CLOSE: 8, PING: 9, PONG: 10 } as const;
 
@@ -47,13 +49,15 @@ export function readFrame(
   if (length - at < 2) return false;
   const first = bytes[at]!;
   const second = bytes[at + 1]!;
-  if ((first & 0xf0) !== FIN || second > LENGTH_FOLLOWS) {
+  if ((first & 0xf0) !== FIN || second > LONG_LENGTH_FOLLOWS) {
     throw new Error(`a frame begins with bytes ${first} and ${second}, which is not expected here`);
   }
-  const isLong = second === LENGTH_FOLLOWS;
-  if (isLong && length - at < 4) return false;
+  const lengthBytes = second === LENGTH_FOLLOWS ? 2 : second === LONG_LENGTH_FOLLOWS ? 8 : 0;
   frame.opcode = first & 0x0f;
-  frame.start = at + (isLong ? 4 : 2);
-  frame.end = frame.start + (isLong ? bytes[at + 2]! << 8 | bytes[at + 3]! : second);
+  frame.start = at + 2 + lengthBytes;
+  if (frame.start > length) return false;
+  let size = lengthBytes === 0 ? second : 0;
+  for (let i = at + 2; i < frame.start; i++) size = 256 * size + bytes[i]!;
+  frame.end = frame.start + size;
   return frame.end <= length;
 }
