@@ -10,6 +10,12 @@ const CHECK_EVERY_MS = 500;
 const PORT_FREE_MS = 2000;
 const RETRY_EVERY_MS = 10;
 
+/**
+ * Upper bound of the connections that wait to be accepted, which Deno 2.4 does not know; the system may have a lower one. If
+ * that is reached while all clients come back at once, those left over try again after a second.
+ */
+const LISTEN_QUEUE = { tcpBacklog: 4096 };
+
 /** An address to listen on. */
 export interface ListenOptions {
   readonly hostname: string;
@@ -61,6 +67,7 @@ export class Listener {
         hostname: this.#options.hostname,
         port,
         ...this.#tls,
+        ...LISTEN_QUEUE,
         signal: abort.signal,
         onListen: () => {},
         onError: (error) => this.#crashed(error),

@@ -6,6 +6,7 @@ import { FakeClock } from "../helpers/clock.ts";
 import type { Emit } from "../../lib/events.ts";
 import { OPCODE } from "../helpers/frames.ts";
 import { clientsAt } from "../helpers/health.ts";
+import { ServingProgram } from "../helpers/program.ts";
 import { answerToUpgrade, RawPeer } from "../helpers/raw_peer.ts";
 import { startServer } from "../helpers/server.ts";
 
@@ -136,3 +137,27 @@ Deno.test("--register-timeout does not refuse again a client that was refused an
   clock.advance(10_000);
   assert.deepEqual(server.events.lines, before);
 });
+
+Deno.test({
+  name: "a thousand clients that come while the server is busy all have a connection",
+  ignore: systemBacklog() < 1000,
+  async fn() {
+    await using program = await ServingProgram.start([]);
+    const { port, hostname } = new URL(program.url);
+    program.signal("SIGSTOP");
+    const clients = await Promise.all(
+      Array.from({ length: 1000 }, () => Deno.connect({ port: Number(port), hostname })),
+    );
+    program.signal("SIGCONT");
+    for (const client of clients) client.close();
+  },
+});
+
+/** Upper bound of the connections that wait to be accepted; 0 if it is unknown. */
+function systemBacklog(): number {
+  try {
+    return Number(Deno.readTextFileSync("/proc/sys/net/core/somaxconn"));
+  } catch {
+    return 0;
+  }
+}
