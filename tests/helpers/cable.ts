@@ -91,11 +91,13 @@ export class Cable implements Line {
   }
 
   /**
-   * Leads from this network to that of a process, which has to have one of its own.
+   * Leads from this network to that of a process, which has one of its own or is about to: unshare runs for a moment before.
    *
    * @param number which one it is, from 0 to 255
    */
   static async plugIn(pid: number, number = 0): Promise<Cable> {
+    const networkOf = (pid: number | "self") => Deno.readLinkSync(`/proc/${pid}/ns/net`);
+    while (networkOf(pid) === networkOf("self")) await new Promise((done) => setTimeout(done, 1));
     const cable = new Cable(pid, number);
     const [near, far] = [`near${number}`, `far${number}`];
     const ends = [near, "type", "veth", "peer", "name", far, "netns", `${pid}`];
