@@ -209,18 +209,23 @@ export class Registry {
     this.#rooms.closeUnused(room.name);
   }
 
-  #release(room: string, id: string, record: Record, ttlMs: number): void {
+  #release(
+    room: string,
+    id: string,
+    { epoch, isConfirmed }: Pick<Record, "epoch" | "isConfirmed">,
+    ttlMs: number,
+  ): void {
     const forget = () => {
       if (this.#router.find(room, id) === undefined) this.#rooms.get(room)?.remove(id);
     };
-    if (!record.isConfirmed) return forget();
+    if (!isConfirmed) return forget();
     this.#node.runEarly(
       "release",
       this.#keys.ids(room),
       room,
       id,
       this.#node.id,
-      record.epoch,
+      epoch,
       ttlMs,
     )
       .catch(forget);
@@ -238,13 +243,7 @@ export class Registry {
   onLateClaim(room: string, { id, epoch }: ChangeMessage): void {
     const client = this.#router.find(room, id);
     const record = client && this.#records.get(client);
-    if (record === undefined) {
-      const { id: node } = this.#node;
-      this.#node.runEarly("release", this.#keys.ids(room), room, id, node, epoch, 0).catch(
-        () => {},
-      );
-      return;
-    }
+    if (record === undefined) return this.#release(room, id, { epoch, isConfirmed: true }, 0);
     record.isConfirmed = false;
     this.catchUp(this.#node.session!).catch(() => {});
   }

@@ -13,7 +13,8 @@ export type ProxyTest = (address: string) => boolean;
 
 /**
  * Returns the address of a client. If the peer is a trusted proxy, it is the first in X-Forwarded-For, from the right,
- * that is not trusted itself, of {@link MAX_HOPS}; without that header, the value of X-Real-IP. IPv4 in IPv6 (`::ffff:1.2.3.4`) is written as IPv4.
+ * that is not trusted itself, of {@link MAX_HOPS}; without that header, the value of X-Real-IP. IPv4 in IPv6
+ * (`::ffff:1.2.3.4`) is written as IPv4.
  *
  * @param isTrusted null if no proxy is trusted
  * @param onMalformed receives an entry that is no address; the result is then the address of the proxy that wrote it
@@ -41,9 +42,8 @@ export function clientAddress(
 /** Entries of the header, without empty ones (RFC 9110 section 5.6.1.2). */
 function forwardedBy(headers: Headers): string[] {
   const text = headers.get("x-forwarded-for") || headers.get("x-real-ip") || "";
-  return text.split(",").slice(-MAX_HOPS).map((entry) => entry.trim()).filter((entry) =>
-    entry !== ""
-  );
+  const entries = text.split(",").slice(-MAX_HOPS).map((entry) => entry.trim());
+  return entries.filter((entry) => entry !== "");
 }
 
 /** Reads `a.b.c.d`, `a.b.c.d:port`, an IPv6 address, `[v6]` or `[v6]:port`. */

@@ -237,11 +237,11 @@ export class Connection implements SessionConnection {
 
   /** Handles the end of the upgrade. Never throws. */
   opened(): void {
+    const url = this.#url;
+    this.#url = null;
+    if (url === null) return;
     try {
-      const command = this.#url === null
-        ? undefined
-        : this.#dialect?.decodeUrl?.(new URL(this.#url));
-      this.#url = null;
+      const command = this.#dialect?.decodeUrl?.(new URL(url));
       if (command !== undefined) this.#executeFirst(command);
     } catch (error) {
       this.#answerFailedRegistration(error);
