@@ -31,27 +31,21 @@ export interface ScalePlan {
 }
 
 const IDLE_STEPS = [0, 0.2, 0.4, 0.6, 0.8, 1];
-const FULL: ScalePlan = {
+const fullPlan = (clients: number): ScalePlan => ({
   crowd: {
     activePairs: 1000,
-    idleClients: [],
+    idleClients: IDLE_STEPS.map((part) => Math.round(part * clients)),
     slices: 20,
     sliceMs: 200,
     quietMs: 5000,
   },
   storms: [1000, 2500, 5000, 10_000],
-  rooms: [
-    ...[250, 500, 1000, 2000].map((members) => ({ members, presence: true }) as const),
-    ...[500, 1000, 2000, 5000].map((members) => ({ members, presence: "batch" }) as const),
-  ],
-};
+  rooms: [...roomsOf(true, 250, 500, 1000, 2000), ...roomsOf("batch", 500, 1000, 2000, 5000)],
+});
 const QUICK: ScalePlan = {
   crowd: { activePairs: 100, idleClients: [0, 500, 1000], slices: 5, sliceMs: 100, quietMs: 500 },
   storms: [500, 1000],
-  rooms: [
-    ...[100, 200, 400].map((members) => ({ members, presence: true }) as const),
-    ...[200, 400].map((members) => ({ members, presence: "batch" }) as const),
-  ],
+  rooms: [...roomsOf(true, 100, 200, 400), ...roomsOf("batch", 200, 400)],
 };
 
 /** The results of one contender. */
@@ -75,9 +69,8 @@ async function main(): Promise<void> {
   if (given.svg !== undefined) writeCharts(given.svg, results);
 }
 
-function fullPlan(clients: number): ScalePlan {
-  const idleClients = IDLE_STEPS.map((part) => Math.round(part * clients));
-  return { ...FULL, crowd: { ...FULL.crowd, idleClients } };
+function roomsOf(presence: RoomPlan["presence"], ...members: number[]): RoomPlan[] {
+  return members.map((members) => ({ members, presence }));
 }
 
 function readArguments(args: readonly string[]): Arguments {
