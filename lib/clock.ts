@@ -1,4 +1,4 @@
-/** The clock, which tests replace, and deadlines. */
+/** The clock, which tests replace, time limits and deadlines. */
 
 export interface Clock {
   /** Milliseconds since a fixed moment; never goes back. */
@@ -14,6 +14,26 @@ export const systemClock: Clock = {
     return () => clearTimeout(timer);
   },
 };
+
+/**
+ * Waits for a promise, at most `ms` milliseconds.
+ *
+ * @throws {Error} `late` when the time is over, and what the promise rejects with
+ */
+export async function within<Value>(
+  ms: number,
+  what: Promise<Value>,
+  late: Error,
+  clock = systemClock,
+): Promise<Value> {
+  const expired = Promise.withResolvers<never>();
+  const cancel = clock.after(ms, () => expired.reject(late));
+  try {
+    return await Promise.race([what, expired.promise]);
+  } finally {
+    cancel();
+  }
+}
 
 /**
  * Items that expire a fixed time after they were added. All share one timer, because the oldest is always the next to

@@ -19,7 +19,7 @@ interface Rule {
 /** `base` is the files in lib/ itself: clock, events, log, process. */
 const RULES: Readonly<Record<string, Rule>> = {
   main: { imports: ["admin", "http", "check", "auth", "config", "base"] },
-  check: { imports: [] },
+  check: { imports: ["base"] },
   admin: { imports: ["http", "relay", "config", "base"] },
   http: { imports: ["dialects", "cluster", "relay", "auth", "base"], types: ["config"] },
   dialects: { imports: ["relay", "base"] },

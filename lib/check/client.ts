@@ -1,6 +1,7 @@
 /** A client of the check: registers, and exchanges messages. */
 
 import { randomBytes } from "node:crypto";
+import { within } from "../clock.ts";
 import {
   explainEnding,
   explainError,
@@ -10,7 +11,7 @@ import {
   NOTHING_COMES,
 } from "./advice.ts";
 import { type Endpoint, openConnection } from "./connect.ts";
-import { Failure, within } from "./failure.ts";
+import { Failure } from "./failure.ts";
 import { isHealth } from "./healthcheck.ts";
 import { CheckSocket, type Ending, get, type HttpAnswer, openWebSocket } from "./websocket.ts";
 
@@ -90,7 +91,7 @@ export class CheckClient {
     try {
       const more = token === null ? {} : { token };
       await client.#send({ type: "register", client_id: clientId, room, ...more });
-      const answer = await within(REGISTER_TIMEOUT_MS, client.#next(), NO_ANSWER);
+      const answer = await within(REGISTER_TIMEOUT_MS, client.#next(), new Failure(NO_ANSWER));
       if (answer.type !== "registered") throw new Failure(explainForeign(JSON.stringify(answer)));
       client.registered = answer;
     } catch (error) {
@@ -116,7 +117,7 @@ export class CheckClient {
     const arrived = new Promise<Message>((resolve) => to.#expected.set(check, resolve));
     await this.#send({ type: "check", target_id: to.id, check, text });
     const outcome = Promise.race([arrived, this.#failed.promise, to.#failed.promise]);
-    const message = await within(DELIVERY_TIMEOUT_MS, outcome, NOTHING_COMES);
+    const message = await within(DELIVERY_TIMEOUT_MS, outcome, new Failure(NOTHING_COMES));
     if (message.from === this.id && message.text === text) return;
     throw new Failure("The message has arrived changed. Something between alters what is sent.");
   }

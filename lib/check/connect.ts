@@ -2,7 +2,8 @@
 
 import { lookup } from "node:dns/promises";
 import { isIP } from "node:net";
-import { Failure, messageOf, within } from "./failure.ts";
+import { within } from "../clock.ts";
+import { Failure, messageOf } from "./failure.ts";
 
 /** Time that a connection may take to open, in milliseconds. */
 const CONNECT_TIMEOUT_MS = 5000;
@@ -32,7 +33,9 @@ export interface TlsTrust {
  */
 export async function resolveName(hostname: string): Promise<readonly string[]> {
   if (isIP(hostname) !== 0) return [hostname];
-  const noAnswer = `No name server has answered for ${hostname} within 5 s. Check the network.`;
+  const noAnswer = new Failure(
+    `No name server has answered for ${hostname} within 5 s. Check the network.`,
+  );
   try {
     const found = await within(CONNECT_TIMEOUT_MS, lookup(hostname, { all: true }), noAnswer);
     return [...new Set(found.map(({ address }) => address))].slice(0, MAX_ADDRESSES);
@@ -68,7 +71,11 @@ export async function findAddress(addresses: readonly string[], port: number) {
 async function tryAddress(address: string, port: number): Promise<Attempt> {
   const connecting = Deno.connect({ hostname: address, port });
   try {
-    const connection = await within(CONNECT_TIMEOUT_MS, connecting, "no answer within 5 s");
+    const connection = await within(
+      CONNECT_TIMEOUT_MS,
+      connecting,
+      new Failure("no answer within 5 s"),
+    );
     connection.close();
     return { address, error: null };
   } catch (error) {
@@ -92,7 +99,7 @@ function explainNoAnswer(attempts: readonly Attempt[], port: number): string {
 export async function openConnection(endpoint: Endpoint): Promise<Deno.Conn> {
   const { address: hostname, port, tls } = endpoint;
   const connecting = Deno.connect({ hostname, port });
-  const timeout = `No connection to ${hostname}, port ${port}, within 5 s.`;
+  const timeout = new Failure(`No connection to ${hostname}, port ${port}, within 5 s.`);
   const connection = await within(CONNECT_TIMEOUT_MS, connecting, timeout).catch((error) => {
     connecting.then((late) => late.close(), () => {});
     throw error;
@@ -103,9 +110,10 @@ export async function openConnection(endpoint: Endpoint): Promise<Deno.Conn> {
 
 async function startTls(connection: Deno.TcpConn, port: number, tls: TlsTrust): Promise<Deno.Conn> {
   const secure = await Deno.startTls(connection, { ...tls, alpnProtocols: ["http/1.1"] });
-  const timeout =
+  const timeout = new Failure(
     `Port ${port} accepts the connection, but does not answer the TLS handshake within 5 s. The ` +
-    "program there hangs, or speaks no TLS: check the port, or write ws:// instead of wss://.";
+      "program there hangs, or speaks no TLS: check the port, or write ws:// instead of wss://.",
+  );
   try {
     await within(CONNECT_TIMEOUT_MS, secure.handshake(), timeout);
     return secure;

@@ -4,7 +4,8 @@
  */
 
 import { createHash, randomBytes } from "node:crypto";
-import { Failure, messageOf, quote, within } from "./failure.ts";
+import { within } from "../clock.ts";
+import { Failure, messageOf, quote } from "./failure.ts";
 
 /** Time for the answer to an upgrade, in milliseconds. */
 const ANSWER_TIMEOUT_MS = 5000;
@@ -90,8 +91,10 @@ async function request(connection: Deno.Conn, url: URL, headers: Record<string, 
   const head = `GET ${url.pathname}${url.search} HTTP/1.1\r\n${lines}\r\n`;
   await writeAll(connection, new TextEncoder().encode(head));
   const reading = readHead(connection);
-  const timeout = "The server accepts the connection, but does not answer within 5 s. It hangs, " +
-    "or it is no web server.";
+  const timeout = new Failure(
+    "The server accepts the connection, but does not answer within 5 s. It hangs, or it is no " +
+      "web server.",
+  );
   const bytes = await within(ANSWER_TIMEOUT_MS, reading, timeout);
   const end = bytes.indexOf("\r\n\r\n");
   const answer = parseHead(bytes.slice(0, end < 0 ? undefined : end));
@@ -152,7 +155,7 @@ async function readBody(connection: Deno.Conn, headers: Headers, rest: string): 
       body += part;
     }
   })();
-  await within(REST_TIMEOUT_MS, reading, "").catch(() => {});
+  await within(REST_TIMEOUT_MS, reading, new Failure("late")).catch(() => {});
   return body;
 }
 
@@ -222,7 +225,7 @@ export class CheckSocket {
   async close(): Promise<void> {
     const code = new Uint8Array([NORMAL_CLOSURE >> 8, NORMAL_CLOSURE & 255]);
     await this.#sendFrame(OPCODE.CLOSE, code);
-    await within(REST_TIMEOUT_MS, this.ended, "").catch(() => {});
+    await within(REST_TIMEOUT_MS, this.ended, new Failure("late")).catch(() => {});
     tryClose(this.#connection);
     await this.ended;
   }

@@ -1,6 +1,6 @@
 /** Joins this node to the others on one Redis: the directory of a cluster. */
 
-import type { Clock } from "../clock.ts";
+import { type Clock, within } from "../clock.ts";
 import type { Emit } from "../events.ts";
 import type { Attach, Directory, DirectoryOptions } from "../relay/directory.ts";
 import type { Router } from "../relay/router.ts";
@@ -23,7 +23,6 @@ import { explain } from "./redis_errors.ts";
 import { Registry } from "./registry.ts";
 import { Rooms } from "./rooms.ts";
 import { ClusterTopics } from "./topics.ts";
-import { within } from "./within.ts";
 
 /** Time limit, at a shutdown, for what is under way to other nodes, in milliseconds. */
 const SETTLE_TIMEOUT_MS = 500;
@@ -269,7 +268,8 @@ export class Cluster implements Directory {
 
   /** Lets other nodes acknowledge what this one has sent, and acknowledges all that it has received. */
   async #beforeLeaving(session: RedisSession): Promise<void> {
-    const settle = () => within(SETTLE_TIMEOUT_MS, this.#clock, this.#forwarder.settle(), "late");
+    const settle = () =>
+      within(SETTLE_TIMEOUT_MS, this.#forwarder.settle(), new Error("late"), this.#clock);
     await settle().catch(() => this.#forwarder.expireStored());
     await settle().catch(() => {});
     await session.unsubscribe(this.#keys.nodeChannel(this.#node.id));

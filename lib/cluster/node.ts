@@ -1,11 +1,10 @@
 /** Keeps this node in the cluster: connects, sends heartbeats, renews its lease, reconnects. */
 
 import { randomBytes } from "node:crypto";
-import type { Clock } from "../clock.ts";
+import { type Clock, within } from "../clock.ts";
 import { RedisSession, type Reply } from "./redis.ts";
 import type { Keys } from "./keys.ts";
 import { NODE_LIFETIME_MS, readScripts, type ScriptName, type Scripts } from "./scripts.ts";
-import { within } from "./within.ts";
 
 const HEARTBEAT_MS = 2000;
 /** Time limit of a heartbeat. Past it, the node ends the session and rejects all pending requests. */
@@ -276,7 +275,9 @@ export class Node {
     this.#cancelTimer();
     const session = this.#session;
     if (session !== null) {
-      await within(LEAVE_TIMEOUT_MS, this.#clock, this.#leave(session), "late").catch(() => {});
+      await within(LEAVE_TIMEOUT_MS, this.#leave(session), new Error("late"), this.#clock).catch(
+        () => {},
+      );
     }
     this.#isReady = false;
     this.#session = null;

@@ -1,9 +1,8 @@
 /** One session with Redis, which ends at the first error. The node then begins a new one. */
 
 import type { RedisClientType } from "redis";
-import type { Clock } from "../clock.ts";
+import { type Clock, within } from "../clock.ts";
 import type { ScriptName, Scripts } from "./scripts.ts";
-import { within } from "./within.ts";
 
 const CONNECT_TIMEOUT_MS = 3000;
 /** Time limit for connecting and loading the scripts, in milliseconds. */
@@ -72,7 +71,12 @@ export class RedisSession {
       onMessage,
     );
     try {
-      await within(BEGIN_TIMEOUT_MS, clock, session.#open(), "no reply while connecting");
+      await within(
+        BEGIN_TIMEOUT_MS,
+        session.#open(),
+        new Error("no reply while connecting"),
+        clock,
+      );
       return session;
     } catch (error) {
       session.end();

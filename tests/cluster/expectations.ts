@@ -1,8 +1,7 @@
 /** Expectations that the tests of a cluster share. */
 
 import assert from "node:assert/strict";
-import { systemClock } from "../../lib/clock.ts";
-import { within as withinOf } from "../../lib/cluster/within.ts";
+import { within as withinOf } from "../../lib/clock.ts";
 import { type Frame, TestClient } from "../helpers/client.ts";
 
 /** Time within which the clients of a killed node count as disconnected. */
@@ -21,7 +20,7 @@ export async function messagesUntilNow(client: TestClient): Promise<Frame[]> {
 
 /** @throws {Error} at the timeout */
 export function within<Value>(ms: number, what: Promise<Value>): Promise<Value> {
-  return withinOf(ms, systemClock, what, `not within ${ms} ms`);
+  return withinOf(ms, what, new Error(`not within ${ms} ms`));
 }
 
 /** Checks that messages get from one client to the other, both ways. */

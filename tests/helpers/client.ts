@@ -1,6 +1,11 @@
 /** A WebSocket client for tests: what it gets is awaited frame by frame. */
 
+import { within } from "../../lib/clock.ts";
+
 export type Frame = Record<string, unknown>;
+
+/** Time limit of a frame, in milliseconds: a test that waits in vain fails at the line that waits. */
+const LIMIT_MS = 60_000;
 
 export class TestClient {
   readonly #socket: WebSocket;
@@ -66,13 +71,14 @@ export class TestClient {
   }
 
   /** The next frame, as text. Rejects when the connection ends first. */
-  nextText(): Promise<string> {
+  async nextText(): Promise<string> {
     const frame = this.#frames.shift();
-    if (frame !== undefined) return Promise.resolve(frame);
-    if (this.#end !== null) return Promise.reject(this.#end);
+    if (frame !== undefined) return frame;
+    if (this.#end !== null) throw this.#end;
     const waiting = Promise.withResolvers<string>();
     this.#waiting.push(waiting);
-    return waiting.promise;
+    const late = new Error(`no frame for ${this.registered.client_id} within ${LIMIT_MS} ms`);
+    return await within(LIMIT_MS, waiting.promise, late);
   }
 
   /** The next frame. Rejects when the connection ends first. */
