@@ -266,12 +266,7 @@ testBesideEachOther("a cluster with failures", isRedisMissing(), {
     await using redis = await TestRedis.start();
     await using proxy = new Proxy(redis.port, 200);
     const url = `redis://127.0.0.1:${proxy.port}`;
-    await using cluster = await TestCluster.join(
-      redis,
-      [url, url, redis.url],
-      "--mailbox-ttl",
-      "3s",
-    );
+    await using cluster = await TestCluster.join(redis, [url, url, redis.url]);
     const [a, b, c] = cluster.urls;
     const alice = await register(a, "alice", { presence: true });
     for (let n = 0; n < 50; n++) alice.send({ target_id: "bob", n }); // sent, stored, or waiting for the claim
