@@ -265,19 +265,20 @@ export class Connection implements SessionConnection {
     this.#dialect ??= dialects.find((dialect) => dialect.accepts(text)) ?? dialects.at(-1)!;
     const { anonymousRoom } = this.#dialect;
     if (anonymousRoom === undefined) return this.#executeFirst(this.#dialect.decode(text, null));
-    this.#await(registrar.registerAnonymously(anonymousRoom, this.#token, this), [text]);
+    this.#await(registrar.registerAnonymously(anonymousRoom, this.#token, this));
+    this.#queue(this.#pending!, text);
   }
 
   #executeFirst(command: Command): void {
     if (command.kind !== "register") return;
     const { registrar } = this.#deps;
     const deciding = registrar.register(command.registration, this.#token, this);
-    if (deciding !== undefined) this.#await(deciding, []);
+    if (deciding !== undefined) this.#await(deciding);
   }
 
   /** Starts to queue messages until a registration is decided. */
-  #await(deciding: Promise<void>, pending: string[]): void {
-    this.#pending = pending;
+  #await(deciding: Promise<void>): void {
+    this.#pending = [];
     deciding.then(
       () => this.#handlePending(),
       (error) => this.#answerFailedRegistration(error),
@@ -291,18 +292,22 @@ export class Connection implements SessionConnection {
     this.#deps.onRegistered(this);
   }
 
-  /** Queues a message until the registration is decided. */
+  /** Queues a message until the registration is decided, or refuses it. */
   #postpone(pending: string[], text: string): void {
     const { bufferedTotal } = this.#deps;
-    const chars = this.#pendingChars + text.length;
-    const isTooMuch = pending.length === MAX_PENDING_MESSAGES || chars > MAX_PENDING_CHARS;
+    const isTooMuch = pending.length === MAX_PENDING_MESSAGES ||
+      this.#pendingChars + text.length > MAX_PENDING_CHARS;
     if (isTooMuch || bufferedTotal.isExceeded) {
       const bound = `${MAX_PENDING_MESSAGES} messages or ${MAX_PENDING_CHARS} characters`;
       const message = `Message dropped: over ${bound} sent while registration is pending.`;
       return this.#refuse(message, this.#targetOf(text));
     }
-    this.#pendingChars = chars;
-    bufferedTotal.add(text.length);
+    this.#queue(pending, text);
+  }
+
+  #queue(pending: string[], text: string): void {
+    this.#pendingChars += text.length;
+    this.#deps.bufferedTotal.add(text.length);
     pending.push(text);
   }
 

@@ -848,3 +848,14 @@ testPure("send buffers of clients that have not registered count in the total", 
   for (const { connection } of peers) connection.ended(1001);
   assert.equal(board.bufferedTotal.bytes, 0);
 });
+
+testPure("the first message of a client that registers with it counts in the total", () => {
+  const authenticator: Authenticator = { check: () => new Promise(() => {}) };
+  const board = new Switchboard({}, authenticator, [yWebrtc]);
+  const peer = board.connect();
+  const text = '{"type":"subscribe","topics":["x"]}';
+  peer.send(text, text);
+  assert.equal(board.bufferedTotal.bytes, 2 * text.length);
+  peer.connection.ended(1001);
+  assert.equal(board.bufferedTotal.bytes, 0);
+});
