@@ -10,7 +10,7 @@ import { checkHealth } from "./lib/check/healthcheck.ts";
 import { systemClock } from "./lib/clock.ts";
 import { readCommandLine, type Task } from "./lib/config/command_line.ts";
 import type { Emit } from "./lib/events.ts";
-import { createLog, type Fields, LineWriter, type Log } from "./lib/log.ts";
+import { createLog, type Fields, LineWriter, type Log, messageOf } from "./lib/log.ts";
 import { createEventLog } from "./lib/log_events.ts";
 import {
   dropPermissions,
@@ -331,10 +331,6 @@ function isEveryAddress(hostname: string): boolean {
 
 function asSentence(text: string): string {
   return /[.?!]$/.test(text) ? text : `${text}.`;
-}
-
-function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
 }
 
 /** Writes synchronously. A closed stream does not end the process. */

@@ -40,6 +40,11 @@ function toJsonLine(level: Level, msg: string, fields: Fields): string {
   return escapeControls(JSON.stringify({ time: new Date().toISOString(), level, msg, ...fields }));
 }
 
+/** Returns what an error says, or whatever was thrown in its place. */
+export function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}
+
 /** Control characters, format characters (bidirectional and invisible ones), and Unicode's line separators. */
 const CONTROLS = /[\p{Cc}\p{Cf}\u2028\u2029]/gu;
 

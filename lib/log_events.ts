@@ -2,7 +2,7 @@
 
 import type { Clock } from "./clock.ts";
 import type { ClientInfo, Emit, Event, Message, Subject } from "./events.ts";
-import type { Fields, Level, Log } from "./log.ts";
+import { type Fields, type Level, type Log, messageOf } from "./log.ts";
 import type { CloseReason } from "./relay/vocabulary.ts";
 
 const MAX_TYPE_CHARS = 64;
@@ -181,10 +181,6 @@ function subjectFields(subject: Subject): Fields {
 
 function nameOf(subject: Subject): string {
   return "id" in subject ? subject.id : subject.address;
-}
-
-function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
 }
 
 function stackOf(error: unknown): string {

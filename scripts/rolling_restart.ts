@@ -2,7 +2,8 @@
 
 import { Command } from "commander";
 import { printedFile, replaceAll } from "../tests/deploying/document.ts";
-import { findFreePort, Foreground } from "../tests/helpers/foreground.ts";
+import { Foreground } from "../tests/helpers/foreground.ts";
+import { findFreePort } from "../tests/helpers/free_port.ts";
 import { untilStatus } from "../tests/helpers/health.ts";
 import { ServingProgram } from "../tests/helpers/program.ts";
 import { TestRedis } from "../tests/helpers/redis.ts";

@@ -2,10 +2,11 @@
 
 import { Buffer } from "node:buffer";
 import { randomBytes } from "node:crypto";
+import { messageOf } from "../log.ts";
 import { explainRefusal, explainSilence } from "./advice.ts";
 import { CheckClient, openSocket, refusalOfOrigin } from "./client.ts";
 import { type Endpoint, findAddress, resolveName } from "./connect.ts";
-import { Failure, messageOf, quote, showUrl } from "./failure.ts";
+import { Failure, quote, showUrl } from "./failure.ts";
 import { checkTls } from "./tls.ts";
 import type { CheckSocket } from "./websocket.ts";
 

@@ -3,7 +3,8 @@
 import { lookup } from "node:dns/promises";
 import { isIP } from "node:net";
 import { within } from "../clock.ts";
-import { Failure, messageOf } from "./failure.ts";
+import { messageOf } from "../log.ts";
+import { Failure } from "./failure.ts";
 
 /** Time that a connection may take to open, in milliseconds. */
 const CONNECT_TIMEOUT_MS = 5000;

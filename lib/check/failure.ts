@@ -14,7 +14,3 @@ const MAX_QUOTED_CHARS = 200;
 export function showUrl({ protocol, host, pathname, search }: URL): string {
   return `${protocol}//${host}${pathname}${search && "?…"}`;
 }
-
-export function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
-}

@@ -2,7 +2,8 @@
 
 import { connect as connectTcp, isIP } from "node:net";
 import { connect as connectTls } from "node:tls";
-import { messageOf, quote, showUrl } from "./failure.ts";
+import { messageOf } from "../log.ts";
+import { quote, showUrl } from "./failure.ts";
 
 const TIMEOUT_MS = 5000;
 /** Upper bound of the response, in characters. */

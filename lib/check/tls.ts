@@ -2,8 +2,9 @@
 
 import { isIP } from "node:net";
 import { connect } from "node:tls";
+import { messageOf } from "../log.ts";
 import { type Endpoint, openConnection, type TlsTrust } from "./connect.ts";
-import { Failure, messageOf } from "./failure.ts";
+import { Failure } from "./failure.ts";
 
 const DAY_MS = 24 * 60 * 60 * 1000;
 /** Days below which the line advises a renewal. Authorities' own clients renew 30 days before the end. */

@@ -5,7 +5,8 @@
 
 import { createHash, randomBytes } from "node:crypto";
 import { within } from "../clock.ts";
-import { Failure, messageOf, quote } from "./failure.ts";
+import { messageOf } from "../log.ts";
+import { Failure, quote } from "./failure.ts";
 
 /** Time for the answer to an upgrade, in milliseconds. */
 const ANSWER_TIMEOUT_MS = 5000;

@@ -1,5 +1,7 @@
 /** Explains errors of Redis to the operator. */
 
+import { messageOf } from "../log.ts";
+
 /** The start of an error's message, or its code, and its meaning. `{address}` stands for the address of Redis. */
 const MEANINGS: readonly (readonly [sign: string, meaning: string])[] = [
   ["ECONNREFUSED", "nothing listens at {address}"],
@@ -48,7 +50,7 @@ const SHARED: Readonly<Record<string, string>> = {
  * @param url the value of `--redis`
  */
 export function explain(error: unknown, url: string): string {
-  const message = error instanceof Error ? error.message : String(error);
+  const message = messageOf(error);
   const code = error instanceof Error && "code" in error ? String(error.code) : "";
   const [, meaning] = MEANINGS.find(([sign]) => code === sign || message.startsWith(sign)) ??
     ["", "Redis at {address}: {message}"];

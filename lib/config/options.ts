@@ -7,7 +7,7 @@ import {
   writeAddress,
 } from "./admin_address.ts";
 import { isTurnUrl } from "../auth/turn.ts";
-import { LOG_LEVELS } from "../log.ts";
+import { LOG_LEVELS, messageOf } from "../log.ts";
 import {
   readBytes,
   readChoice,
@@ -459,8 +459,7 @@ export function readFile(source: string, path: string, system: System): string {
   try {
     return system.readTextFile(path);
   } catch (error) {
-    const reason = error instanceof Error ? error.message : String(error);
-    throw new Error(`cannot read ${source} ${path}: ${reason}`);
+    throw new Error(`cannot read ${source} ${path}: ${messageOf(error)}`);
   }
 }
 

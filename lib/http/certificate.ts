@@ -2,6 +2,7 @@
 
 import { Buffer } from "node:buffer";
 import { createPrivateKey, createPublicKey, X509Certificate } from "node:crypto";
+import { messageOf } from "../log.ts";
 
 /** A certificate chain and its private key, both PEM. */
 export interface TlsFiles {
@@ -26,8 +27,7 @@ export function readPair(paths: TlsPaths, readTextFile: (path: string) => string
     try {
       return readTextFile(path);
     } catch (error) {
-      const reason = error instanceof Error ? error.message : String(error);
-      throw new Error(`cannot read ${flag} ${path}: ${reason}`);
+      throw new Error(`cannot read ${flag} ${path}: ${messageOf(error)}`);
     }
   };
   const files = { cert: read("--tls-cert", paths.cert), key: read("--tls-key", paths.key) };

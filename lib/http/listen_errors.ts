@@ -1,5 +1,7 @@
 /** Explains why a port cannot be listened on, and what to do. */
 
+import { messageOf } from "../log.ts";
+
 /** The number of ports that are tried for a suggestion. */
 const MAX_TRIED = 20;
 
@@ -15,7 +17,7 @@ export function explainListening(
   isFree: (port: number) => boolean,
   option = (port: number) => `--port ${port}`,
 ): string {
-  const reason = error instanceof Error ? error.message : String(error);
+  const reason = messageOf(error);
   if (error instanceof Deno.errors.AddrInUse) {
     const candidates = Array.from({ length: MAX_TRIED }, (_, n) => port + 10 + n);
     const free = candidates.find((candidate) => candidate < 65536 && isFree(candidate));

@@ -1,5 +1,6 @@
 /** The executables of a release, one for each system. */
 
+import { messageOf } from "../../lib/log.ts";
 import { argsFor, TARGETS } from "../compile_all.ts";
 import { writeRuntimeLock } from "./runtime_lock.ts";
 
@@ -75,7 +76,7 @@ export function addExecutables(
       }
       Deno.copyFileSync(made, `${folder}/${nameOf(target)}`);
     } catch (error) {
-      missing.set(target, error instanceof Error ? error.message : String(error));
+      missing.set(target, messageOf(error));
     }
   }
   return missing;

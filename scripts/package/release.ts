@@ -2,6 +2,7 @@
 
 import { createHash } from "node:crypto";
 import config from "../../deno.json" with { type: "json" };
+import { messageOf } from "../../lib/log.ts";
 import { type Architecture, makeDeb, makeUnit, type Release } from "./deb.ts";
 import { TARGETS } from "../compile_all.ts";
 import { makeEnvFile } from "./env_file.ts";
@@ -103,7 +104,7 @@ function checkTools(): void {
     try {
       attempt();
     } catch (error) {
-      missing.push(error instanceof Error ? error.message : String(error));
+      missing.push(messageOf(error));
     }
   }
   if (missing.length > 0) throw new Error(missing.join("\n"));
@@ -145,7 +146,7 @@ if (import.meta.main) {
   try {
     main();
   } catch (error) {
-    console.error(error instanceof Error ? error.message : error);
+    console.error(messageOf(error));
     Deno.exit(1);
   }
 }

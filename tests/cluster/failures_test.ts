@@ -3,8 +3,9 @@
 import assert from "node:assert/strict";
 import { isOwnNetworkMissing, runInOwnNetwork } from "../helpers/cable.ts";
 import { type Frame, TestClient } from "../helpers/client.ts";
+import { findFreePort } from "../helpers/free_port.ts";
 import { Proxy } from "../helpers/proxy.ts";
-import { freePort, isRedisMissing, TestRedis } from "../helpers/redis.ts";
+import { isRedisMissing, TestRedis } from "../helpers/redis.ts";
 import { testBesideEachOther } from "./beside_each_other.ts";
 import { testCutOff } from "./cut_off.ts";
 import {
@@ -415,7 +416,7 @@ testBesideEachOther("a cluster with failures", isRedisMissing(), {
     await using proxy = new Proxy(redis.port, 200);
     await using cluster = await TestCluster.join(redis, [redis.url]);
     const watcher = await register(cluster.urls[0], "watcher", { presence: true });
-    const port = freePort();
+    const port = findFreePort();
     const starting = startNode(`redis://127.0.0.1:${proxy.port}`, ["--port", `${port}`]);
     let early: TestClient | null = null;
     while (early === null) {

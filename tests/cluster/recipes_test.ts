@@ -5,8 +5,9 @@ import { printedFile, replaceAll } from "../deploying/document.ts";
 import { Certificate, isMissingOpenssl } from "../helpers/certificate.ts";
 import { TestClient } from "../helpers/client.ts";
 import { Foreground } from "../helpers/foreground.ts";
+import { findFreePort } from "../helpers/free_port.ts";
 import { ownEnvironment } from "../helpers/program.ts";
-import { freePort, isRedisMissing, TestRedis } from "../helpers/redis.ts";
+import { isRedisMissing, TestRedis } from "../helpers/redis.ts";
 import { isFile, isMissing } from "../helpers/tools.ts";
 import { assertConnected, closeAll, messagesUntilNow, peer } from "./expectations.ts";
 import { startNode, TestCluster } from "./nodes.ts";
@@ -41,7 +42,7 @@ Deno.test({
       `user default on nopass ~* &* +@all\n${printedFile("/etc/redis/users.acl")}`
         .replace(/^#.*\n/m, ""),
     );
-    const tlsPort = freePort();
+    const tlsPort = findFreePort();
     const redis = await TestRedis.start(
       ...["--aclfile", users, "--tls-port", `${tlsPort}`, "--tls-auth-clients", "no"],
       ...["--tls-cert-file", certificate.certPath, "--tls-key-file", certificate.keyPath],
@@ -126,7 +127,7 @@ async function untilRole(redis: TestRedis, role: "master" | "slave"): Promise<vo
 
 /** Starts one Sentinel, where cluster.md has three: so one is enough to agree. */
 async function startSentinel(folder: string, primary: TestRedis): Promise<Foreground> {
-  const port = freePort();
+  const port = findFreePort();
   const file = `${folder}/sentinel.conf`;
   const printed = replaceAll(printedFile("/etc/redis/sentinel.conf"), {
     "10.0.0.11 6379 2": `127.0.0.1 ${primary.port} 1`,
@@ -144,7 +145,7 @@ async function startHaproxy(
   folder: string,
   redis: readonly TestRedis[],
 ): Promise<number> {
-  const port = freePort();
+  const port = findFreePort();
   const servers = redis.map(({ port }, n) => [`10.0.0.1${n + 1}:6379`, `127.0.0.1:${port}`]);
   const config = replaceAll(printedFile("/etc/haproxy/haproxy.cfg, the primary of three Redis"), {
     "127.0.0.1:6379": `127.0.0.1:${port}`,

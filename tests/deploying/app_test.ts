@@ -5,7 +5,8 @@
 import assert from "node:assert/strict";
 import type { Page } from "playwright-core";
 import { isChromiumMissing, TestBrowser } from "../helpers/chromium.ts";
-import { findFreePort, Foreground } from "../helpers/foreground.ts";
+import { Foreground } from "../helpers/foreground.ts";
+import { findFreePort } from "../helpers/free_port.ts";
 import { ServingProgram } from "../helpers/program.ts";
 import { RawPeer } from "../helpers/raw_peer.ts";
 import { SECRET } from "../helpers/tokens.ts";

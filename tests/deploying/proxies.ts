@@ -1,7 +1,8 @@
 /** The proxies of deploying.md: how to start each in the foreground, with a printed file and a folder of its own. */
 
 import { Certificate } from "../helpers/certificate.ts";
-import { findFreePort, Foreground } from "../helpers/foreground.ts";
+import { Foreground } from "../helpers/foreground.ts";
+import { findFreePort } from "../helpers/free_port.ts";
 import { printedCommand, printedFile, replaceAll } from "./document.ts";
 
 const POLL_MS = 20;

@@ -61,9 +61,3 @@ async function accepts(port: number): Promise<boolean> {
     return false;
   }
 }
-
-/** Returns a port of loopback that is free for TCP now, IPv4 and IPv6. */
-export function findFreePort(): number {
-  using listener = Deno.listen({ hostname: "::", port: 0 });
-  return listener.addr.port;
-}

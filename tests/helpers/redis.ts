@@ -1,5 +1,6 @@
 /** A Redis of the test's own, on a free port of loopback. */
 
+import { findFreePort } from "./free_port.ts";
 import { Output } from "./program.ts";
 import { hasCommand, isMissing } from "./tools.ts";
 
@@ -21,7 +22,7 @@ export class TestRedis implements AsyncDisposable {
 
   /** Starts one that keeps nothing on disk; resolves once it listens. */
   static async start(...args: readonly string[]): Promise<TestRedis> {
-    const port = freePort();
+    const port = findFreePort();
     return new TestRedis(await launch(port, args), port, args);
   }
 
@@ -72,10 +73,4 @@ async function launch(port: number, args: readonly string[]): Promise<Deno.Child
   }).spawn();
   await new Output(process.stdout).has("Ready to accept connections");
   return process;
-}
-
-/** A port that is free for now. */
-export function freePort(): number {
-  using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
-  return listener.addr.port;
 }

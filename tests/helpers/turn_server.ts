@@ -1,5 +1,6 @@
 /** A TURN server for tests: Debian's coturn on loopback, which knows nothing but a shared secret. */
 
+import { findFreePort } from "./free_port.ts";
 import { hasCommand, isMissing } from "./tools.ts";
 
 /** True if tests with coturn have to be skipped. */
@@ -77,10 +78,4 @@ async function readUntil(text: string, stream: ReadableStream<Uint8Array>): Prom
   );
   reading.then(() => found.reject(new Error(`it ended: ${said}`)));
   await found.promise;
-}
-
-/** Free for TCP, and so most likely for UDP. */
-function findFreePort(): number {
-  using listener = Deno.listen({ hostname: HOST, port: 0 });
-  return listener.addr.port;
 }

@@ -6,7 +6,7 @@ import assert from "node:assert/strict";
 import type { Page } from "playwright-core";
 import { servePage } from "../helpers/bundle.ts";
 import { isChromiumMissing, TestBrowser } from "../helpers/chromium.ts";
-import { freePort } from "../helpers/redis.ts";
+import { findFreePort } from "../helpers/free_port.ts";
 import { startServer } from "../helpers/server.ts";
 
 const Y_WEBRTC = new URL("apps/y_webrtc.js", import.meta.url);
@@ -55,7 +55,7 @@ async function converge(pages: readonly Page[], before = ""): Promise<string> {
 
 /** The server whose protocol it is, from the package that the client comes from. */
 async function startReference() {
-  const port = freePort();
+  const port = findFreePort();
   const process = new Deno.Command(Deno.execPath(), {
     args: ["run", "--quiet", "-A", "npm:y-webrtc@10.3.0/y-webrtc-signaling"],
     env: { PORT: String(port) },

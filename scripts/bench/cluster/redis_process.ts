@@ -1,5 +1,6 @@
 /** A Redis of the benchmark's own, on the core for servers. */
 
+import { findFreePort } from "../../../tests/helpers/free_port.ts";
 import type { Bench } from "../run.ts";
 import { ServerProcess } from "../server_process.ts";
 
@@ -15,7 +16,7 @@ export async function withRedis<Answer>(
   use: (redis: ServerProcess) => Promise<Answer>,
 ): Promise<Answer> {
   await requireRedis();
-  const listen = ["--port", String(freePort()), "--bind", "127.0.0.1"];
+  const listen = ["--port", String(findFreePort()), "--bind", "127.0.0.1"];
   const redis = await ServerProcess.start({
     command: ["redis-server", ...listen, "--save", "", "--appendonly", "no"],
     core: cores?.server ?? null,
@@ -34,9 +35,4 @@ async function requireRedis(): Promise<void> {
   await version.output().catch(() => {
     throw new Error("this needs redis-server (Debian: apt install redis-server)");
   });
-}
-
-function freePort(): number {
-  using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
-  return listener.addr.port;
 }
