@@ -12,6 +12,7 @@ import { writeJson } from "./report.ts";
 import { type Bench, startServer, withBench, withNewServer } from "./run.ts";
 import { Crowd, type CrowdPlan, type CrowdPoint, measureCrowds } from "./scale/crowd.ts";
 import { type Gathering, measureRoom, type RoomPlan, type RoomResult } from "./scale/room.ts";
+import { measureStart, type Start, type StartPlan } from "./scale/start.ts";
 import { measureStorm, type Storm } from "./scale/storm.ts";
 import type { ServerProcess } from "./server_process.ts";
 
@@ -20,11 +21,13 @@ interface Arguments {
   readonly clients: number;
   readonly main: readonly string[];
   readonly with: readonly string[];
+  readonly executable?: string;
   readonly json?: string;
   readonly svg?: string;
 }
 
 export interface ScalePlan {
+  readonly start: StartPlan;
   readonly crowd: CrowdPlan;
   readonly storms: readonly number[];
   readonly rooms: readonly RoomPlan[];
@@ -32,6 +35,7 @@ export interface ScalePlan {
 
 const IDLE_STEPS = [0, 0.2, 0.4, 0.6, 0.8, 1];
 const fullPlan = (clients: number): ScalePlan => ({
+  start: { starts: 9, quietMs: 2000 },
   crowd: {
     activePairs: 1000,
     idleClients: IDLE_STEPS.map((part) => Math.round(part * clients)),
@@ -43,6 +47,7 @@ const fullPlan = (clients: number): ScalePlan => ({
   rooms: [...roomsOf(true, 250, 500, 1000, 2000), ...roomsOf("batch", 500, 1000, 2000, 5000)],
 });
 const QUICK: ScalePlan = {
+  start: { starts: 3, quietMs: 500 },
   crowd: { activePairs: 100, idleClients: [0, 500, 1000], slices: 5, sliceMs: 100, quietMs: 500 },
   storms: [500, 1000],
   rooms: [...roomsOf(true, 100, 200, 400), ...roomsOf("batch", 200, 400)],
@@ -51,6 +56,7 @@ const QUICK: ScalePlan = {
 /** The results of one contender. */
 export interface ScaleResult {
   readonly contender: string;
+  readonly start: Start;
   readonly crowd: readonly CrowdPoint[];
   readonly storms: readonly Storm[];
   /** Undefined without presence. */
@@ -61,7 +67,7 @@ async function main(): Promise<void> {
   const given = readArguments(Deno.args);
   const plan = given.quick ? QUICK : fullPlan(given.clients);
   const progress = new Progress(Deno.stderr);
-  const wanted = { main: given.main, levels: ["warn"], with: given.with, relays: [] };
+  const wanted = { ...given, levels: ["warn"], relays: [] };
   const contenders = await chooseContenders(wanted, (line) => progress.say(line));
   const results = await withBench(progress, (bench) => measureScale(bench, contenders, plan));
   const machine = describeMachine();
@@ -82,6 +88,7 @@ function readArguments(args: readonly string[]): Arguments {
     .option("--quick", "with a tenth of the clients")
     .option("--clients <number>", "how many idle ones there are in the end", readWhole, 10_000)
     .option("--main <files...>", "the main.ts to measure; several: one after the other", [source])
+    .option("--executable <file>", "measure this, too")
     .option("--with <options...>", 'with options, too: --with "--redis redis://…"', [])
     .option("--json <file>", "write all numbers there")
     .option("--svg <directory>", "draw the curves there")
@@ -95,11 +102,17 @@ export async function measureScale(
   contenders: readonly Contender[],
   plan: ScalePlan,
 ): Promise<ScaleResult[]> {
+  const starts: Start[] = [];
+  for (const contender of contenders) {
+    starts.push(await measureStart(bench, contender, plan.start));
+    bench.progress.say(`${contender.name}: ${startLine(starts.at(-1)!)}`);
+  }
   const curves = await runCrowds(bench, contenders, plan.crowd);
   const results: ScaleResult[] = [];
   for (const [index, contender] of contenders.entries()) {
-    const crowd = curves[index]!;
-    results.push({ contender: contender.name, crowd, ...await runRushes(bench, contender, plan) });
+    const [start, crowd] = [starts[index]!, curves[index]!];
+    const rushes = await runRushes(bench, contender, plan);
+    results.push({ contender: contender.name, start, crowd, ...rushes });
   }
   return results;
 }
@@ -158,6 +171,11 @@ async function runRushes(
   return { storms, rooms };
 }
 
+function startLine({ listensAfterMs, quietPercent, residentMB }: Start): string {
+  return `listens ${ms(listensAfterMs)} after its start; without a client it takes ` +
+    `${quietPercent.toFixed(1)} % of a core and ${residentMB.toFixed(0)} MB`;
+}
+
 function crowdLine(point: CrowdPoint): string {
   const { clients, cpuMicrosPerMessage, cpuMicrosPerConnection, quietPercent, residentMB } = point;
   return `${clients} clients: ${cpuMicrosPerMessage.toFixed(1)} µs of CPU for each message, ` +
@@ -174,7 +192,7 @@ function stormLine(storm: Storm): string {
     `${storm.cpuMicrosPerConnection.toFixed(0)} µs of CPU each`;
 }
 
-function roomLine({ presence, joined, cameBack, resumed }: RoomResult): string {
+function roomLine({ presence, joined, cameBack, resumed, broadcast }: RoomResult): string {
   const phrase = (what: string, { registeredMs, wallMs, cpuMs, presenceFrames }: Gathering) =>
     `${what} ${ms(wallMs)} (registered within ${ms(registeredMs)}), ${ms(cpuMs)} of CPU, ` +
     `${presenceFrames} presence frames`;
@@ -182,7 +200,8 @@ function roomLine({ presence, joined, cameBack, resumed }: RoomResult): string {
     phrase("joined within", joined)
   }; ` +
     phrase("all cut off, and back within", cameBack) + "; " +
-    phrase("with resume, within", resumed);
+    phrase("with resume, within", resumed) + "; " +
+    `a broadcast reaches the last one after ${ms(broadcast.wallMs)}, ${ms(broadcast.cpuMs)} of CPU`;
 }
 
 function ms(value: number): string {

@@ -57,7 +57,7 @@ for (const [name, protocol] of [["PeerJS", PEERJS], ["y-webrtc", Y_WEBRTC]] as c
 }
 
 Deno.test(
-  { name: "measureScale() gives numbers for crowds, storms and rooms", ignore },
+  { name: "measureScale() gives numbers for starts, crowds, storms and rooms", ignore },
   async () => {
     await using bench = await QuietBench.create();
     const [, signalbox] = await contendersOf(["warn"]);
@@ -66,11 +66,15 @@ Deno.test(
       { members: 20, presence: true },
       { members: 20, presence: "batch" },
     ] as const;
-    const [result] = await measureScale(bench, [signalbox!], { crowd, storms: [20], rooms });
+    const start = { starts: 1, quietMs: 10 };
+    const plan = { start, crowd, storms: [20], rooms };
+    const [result] = await measureScale(bench, [signalbox!], plan);
+    assert.ok(result!.start.listensAfterMs > 0);
     assert.deepEqual(result!.crowd.map(({ clients }) => clients), [4, 14]);
     assert.deepEqual(result!.storms.map(({ hasTokens }) => hasTokens), [false, true]);
     assert.ok(result!.storms[0]!.longestWaitMs >= result!.storms[0]!.medianWaitMs);
     const [single, batched] = result!.rooms.map(({ joined }) => joined.presenceFrames);
+    assert.ok(result!.rooms.every(({ broadcast }) => broadcast.wallMs > 0));
     assert.ok(single! <= 20 * 19 / 2 && batched! <= single!);
     const series = [{
       name: "a < b",

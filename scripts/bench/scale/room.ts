@@ -1,7 +1,13 @@
-/** Measures the cost until all members of a room with presence know each other, at first and after all were cut off. */
+/**
+ * Measures the cost until all members of a room with presence know each other, at first and after all were cut off, and that
+ * of a broadcast to them.
+ */
 
 import type { Client, Driver } from "../driver.ts";
+import { clientFrame, OPCODE } from "../frames.ts";
+import { addressed, candidate } from "../messages.ts";
 import type { ServerProcess } from "../server_process.ts";
+import { spread } from "../statistics.ts";
 
 /** The cost until every member knew all others. */
 export interface Gathering {
@@ -12,6 +18,13 @@ export interface Gathering {
   readonly cpuMs: number;
   /** Notices of joins and leaves, all members together. */
   readonly presenceFrames: number;
+}
+
+/** The cost of one broadcast; medians. */
+export interface Broadcast {
+  /** Until the last member had it. */
+  readonly wallMs: number;
+  readonly cpuMs: number;
 }
 
 export interface RoomPlan {
@@ -25,6 +38,7 @@ export interface RoomResult {
   readonly joined: Gathering;
   readonly cameBack: Gathering;
   readonly resumed: Gathering;
+  readonly broadcast: Broadcast;
 }
 
 export function measureRoom(
@@ -40,10 +54,12 @@ export function measureRoom(
   const resumable = new Room(driver, server, members, ofResumable);
   resumable.gather();
   resumable.cut();
-  return { presence, joined, cameBack, resumed: resumable.gather() };
+  const resumed = resumable.gather();
+  return { presence, joined, cameBack, resumed, broadcast: resumable.broadcast() };
 }
 
 const OPENED_AT_ONCE = 64;
+const BROADCASTS = 20;
 /** Upper bound of the time for one step. A mass reconnect in a large room sends many messages. */
 const PATIENCE_MS = 120_000;
 
@@ -134,6 +150,26 @@ class Room {
 
   #isComplete(known: number): boolean {
     return known === this.#ids.length - 1;
+  }
+
+  /** The first member sends to all others, again and again. */
+  broadcast(): Broadcast {
+    const frame = clientFrame(OPCODE.TEXT, new TextEncoder().encode(addressed(candidate(), null)));
+    const [sender, ...others] = this.#clients;
+    let received = 0;
+    for (const client of others) client.onMessage = () => received++;
+    const costs = Array.from({ length: BROADCASTS }, () => {
+      received = 0;
+      this.#server.takeCpuNs();
+      const sentAt = performance.now();
+      this.#driver.send(sender!, frame);
+      this.#driver.waitUntil(() => received === others.length);
+      return { wallMs: performance.now() - sentAt, cpuMs: this.#server.takeCpuNs() / 1e6 };
+    });
+    return {
+      wallMs: spread(costs.map(({ wallMs }) => wallMs)).median,
+      cpuMs: spread(costs.map(({ cpuMs }) => cpuMs)).median,
+    };
   }
 
   cut(): void {

@@ -1,0 +1,46 @@
+/** Measures a server before the first client comes: its start, and what it takes while it waits. */
+
+import type { Contender } from "../contenders.ts";
+import { type Bench, startServer } from "../run.ts";
+import { spread } from "../statistics.ts";
+
+export interface StartPlan {
+  /** The number of starts, of which the median counts. */
+  readonly starts: number;
+  /** Time without a client while the server's CPU is measured. */
+  readonly quietMs: number;
+}
+
+export interface Start {
+  /** From the start of the process to the line that says where it listens. */
+  readonly listensAfterMs: number;
+  /** In per cent of a core. */
+  readonly quietPercent: number;
+  readonly residentMB: number;
+}
+
+/** Starts a server several times. */
+export async function measureStart(
+  bench: Bench,
+  contender: Contender,
+  { starts, quietMs }: StartPlan,
+): Promise<Start> {
+  const timesMs: number[] = [];
+  const [quietPercents, residentMBs]: [number[], number[]] = [[], []];
+  for (let n = 0; n < starts; n++) {
+    bench.signal.throwIfAborted();
+    const startedAt = performance.now();
+    const server = await startServer(bench, contender);
+    timesMs.push(performance.now() - startedAt);
+    server.takeCpuNs();
+    await new Promise((resolve) => setTimeout(resolve, quietMs));
+    quietPercents.push(server.takeCpuNs() / 1e4 / quietMs);
+    residentMBs.push(server.residentBytes() / 1e6);
+    await server.stop();
+  }
+  return {
+    listensAfterMs: spread(timesMs).median,
+    quietPercent: spread(quietPercents).median,
+    residentMB: spread(residentMBs).median,
+  };
+}
