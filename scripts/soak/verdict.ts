@@ -5,7 +5,7 @@
  * - a message is lost that was inside a connection, its sender's or its target's, which the server did not close;
  * - a message is lost that was sent or stored for a client of a node that is killed, or its sender leaves before the other
  *   nodes know of that;
- * - a broadcast is lost while Redis is away, or reaches both connections of an ID that moves;
+ * - a broadcast is lost while Redis is away, or reaches both connections of an ID that moves, or the old one alone;
  * - around a failure a broadcast misses a client, or overtakes other messages of its sender, or is overtaken;
  * - an error names a message that arrived before, if Redis was away for longer than 5 s;
  * - a client that moves overtakes what it sent over the connection before: each node delivers what it has once the target
