@@ -523,7 +523,7 @@ export class Forwarder {
   /** Goes on where the last session with Redis has ended. */
   onReady(): void {
     this.#cancelOutage();
-    for (const link of this.#links.values()) link.repeat();
+    for (const link of this.#links.values()) link.resume();
   }
 
   /** Handles that another node has left, in good order or not. */

@@ -13,6 +13,8 @@ import { clientKey } from "../relay/vocabulary.ts";
 const ACKNOWLEDGE_MS = 20;
 /** Time without an acknowledgement after which parcels are sent again, in milliseconds. */
 const REPEAT_MS = 2000;
+/** Time without a sign of a node that does not acknowledge parcels after which it counts as dead, in milliseconds. */
+const SILENCE_MS = 20_000;
 /**
  * Time within which a living node acknowledges a parcel. When a node dies, what was sent to it within this time after the
  * first parcel that it has not acknowledged may have been delivered; nothing later was. In milliseconds.
@@ -249,11 +251,21 @@ export class Link<Item> {
     this.flush();
   }
 
+  /** Goes on after a time without Redis, in which the other node could give no sign. */
+  resume(): void {
+    this.#heardAtMs = this.#clock.now();
+    this.repeat();
+  }
+
   /** Repeats what was not acknowledged for too long. Called again and again. */
   check(): void {
-    const [first] = this.#entries;
-    const isOverdue = first !== undefined && first.publishedAtMs < this.#clock.now() - REPEAT_MS;
-    if (isOverdue && !this.#isPublishing) this.repeat(); // also to a dead node: it may have come back, and be silent
+    const sentAtMs = this.#entries[0]?.publishedAtMs ?? Infinity;
+    const nowMs = this.#clock.now();
+    if (sentAtMs >= nowMs - REPEAT_MS || this.#isPublishing) return;
+    const silentSinceMs = Math.max(sentAtMs, this.#heardAtMs);
+    // Redis cannot say that a node has died if it has lost all that it knew of it.
+    if (!this.isDead && silentSinceMs < nowMs - SILENCE_MS) this.onDead();
+    else this.repeat(); // also to a dead node: it may have come back, and be silent
   }
 
   /** Handles that the other node has left in good order: it has acknowledged all that it received. */

@@ -185,6 +185,28 @@ testPure("onDead() returns what was sent too late, and keeps what is in doubt", 
   assert.deepEqual(a.returned, [2, 1]);
 });
 
+testPure(
+  "a node without a sign for 20 s since Redis is back counts as dead",
+  async () => {
+    const [a, b] = twoEnds();
+    a.send();
+    await carry(a, b, true);
+    a.clock.advance(30_000);
+    a.link.resume();
+    const late = a.send();
+    await carry(a, b, true);
+    const wait = async () => {
+      a.clock.advance(2000);
+      a.link.check();
+      await carry(a, b, true);
+    };
+    for (let n = 0; n < 10; n++) await wait();
+    assert.deepEqual([a.link.isDead, a.returned], [false, []]);
+    await wait();
+    assert.deepEqual([a.link.isDead, a.done, a.returned], [true, [1], [late]]);
+  },
+);
+
 testPure("onLeft() returns all that was not acknowledged", async () => {
   const [a, b] = twoEnds();
   a.send();
