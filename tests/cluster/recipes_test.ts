@@ -131,7 +131,7 @@ async function startSentinel(folder: string, primary: TestRedis): Promise<Foregr
   const file = `${folder}/sentinel.conf`;
   const printed = replaceAll(printedFile("/etc/redis/sentinel.conf"), {
     "10.0.0.11 6379 2": `127.0.0.1 ${primary.port} 1`,
-    "5000": "500",
+    "5000": "2000", // less, and a stall of the machine makes the Sentinel fail over once more
   });
   await Deno.writeTextFile(file, `bind 127.0.0.1\nport ${port}\ndir ${folder}\n${printed}`);
   const sentinel = new Foreground(["redis-server", file, "--sentinel"]);
