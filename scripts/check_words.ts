@@ -22,8 +22,8 @@ const WORDS: readonly (readonly [word: RegExp, instead: string])[] = [
 ];
 
 const FOLDERS = ["lib", "scripts", "tests"];
-const FILES = ["main.ts", "README.md"];
-const TEXTS = /\.(ts|js|css|html|lua|md|py|sh|cpp)$/;
+const FILES = ["main.ts", "README.md", "deno.json", "scripts/cluster-demo"];
+const TEXTS = /\.(ts|js|css|html|lua|md|py|sh|cpp|json|yml)$/;
 
 /** Finds the words that are out in a text, a line each. */
 export function checkWords(path: string, text: string): string[] {

@@ -51,7 +51,7 @@ const MACHINE_SHARE = 3 / 4;
 /** Share of the process's memory that may wait in send buffers. */
 const BUFFERED_SHARE = 1 / 8;
 
-/** Protocols of other servers that `--dialects` turns on, see DIALECTS in the documents. */
+/** Protocols of other servers that `--dialects` turns on, see dialects.md. */
 export const DIALECTS = ["peerjs", "y-webrtc", "trystero", "libdatachannel"] as const;
 
 const oneOf = <const Choice extends string>(choices: readonly Choice[]) => (value: string) =>

@@ -193,7 +193,7 @@ export interface HttpAnswer {
   readonly body: string;
 }
 
-/** Translates between the protocol of one kind of client and the relay. Its functions are pure. */
+/** Translates between the protocol of one kind of client and the relay. Keeps no state. */
 export interface Dialect {
   /** Null for the core protocol. */
   readonly name: string | null;

@@ -1,6 +1,6 @@
 /// <reference lib="dom" />
 
-/** ICE servers: what clients are given, and that a real TURN server takes it (PROTOCOL.md, section 7). */
+/** ICE servers: what clients are given, and that a real TURN server takes it (protocol.md, ICE servers). */
 
 import assert from "node:assert/strict";
 import { createHmac } from "node:crypto";

@@ -1,4 +1,4 @@
-/** The mailbox over real sockets: kept in order, delivered or reported, within bounds (PROTOCOL.md, section 5). */
+/** The mailbox over real sockets: stored in order, delivered or reported, within bounds (protocol.md, Mailbox). */
 
 import assert from "node:assert/strict";
 import { TestClient } from "../helpers/client.ts";

@@ -1,4 +1,4 @@
-/** Rooms over real sockets: namespaces that nothing crosses (PROTOCOL.md, section 3). */
+/** Rooms over real sockets: namespaces that nothing crosses (protocol.md, Rooms). */
 
 import assert from "node:assert/strict";
 import { BareClient } from "../helpers/bare_client.ts";
