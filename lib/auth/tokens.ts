@@ -110,23 +110,23 @@ export async function createAuthenticator(
       try {
         return readGrant((await verify(token, isWanted)).payload);
       } catch (error) {
-        throw error instanceof TokenError ? error : new TokenError(reason(error));
+        throw error instanceof TokenError ? error : new TokenError(explain(error, jose));
       }
     },
   };
+}
 
-  function reason(error: unknown): string {
-    if (error instanceof jose.errors.JWTExpired) return "The token has expired.";
-    if (error instanceof jose.errors.JWTClaimValidationFailed) {
-      return `The token's ${error.claim} does not hold.`;
-    }
-    if (error instanceof jose.errors.JOSEAlgNotAllowed) {
-      return "The token is not signed with an algorithm that is allowed here.";
-    }
-    if (error instanceof jose.errors.JWKSNoMatchingKey) return "The token's key is not known.";
-    if (error instanceof KeySetUnavailable) return "The token's key could not be fetched.";
-    return "The token is malformed or badly signed.";
+function explain(error: unknown, { errors }: typeof Jose): string {
+  if (error instanceof errors.JWTExpired) return "The token has expired.";
+  if (error instanceof errors.JWTClaimValidationFailed) {
+    return `The token's ${error.claim} does not hold.`;
   }
+  if (error instanceof errors.JOSEAlgNotAllowed) {
+    return "The token is not signed with an algorithm that is allowed here.";
+  }
+  if (error instanceof errors.JWKSNoMatchingKey) return "The token's key is not known.";
+  if (error instanceof KeySetUnavailable) return "The token's key could not be fetched.";
+  return "The token is malformed or badly signed.";
 }
 
 function checkLength(token: string): void {

@@ -107,6 +107,24 @@ export function readCommandLine(
   token.action(() => {
     task = { kind: "token", ...readTokenRequest(token.opts(), env, system) };
   });
+  addChecks(program, env, system, (check) => task = check);
+  program.addHelpText("after", () => `\n${serve.helpInformation()}${SERVE_HELP}`);
+  try {
+    program.parse(args, { from: "user" });
+  } catch (error) {
+    if (!(error instanceof CommanderError)) throw error;
+    if (error.exitCode !== 0) throw new UsageError(explain(error, program, args));
+  }
+  return task ?? { kind: "print", text: printed };
+}
+
+/** Adds the commands that try a running server. */
+function addChecks(
+  program: Command,
+  env: Environment,
+  system: System,
+  choose: (task: Task) => void,
+): void {
   program.command("check")
     .description("try a running server as its clients would, step by step; status 0 or 1")
     .argument("[url]", "of the server; this machine's without it")
@@ -118,22 +136,14 @@ export function readCommandLine(
     .option("--origin <origin>", "of the pages that connect (default: the URL's own)")
     .option("--ca <file>", "certificate of an authority that your clients trust, PEM")
     .action((url: string | undefined, written: CheckOptions) => {
-      task = { kind: "check", request: readCheckRequest(url, written, env, system) };
+      choose({ kind: "check", request: readCheckRequest(url, written, env, system) });
     });
   program.command("healthcheck")
     .description("ask a running server whether it serves; status 0 or 1")
     .argument("[url]", "of the server; this machine's without it")
     .action((url?: string) => {
-      task = { kind: "healthcheck", url: readServerUrl("healthcheck", url, env, system) };
+      choose({ kind: "healthcheck", url: readServerUrl("healthcheck", url, env, system) });
     });
-  program.addHelpText("after", () => `\n${serve.helpInformation()}${SERVE_HELP}`);
-  try {
-    program.parse(args, { from: "user" });
-  } catch (error) {
-    if (!(error instanceof CommanderError)) throw error;
-    if (error.exitCode !== 0) throw new UsageError(explain(error, program, args));
-  }
-  return task ?? { kind: "print", text: printed };
 }
 
 const SERVE_HELP = `
