@@ -47,9 +47,8 @@ Deno.test("of a flood at ten times the rate limit each message arrives or is ref
   const [flooder, target] = await TestClient.registerAll(program.url, "flooder", "target");
   const startedAtMs = performance.now();
   const sent = await flood(flooder, "target");
-  const elapsedSeconds = (performance.now() - startedAtMs) / 1000;
-
   const { accepted, refused } = await readAll(flooder, target, sent);
+  const elapsedSeconds = (performance.now() - startedAtMs) / 1000; // the server reads later than it was sent
   assert.equal(accepted.length + refused.length, sent);
   assert(accepted.length >= BURST);
   assert(accepted.length <= BURST + RATE * elapsedSeconds + 1, `${accepted.length}`);
