@@ -1,5 +1,7 @@
 /** A server under measurement: its process, the core it is pinned to, its CPU time and its memory. */
 
+import { within } from "../../lib/clock.ts";
+
 export interface StartOptions {
   readonly command: readonly string[];
   readonly env?: Readonly<Record<string, string>>;
@@ -51,7 +53,9 @@ export class ServerProcess {
     }).spawn();
     const output = process.stdout.getReader();
     try {
-      return new ServerProcess(process, output, await readPort(output, listening));
+      const late = new Error("it did not start in time");
+      const port = await within(START_TIMEOUT_MS, readPort(output, listening), late);
+      return new ServerProcess(process, output, port);
     } catch (error) {
       await end(process, output);
       const stderr = Deno.readTextFileSync(stderrFile);
@@ -100,18 +104,10 @@ async function readPort(
 ): Promise<number> {
   const decoder = new TextDecoder();
   let text = "";
-  let timer: ReturnType<typeof setTimeout> | undefined;
-  const timeUp = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => reject(new Error("it did not start in time")), START_TIMEOUT_MS);
-  });
-  try {
-    while (!listening.test(text)) {
-      const { value, done } = await Promise.race([output.read(), timeUp]);
-      if (done) throw new Error("it ended without saying where it listens");
-      text += decoder.decode(value, { stream: true });
-    }
-  } finally {
-    clearTimeout(timer);
+  while (!listening.test(text)) {
+    const { value, done } = await output.read();
+    if (done) throw new Error("it ended without saying where it listens");
+    text += decoder.decode(value, { stream: true });
   }
   return Number(listening.exec(text)?.[1]);
 }

@@ -33,6 +33,13 @@ const SETTLE_MS = 500;
 const HOLDER = `${import.meta.dirname}/holder.ts`;
 const FIRST_NUMBER = 100_000; // so that all IDs are equally long
 
+/** Returns the CPU that a server takes while no client sends, in per cent of a core. */
+export function measureQuiet(driver: Driver, server: ServerProcess, quietMs: number): number {
+  server.takeCpuNs();
+  driver.pollFor(quietMs);
+  return server.takeCpuNs() / 1e4 / quietMs;
+}
+
 /** The clients of one server. */
 export class Crowd implements AsyncDisposable {
   readonly #driver: Driver;
@@ -66,10 +73,7 @@ export class Crowd implements AsyncDisposable {
 
   /** Measures the CPU that the server takes while no client sends. */
   beQuiet(): void {
-    const { quietMs } = this.#plan;
-    this.#server.takeCpuNs();
-    this.#driver.pollFor(quietMs);
-    this.#quietPercent = this.#server.takeCpuNs() / 1e4 / quietMs;
+    this.#quietPercent = measureQuiet(this.#driver, this.#server, this.#plan.quietMs);
   }
 
   async #hold(first: number, count: number): Promise<void> {

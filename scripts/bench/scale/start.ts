@@ -1,8 +1,9 @@
 /** Measures a server before the first client comes: its start, and what it takes while it waits. */
 
 import type { Contender } from "../contenders.ts";
-import { type Bench, startServer } from "../run.ts";
+import { type Bench, withNewServer } from "../run.ts";
 import { spread } from "../statistics.ts";
+import { measureQuiet } from "./crowd.ts";
 
 export interface StartPlan {
   /** The number of starts, of which the median counts. */
@@ -28,15 +29,12 @@ export async function measureStart(
   const timesMs: number[] = [];
   const [quietPercents, residentMBs]: [number[], number[]] = [[], []];
   for (let n = 0; n < starts; n++) {
-    bench.signal.throwIfAborted();
     const startedAt = performance.now();
-    const server = await startServer(bench, contender);
-    timesMs.push(performance.now() - startedAt);
-    server.takeCpuNs();
-    await new Promise((resolve) => setTimeout(resolve, quietMs));
-    quietPercents.push(server.takeCpuNs() / 1e4 / quietMs);
-    residentMBs.push(server.residentBytes() / 1e6);
-    await server.stop();
+    await withNewServer(bench, contender, (driver, server) => {
+      timesMs.push(performance.now() - startedAt);
+      quietPercents.push(measureQuiet(driver, server, quietMs));
+      residentMBs.push(server.residentBytes() / 1e6);
+    });
   }
   return {
     listensAfterMs: spread(timesMs).median,
