@@ -16,8 +16,8 @@ export interface ClientInfo {
 /** The client of an event; only its address if it has not registered. */
 export type Subject = ClientInfo | { readonly address: string };
 
-/** A message that was sent, stored or broadcast. */
-export interface Message {
+/** The facts about a message that metrics and the log get. */
+export interface MessageInfo {
   /** Its `type`; undefined if that is not a string. */
   readonly type: string | undefined;
   /** Its size as received, in bytes of UTF-8. */
@@ -67,14 +67,14 @@ export type Event =
     readonly kind: "sent";
     readonly from: ClientInfo;
     readonly targetId: string;
-    readonly message: Message;
+    readonly message: MessageInfo;
   }
   /** A message waits in the mailbox for a client that is not connected. */
   | {
     readonly kind: "stored";
     readonly from: ClientInfo;
     readonly targetId: string;
-    readonly message: Message;
+    readonly message: MessageInfo;
   }
   /** A stored message was sent to its target. */
   | { readonly kind: "stored_delivered"; readonly client: ClientInfo }
@@ -82,7 +82,7 @@ export type Event =
     readonly kind: "broadcast";
     readonly from: ClientInfo;
     readonly recipients: number;
-    readonly message: Message;
+    readonly message: MessageInfo;
   }
   | { readonly kind: "error_sent"; readonly code: ErrorCode; readonly subject: Subject }
   /** The server starts to close a connection. */

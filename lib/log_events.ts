@@ -1,7 +1,7 @@
 /** Writes events as log lines. */
 
 import type { Clock } from "./clock.ts";
-import type { ClientInfo, Emit, Event, Message, Subject } from "./events.ts";
+import type { ClientInfo, Emit, Event, MessageInfo, Subject } from "./events.ts";
 import { type Fields, type Level, type Log, messageOf } from "./log.ts";
 import type { CloseReason } from "./relay/vocabulary.ts";
 
@@ -187,7 +187,7 @@ function stackOf(error: unknown): string {
   return error instanceof Error ? error.stack ?? error.message : String(error);
 }
 
-function typeName({ type }: Message): string {
+function typeName({ type }: MessageInfo): string {
   if (type === undefined) return "unknown";
   return type.length <= MAX_TYPE_CHARS ? type : `${type.slice(0, MAX_TYPE_CHARS).toWellFormed()}…`;
 }

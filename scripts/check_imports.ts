@@ -26,7 +26,7 @@ const RULES: Readonly<Record<string, Rule>> = {
   cluster: { imports: ["relay", "base"] },
   relay: { imports: ["auth", "base"] },
   auth: { imports: ["base"] },
-  config: { imports: ["relay", "auth", "base"], types: ["check"] },
+  config: { imports: ["dialects", "relay", "auth", "base"], types: ["check"] },
   base: { imports: [], types: ["relay"] },
 };
 

@@ -1,7 +1,7 @@
 /** Log lines of events, as operating.md lists them. Of a client's texts only IDs, rooms and types are logged. */
 
 import assert from "node:assert/strict";
-import type { ClientInfo, Event, Message } from "../lib/events.ts";
+import type { ClientInfo, Event, MessageInfo } from "../lib/events.ts";
 import { createLog, type Format, type Level, type Log } from "../lib/log.ts";
 import { createEventLog } from "../lib/log_events.ts";
 import { FakeClock } from "./helpers/clock.ts";
@@ -11,7 +11,7 @@ const sender: ClientInfo = { id: "sender_001", roomName: "", address: "192.0.2.1
 const inLobby: ClientInfo = { ...sender, roomName: "lobby", address: "2001:db8::1" };
 const stranger = { address: "192.0.2.9" };
 
-function message(type: string | undefined): Message {
+function message(type: string | undefined): MessageInfo {
   return { type, bytes: 34, receivedAtMs: 0 };
 }
 
@@ -217,7 +217,7 @@ testPure("at most 10 refusals a second are logged, and one line counts the other
 });
 
 testPure("nothing is built for a level that is off", () => {
-  const untouchable = new Proxy({} as ClientInfo & Message, {
+  const untouchable = new Proxy({} as ClientInfo & MessageInfo, {
     get: () => assert.fail("it was looked at"),
     has: () => assert.fail("it was looked at"),
   });

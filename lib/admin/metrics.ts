@@ -2,7 +2,7 @@
 
 import process from "node:process";
 import type { Clock } from "../clock.ts";
-import type { Event, Message } from "../events.ts";
+import type { Event, MessageInfo } from "../events.ts";
 import { CLOSE_CODES, ERROR_CODES, type ErrorCode } from "../relay/vocabulary.ts";
 
 const KIB = 1024;
@@ -140,7 +140,7 @@ export class Metrics {
     }
   }
 
-  #observeMessage({ bytes, receivedAtMs }: Message): void {
+  #observeMessage({ bytes, receivedAtMs }: MessageInfo): void {
     this.messageBytes.observe(bytes);
     this.relaySeconds.observe((this.#clock.now() - receivedAtMs) / 1000);
   }

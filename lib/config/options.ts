@@ -7,6 +7,7 @@ import {
   writeAddress,
 } from "./admin_address.ts";
 import { isTurnUrl } from "../auth/turn.ts";
+import { DIALECT_NAMES } from "../dialects/dialects.ts";
 import { LOG_LEVELS, messageOf } from "../log.ts";
 import {
   readBytes,
@@ -50,9 +51,6 @@ const MIN_PASSWORD_CHARS = 12;
 const MACHINE_SHARE = 3 / 4;
 /** Share of the process's memory that may wait in send buffers. */
 const BUFFERED_SHARE = 1 / 8;
-
-/** Protocols of other servers that `--dialects` turns on, see dialects.md. */
-export const DIALECTS = ["peerjs", "y-webrtc", "trystero", "libdatachannel"] as const;
 
 const oneOf = <const Choice extends string>(choices: readonly Choice[]) => (value: string) =>
   readChoice(value, choices);
@@ -195,8 +193,8 @@ export const SETTINGS = {
   dialects: {
     flag: "--dialects <list>",
     default: "peerjs,y-webrtc,trystero",
-    help: `clients of other servers to serve: ${DIALECTS.join(", ")}; or all, or off`,
-    read: (value) => readSelection(value, DIALECTS),
+    help: `clients of other servers to serve: ${DIALECT_NAMES.join(", ")}; or all, or off`,
+    read: (value) => readSelection(value, DIALECT_NAMES),
   },
   peerjsKey: {
     flag: "--peerjs-key <key>",

@@ -11,9 +11,25 @@ export interface DialectOptions extends PeerJsOptions {
   readonly dialects: readonly string[];
 }
 
-/** Returns the dialects in the order in which they are tried. The core protocol accepts every client, so it is the last. */
-export function createDialects(options: DialectOptions): readonly [...Dialect[], Dialect] {
-  const all = [peerjs(options), trystero, yWebrtc, libdatachannel];
-  const enabled = all.filter(({ name }) => name !== null && options.dialects.includes(name));
-  return [...enabled, signalbox];
+/** Protocols of other servers, by the names that `--dialects` takes, in the order in which they are tried. */
+const DIALECTS: Readonly<Record<string, (...args: Parameters<typeof peerjs>) => Dialect>> = {
+  peerjs,
+  "y-webrtc": () => yWebrtc,
+  trystero: () => trystero,
+  libdatachannel: () => libdatachannel,
+};
+
+export const DIALECT_NAMES: readonly string[] = Object.keys(DIALECTS);
+
+/**
+ * Returns the enabled dialects, and last the core protocol.
+ *
+ * @param needsToken true if clients need a token
+ */
+export function createDialects(
+  options: DialectOptions,
+  needsToken: boolean,
+): readonly [...Dialect[], Dialect] {
+  const enabled = DIALECT_NAMES.filter((name) => options.dialects.includes(name));
+  return [...enabled.map((name) => DIALECTS[name]!(options, needsToken)), signalbox];
 }

@@ -1,7 +1,14 @@
 /** Reads the target of a message, and replaces it by the sender without changing any other member. */
 
 import { type Content, describe, ProtocolError } from "../relay/vocabulary.ts";
-import { compileNames, readLast, replaceMembers, scanMembers, type Value } from "./members.ts";
+import {
+  compileNames,
+  readLast,
+  replaceMembers,
+  scanMembers,
+  tryScanMembers,
+  type Value,
+} from "./members.ts";
 
 /** A message of a client. Its text is for the receivers: without `target_id`, and with the server's `from`. */
 export interface Envelope extends Content {
@@ -55,12 +62,9 @@ export function readTarget(value: Value | undefined): string {
   throw new ProtocolError("invalid_message", message);
 }
 
-/** Returns the target of a refused message, at little cost; undefined if it has none. Never throws. */
+/** Returns the target of a refused message, at little cost; undefined if it has none. */
 export function targetOf(text: string): string | undefined {
-  try {
-    return readTarget(readLast(text, scanMembers(text, TARGET), "target_id")) || undefined;
-  } catch (error) {
-    if (error instanceof ProtocolError) return undefined;
-    throw error;
-  }
+  const scan = tryScanMembers(text, TARGET);
+  const target = scan && readLast(text, scan, "target_id");
+  return typeof target === "string" && target !== "" ? target : undefined;
 }

@@ -1,8 +1,7 @@
 /** The protocol of libdatachannel's example signaling server: the URL's path is the client's ID. */
 
 import { type Command, type Dialect, isClientId, type Storage } from "../relay/vocabulary.ts";
-import { compileNames, readLast, replaceMembers, scanMembers } from "./members.ts";
-import { trystero, yWebrtc } from "./topics.ts";
+import { compileNames, readLast, replaceMembers, scanMembers, tryScanMembers } from "./members.ts";
 
 const ROOM = "\u0001libdatachannel";
 const MEMBERS = compileNames("id", "type");
@@ -13,18 +12,9 @@ export const libdatachannel: Dialect = {
   name: "libdatachannel",
   acceptsUrl: (url) => idIn(new URL(url)) !== null,
   decodeUrl,
-  /** Only the first message decides, because a callee is silent until it is called. */
-  yieldsTo(firstMessage) {
-    try {
-      const scan = scanMembers(firstMessage, MEMBERS);
-      if (readLast(firstMessage, scan, "id") !== undefined) return false;
-      const isCore = readLast(firstMessage, scan, "type") === "register";
-      return isCore || yWebrtc.accepts(firstMessage) || trystero.accepts(firstMessage);
-    } catch {
-      return false;
-    }
-  },
-  accepts: () => false,
+  isTentative: true, // a callee is silent until it is called
+  accepts: (text) =>
+    tryScanMembers(text, MEMBERS)?.members.some(({ name }) => name === "id") === true,
   sender: (clientId) => JSON.stringify(clientId),
   decode: (text, sender) => sender === null ? { kind: "ignore" } : decode(text, sender),
   encode: () => null,

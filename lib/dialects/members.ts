@@ -100,6 +100,19 @@ export function scanMembers<Name extends string>(text: string, names: Names<Name
   return { bytes, members };
 }
 
+/** Does the same as {@link scanMembers}, but returns null if the text is malformed. */
+export function tryScanMembers<Name extends string>(
+  text: string,
+  names: Names<Name>,
+): Scan<Name> | null {
+  try {
+    return scanMembers(text, names);
+  } catch (error) {
+    if (error instanceof ProtocolError) return null;
+    throw error;
+  }
+}
+
 function tooManyMembers(names: readonly string[]): ProtocolError {
   const message = `A message may have at most ${MAX_FOUND_MEMBERS} members named ` +
     `${names.join(", ")}: send each once.`;

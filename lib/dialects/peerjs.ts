@@ -28,20 +28,17 @@ export interface PeerJsOptions {
   readonly peerjsKey: string;
   /** True if clients may list all IDs. */
   readonly peerjsDiscovery: boolean | undefined;
-  /** True if clients need a token. IDs are not listed then, because PeerJS requests the list without a token. */
-  readonly authSecrets?: unknown;
-  readonly authJwks?: unknown;
 }
 
-/** Creates the dialect. */
-export function peerjs(options: PeerJsOptions): Dialect {
+/** @param needsToken true if IDs are not listed, because PeerJS requests the list without a token */
+export function peerjs(options: PeerJsOptions, needsToken: boolean): Dialect {
   const { peerjsKey: key } = options;
   return {
     name: "peerjs",
     accepts: () => false, // only a URL decides
     acceptsUrl: (url) => URL_PATTERN.test(url),
     decodeUrl: (url) => decodeUrl(url, key),
-    answerHttp: (pathname, listIds) => answerHttp(pathname, listIds, options),
+    answerHttp: (pathname, listIds) => answerHttp(pathname, listIds, options, needsToken),
     sender: (clientId) => JSON.stringify(clientId),
     decode: (text, sender) => sender === null ? { kind: "ignore" } : decode(text, sender),
     encode,
@@ -72,13 +69,13 @@ function decodeUrl({ searchParams }: URL, key: string): Command {
 function answerHttp(
   pathname: string,
   listIds: (room: string) => Promise<readonly string[]>,
-  { peerjsKey, peerjsDiscovery, authSecrets, authJwks }: PeerJsOptions,
+  { peerjsKey, peerjsDiscovery }: PeerJsOptions,
+  needsToken: boolean,
 ): Promise<HttpAnswer> | null {
   const [, key, what] = /\/([^/]+)\/(id|peers)$/.exec(pathname) ?? [];
   const keys = [peerjsKey, encodeURIComponent(peerjsKey)];
   if (what === undefined || !keys.includes(key!)) return null;
   if (what === "id") return Promise.resolve({ status: 200, type: "text/html", body: randomUUID() });
-  const needsToken = authSecrets !== undefined || authJwks !== undefined;
   if (!peerjsDiscovery || needsToken) {
     return Promise.resolve({ status: 401, type: "text/plain", body: "Unauthorized" });
   }

@@ -2,12 +2,12 @@
 
 import type { Dialect, Notice } from "../relay/vocabulary.ts";
 import { fromMember, readEnvelope, targetOf } from "./envelope.ts";
-import { readRegistration } from "./registration.ts";
+import { isRegister, readRegistration } from "./register.ts";
 
 export const signalbox: Dialect = {
   name: null,
 
-  accepts: () => true,
+  accepts: isRegister,
 
   sender: fromMember,
 

@@ -8,6 +8,7 @@ import {
   replaceMembers,
   type Scan,
   scanMembers,
+  tryScanMembers,
 } from "./members.ts";
 
 const [QUOTE, BACKSLASH, LEFT_BRACKET, RIGHT_BRACKET, LEFT_BRACE, RIGHT_BRACE] = [...'"\\[]{}']
@@ -91,19 +92,15 @@ interface FirstMessage {
 const POSSIBLE_TYPE = /ping|publish|subscribe|\\u/;
 
 function isFirst(text: string, isOwn: (message: FirstMessage) => boolean): boolean {
-  if (!POSSIBLE_TYPE.test(text)) return false;
-  try {
-    const scan = scanMembers(text, MEMBERS);
-    const has = (wanted: Name) => scan.members.some(({ name }) => name === wanted);
-    return isOwn({
-      type: readLast(text, scan, "type"),
-      hasTopic: typeof readLast(text, scan, "topic") === "string",
-      hasTopics: has("topics"),
-      hasPayload: has("payload"),
-    });
-  } catch {
-    return false; // not a JSON object
-  }
+  const scan = POSSIBLE_TYPE.test(text) ? tryScanMembers(text, MEMBERS) : null;
+  if (scan === null) return false;
+  const has = (wanted: Name) => scan.members.some(({ name }) => name === wanted);
+  return isOwn({
+    type: readLast(text, scan, "type"),
+    hasTopic: typeof readLast(text, scan, "topic") === "string",
+    hasTopics: has("topics"),
+    hasPayload: has("payload"),
+  });
 }
 
 /** Returns the strings of the last `topics`, if that is an array. */

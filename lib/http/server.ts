@@ -130,7 +130,7 @@ export class Server {
         iceServersFor: iceServersFor(options),
       }),
       router: this.#router,
-      dialects: createDialects(options),
+      dialects: createDialects(options, authenticator !== null),
       bufferedTotal: new BufferedTotal(options.maxBufferedTotalBytes),
       clock,
       emit,

@@ -60,7 +60,7 @@ export interface ConnectionDeps {
   readonly options: ConnectionOptions;
   readonly registrar: Registrar;
   readonly router: Router;
-  /** Tried in this order for a client's first message; the last one accepts every client. */
+  /** The core protocol is the last one. */
   readonly dialects: readonly [...Dialect[], Dialect];
   readonly bufferedTotal: BufferedTotal;
   readonly clock: Clock;
@@ -130,7 +130,7 @@ export class Connection implements SessionConnection {
     );
     this.#dialect = dialectOf(request.url, deps.dialects);
     this.#url = this.#dialect === null ? null : request.url;
-    this.#isTentative = this.#dialect?.yieldsTo !== undefined;
+    this.#isTentative = this.#dialect?.isTentative === true;
     const onOverloaded = () => this.close("overloaded");
     this.#sendBuffer = new SendBuffer(socket, options, bufferedTotal, clock, onOverloaded);
   }
@@ -251,9 +251,10 @@ export class Connection implements SessionConnection {
   /** Confirms or ends a registration by URL, depending on the first message. */
   #decideTentative(text: string): void {
     this.#isTentative = false;
-    if (this.#dialect?.yieldsTo?.(text)) {
+    const other = this.#dialect?.accepts(text) ? null : dialectOfFirst(text, this.#deps.dialects);
+    if (other !== null) {
       this.#detach(false, null);
-      this.#dialect = null;
+      this.#dialect = other;
     } else if (this.#deferredError !== null) {
       this.#rejectFor(this.#deferredError);
     }
@@ -262,7 +263,7 @@ export class Connection implements SessionConnection {
   #handleFirst(text: string): void {
     if (!this.isOpen) return; // the client has disconnected before this message had its turn
     const { dialects, registrar } = this.#deps;
-    this.#dialect ??= dialects.find((dialect) => dialect.accepts(text)) ?? dialects.at(-1)!;
+    this.#dialect ??= dialectOfFirst(text, dialects) ?? this.#dialectOrCore;
     const { anonymousRoom } = this.#dialect;
     if (anonymousRoom === undefined) return this.#executeFirst(this.#dialect.decode(text, null));
     this.#await(registrar.registerAnonymously(anonymousRoom, this.#token, this));
@@ -360,9 +361,14 @@ export class Connection implements SessionConnection {
     this.notify({ kind: "error", code, message, targetId, retryAfterMs });
   }
 
+  /** The core protocol before the first message. */
+  get #dialectOrCore(): Dialect {
+    return this.#dialect ?? this.#deps.dialects.at(-1)!;
+  }
+
   #targetOf(text: string): string | undefined {
     if (text.length > MAX_EXPLAINED_CHARS) return undefined;
-    return (this.#dialect ?? this.#deps.dialects.at(-1)!).targetOf(text);
+    return this.#dialectOrCore.targetOf(text);
   }
 
   /** Sends an error, closes after {@link LINGER_MS} or {@link MAX_DROPPED_MESSAGES}, and ends the session at once. */
@@ -397,8 +403,7 @@ export class Connection implements SessionConnection {
   }
 
   notify(notice: Notice): boolean {
-    const dialect = this.#dialect ?? this.#deps.dialects.at(-1)!;
-    const text = dialect.encode(notice, this.#session?.id ?? "");
+    const text = this.#dialectOrCore.encode(notice, this.#session?.id ?? "");
     return text === null ? this.isOpen : this.send(text);
   }
 
@@ -456,6 +461,12 @@ export class Connection implements SessionConnection {
 /** A function of its own, because a closure of the constructor would keep the URL for as long as the connection. */
 function dialectOf(url: string, dialects: readonly Dialect[]): Dialect | null {
   return dialects.find(({ acceptsUrl }) => acceptsUrl?.(url)) ?? null;
+}
+
+/** Finds the dialect that a first message shows; null if it shows none. */
+function dialectOfFirst(text: string, dialects: readonly Dialect[]): Dialect | null {
+  return dialects.find(({ acceptsUrl, accepts }) => acceptsUrl === undefined && accepts(text)) ??
+    null;
 }
 
 /** Reads a binary message as text. */

@@ -212,9 +212,9 @@ export interface Dialect {
     pathname: string,
     listIds: (room: string) => Promise<readonly string[]>,
   ) => Promise<HttpAnswer> | null;
-  /** Returns whether the first message of a client registered by its URL belongs to another dialect. */
-  readonly yieldsTo?: (firstMessage: string) => boolean;
-  /** Returns whether a client with this first message speaks the dialect. */
+  /** True if a client of an accepted URL may speak another dialect, as its first message shows. */
+  readonly isTentative?: true;
+  /** Returns whether a first message shows that its client speaks the dialect. */
   accepts(firstMessage: string): boolean;
   /** Returns the sender as {@link Dialect.decode} writes it into each message of this client. Called once a session. */
   sender(clientId: string): string;

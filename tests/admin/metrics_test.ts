@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import fc from "fast-check";
-import type { Event, Message } from "../../lib/events.ts";
+import type { Event, MessageInfo } from "../../lib/events.ts";
 import { Histogram, Metrics, metricsText } from "../../lib/admin/metrics.ts";
 import { CLOSE_CODES, type CloseReason, ERROR_CODES } from "../../lib/relay/vocabulary.ts";
 import { FakeClock } from "../helpers/clock.ts";
@@ -10,7 +10,7 @@ import { testPure } from "../helpers/pure.ts";
 
 const ALICE = { id: "alice", roomName: "", address: "192.0.2.1", dialect: null };
 
-function message(bytes: number, receivedAtMs = 0): Message {
+function message(bytes: number, receivedAtMs = 0): MessageInfo {
   return { type: "offer", bytes, receivedAtMs };
 }
 

@@ -10,7 +10,7 @@ import {
   type SwitchboardOptions,
 } from "../helpers/switchboard.ts";
 
-const DIALECT = peerjs({ peerjsKey: "peerjs", peerjsDiscovery: true });
+const DIALECT = peerjs({ peerjsKey: "peerjs", peerjsDiscovery: true }, false);
 const OPEN = '{"type":"OPEN"}';
 
 function setUp(options: SwitchboardOptions = {}) {
@@ -206,7 +206,7 @@ testPure("HTTP requests get a fresh ID, and the list of all IDs if that is allow
   assert.match((await answer("/a/peerjs/id"))?.body ?? "", /^[0-9a-f-]{36}$/);
   assert.equal((await answer("/peerjs/peers"))?.body, '["alice","bob"]');
   assert.equal(await answer("/other/id"), null);
-  const off = peerjs({ peerjsKey: "peerjs", peerjsDiscovery: undefined });
+  const off = peerjs({ peerjsKey: "peerjs", peerjsDiscovery: undefined }, false);
   assert.equal((await answer("/peerjs/peers", off))?.status, 401);
 });
 

@@ -741,7 +741,7 @@ testPure("a token is checked only for as long as its client is connected", () =>
 const MEASURE = `
   import { peerjs } from "${import.meta.resolve("../../lib/dialects/peerjs.ts")}";
   import { Switchboard } from "${import.meta.resolve("../helpers/switchboard.ts")}";
-  const board = new Switchboard({}, null, [peerjs({ peerjsKey: "peerjs", peerjsDiscovery: false })]);
+  const board = new Switchboard({}, null, [peerjs({ peerjsKey: "peerjs", peerjsDiscovery: false }, false)]);
   const used = () => (gc(), Deno.memoryUsage().heapUsed);
   const connect = (n) => {
     const token = JSON.parse(JSON.stringify(n + "x".repeat(60_000)));

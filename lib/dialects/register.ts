@@ -8,7 +8,7 @@ import {
   type Registration,
 } from "../relay/vocabulary.ts";
 import { readTarget } from "./envelope.ts";
-import { compileNames, readLast, scanMembers, type Value } from "./members.ts";
+import { compileNames, readLast, scanMembers, tryScanMembers, type Value } from "./members.ts";
 
 /** Upper bound of a client's first message, in bytes of UTF-8. No token or rate limit protects the server yet. */
 export const MAX_REGISTER_BYTES = 16 * 1024;
@@ -26,6 +26,14 @@ const NAMES = compileNames(
   "token",
   "target_id",
 );
+
+const TYPE = compileNames("type");
+
+/** Returns whether a message is a `register`, valid or not. */
+export function isRegister(text: string): boolean {
+  const scan = tryScanMembers(text, TYPE);
+  return scan !== null && readLast(text, scan, "type") === "register";
+}
 
 /** Reads the last member with this name; undefined if there is none. */
 type Read = (name: (typeof NAMES.list)[number]) => Value | undefined;

@@ -1,7 +1,7 @@
 /** A `register` is read as the protocol says, and errors name the cause. */
 
 import assert from "node:assert/strict";
-import { MAX_REGISTER_BYTES, readRegistration } from "../../lib/dialects/registration.ts";
+import { MAX_REGISTER_BYTES, readRegistration } from "../../lib/dialects/register.ts";
 import { describe } from "../../lib/relay/vocabulary.ts";
 import { testPure } from "../helpers/pure.ts";
 
@@ -143,7 +143,7 @@ testPure("readRegistration() passes on a token that is not a string", () => {
 
 /** Prints the memory that a registration from a message of 16 KiB takes, in bytes. */
 const MEASURE = `
-  import { readRegistration } from "${import.meta.resolve("../../lib/dialects/registration.ts")}";
+  import { readRegistration } from "${import.meta.resolve("../../lib/dialects/register.ts")}";
   const COUNT = 1000;
   const more = "x".repeat(16_000);
   const used = () => (gc(), Deno.memoryUsage().heapUsed);
