@@ -83,7 +83,7 @@ export async function createAuthenticator(
       if (!isWanted()) throw new TokenError("The client has disconnected.");
       return verification();
     });
-    lastVerification = result.catch(() => {});
+    lastVerification = result.catch(() => {}); // the caller handles the error
     return result;
   }
 

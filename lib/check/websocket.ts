@@ -156,7 +156,7 @@ async function readBody(connection: Deno.Conn, headers: Headers, rest: string): 
       body += part;
     }
   })();
-  await within(REST_TIMEOUT_MS, reading, new Failure("late")).catch(() => {});
+  await within(REST_TIMEOUT_MS, reading, new Failure("late")).catch(() => {}); // a part of it will do
   return body;
 }
 
@@ -226,7 +226,7 @@ export class CheckSocket {
   async close(): Promise<void> {
     const code = new Uint8Array([NORMAL_CLOSURE >> 8, NORMAL_CLOSURE & 255]);
     await this.#sendFrame(OPCODE.CLOSE, code);
-    await within(REST_TIMEOUT_MS, this.ended, new Failure("late")).catch(() => {});
+    await within(REST_TIMEOUT_MS, this.ended, new Failure("late")).catch(() => {}); // errors are thrown below
     tryClose(this.#connection);
     await this.ended;
   }
@@ -310,7 +310,8 @@ export class CheckSocket {
     const masked = payload.map((byte, index) => byte ^ mask[index % 4]!);
     const head = [128 | opcode, 128 | size[0]!, ...size.slice(1), ...mask];
     const frame = concat([new Uint8Array(head), masked]);
-    this.#writing = this.#writing.then(() => writeAll(this.#connection, frame)).catch(() => {});
+    this.#writing = this.#writing.then(() => writeAll(this.#connection, frame))
+      .catch(() => {}); // the reader notices that the connection has ended
     return this.#writing;
   }
 }

@@ -6,6 +6,7 @@ import type { Attach, Directory, DirectoryOptions } from "../relay/directory.ts"
 import type { Router } from "../relay/router.ts";
 import type { Session } from "../relay/session.ts";
 import type { Message, Notice, Registration } from "../relay/vocabulary.ts";
+import { Disconnected, unlessDisconnected } from "./disconnected.ts";
 import { Forwarder } from "./forwarder.ts";
 import { Keys } from "./keys.ts";
 import {
@@ -71,7 +72,7 @@ export class Cluster implements Directory {
       sync: (session) => this.#sync(session),
       onReady: (session) => this.#onReady(session),
       onHeartbeat: () => this.#forwarder.check(),
-      onSettled: (session) => this.#rooms.refreshAll(session).catch(() => {}),
+      onSettled: (session) => unlessDisconnected(this.#rooms.refreshAll(session)),
       onLost: (error) => this.#onLost(error),
       beforeLeaving: (session) => this.#beforeLeaving(session),
     });
@@ -249,7 +250,7 @@ export class Cluster implements Directory {
     this.#trouble = "";
     this.#emit({ kind: "cluster_joined" });
     this.#forwarder.onReady();
-    this.#registry.catchUp(session).catch(() => {}); // clients may have registered during the sync
+    unlessDisconnected(this.#registry.catchUp(session)); // clients may have registered during the sync
   }
 
   #onLost(error: unknown): void {
@@ -268,11 +269,16 @@ export class Cluster implements Directory {
 
   /** Lets other nodes acknowledge what this one has sent, and acknowledges all that it has received. */
   async #beforeLeaving(session: RedisSession): Promise<void> {
-    const settle = () =>
-      within(SETTLE_TIMEOUT_MS, this.#forwarder.settle(), new Error("late"), this.#clock);
-    await settle().catch(() => this.#forwarder.expireStored());
-    await settle().catch(() => {});
+    if (!await this.#settle()) this.#forwarder.expireStored();
+    await this.#settle();
     await session.unsubscribe(this.#keys.nodeChannel(this.#node.id));
-    await settle().catch(() => {});
+    await this.#settle();
+  }
+
+  /** Returns false if something is still under way to other nodes at the time limit. */
+  #settle(): Promise<boolean> {
+    const settled = this.#forwarder.settle().then(() => true);
+    const late = new Disconnected("no acknowledgement in time");
+    return unlessDisconnected(within(SETTLE_TIMEOUT_MS, settled, late, this.#clock), false);
   }
 }

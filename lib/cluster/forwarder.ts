@@ -17,6 +17,7 @@ import {
   type Message,
   type Notice,
 } from "../relay/vocabulary.ts";
+import { unlessDisconnected } from "./disconnected.ts";
 import type { Keys } from "./keys.ts";
 import { Link } from "./link.ts";
 import { type Broadcast, type Parcel, type ParcelKind, writeBroadcast } from "./messages.ts";
@@ -402,8 +403,8 @@ export class Forwarder {
     const { length } = written;
     const isPossible = this.#node.isReady && this.#bytesUnderWay + length <= MAX_BYTES_UNDER_WAY;
     this.#bytesUnderWay += length;
-    const isSent = isPossible &&
-      await this.#node.publish(this.#keys.roomChannel(room), written).then(() => true, () => false);
+    const publish = () => this.#node.publish(this.#keys.roomChannel(room), written);
+    const isSent = isPossible && await unlessDisconnected(publish().then(() => true), false);
     this.#bytesUnderWay -= length;
     if (isSent) return;
     const message =

@@ -5,6 +5,7 @@
  */
 
 import type { Clock } from "../clock.ts";
+import { unlessDisconnected } from "./disconnected.ts";
 import type { Node } from "./node.ts";
 import { type Parcel, type Shipment, writeShipment } from "./messages.ts";
 import { clientKey } from "../relay/vocabulary.ts";
@@ -152,12 +153,11 @@ export class Link<Item> {
     this.#isPublishing = true;
     const before = batch.map(({ mayBeReceived }) => mayBeReceived);
     for (const entry of batch) entry.mayBeReceived = true;
-    this.#self.publish(this.#channel, text).then((subscribers) => {
+    unlessDisconnected(this.#self.publish(this.#channel, text), null).then((subscribers) => {
       for (const [index, entry] of batch.entries()) {
-        entry.isRun = true;
+        if (subscribers !== null) entry.isRun = true;
         if (subscribers === 0) entry.mayBeReceived = before[index]!;
       }
-    }, () => {}).then(() => {
       this.#isPublishing = false;
       this.flush();
     });

@@ -2,6 +2,7 @@
 
 import { randomBytes } from "node:crypto";
 import { type Clock, within } from "../clock.ts";
+import { Disconnected, unlessDisconnected } from "./disconnected.ts";
 import { RedisSession, type Reply } from "./redis.ts";
 import type { Keys } from "./keys.ts";
 import { NODE_LIFETIME_MS, readScripts, type ScriptName, type Scripts } from "./scripts.ts";
@@ -142,17 +143,18 @@ export class Node {
   run(name: ScriptName, ...args: (string | number)[]): Promise<Reply> {
     return this.#isReady
       ? this.runEarly(name, ...args)
-      : Promise.reject(new Error("not connected"));
+      : Promise.reject(new Disconnected("not connected"));
   }
 
   /** Runs a script even if Redis does not know all of this node's clients yet. */
   runEarly(name: ScriptName, ...args: (string | number)[]): Promise<Reply> {
-    return this.#session?.run(name, ...args) ?? Promise.reject(new Error("not connected"));
+    return this.#session?.run(name, ...args) ?? Promise.reject(new Disconnected("not connected"));
   }
 
   /** Publishes a text, and returns the number of subscribers. Rejects if the session ends before Redis has confirmed it. */
   publish(channel: string, text: string): Promise<number> {
-    return this.#session?.publish(channel, text) ?? Promise.reject(new Error("not connected"));
+    return this.#session?.publish(channel, text) ??
+      Promise.reject(new Disconnected("not connected"));
   }
 
   /**
@@ -275,8 +277,9 @@ export class Node {
     this.#cancelTimer();
     const session = this.#session;
     if (session !== null) {
-      await within(LEAVE_TIMEOUT_MS, this.#leave(session), new Error("late"), this.#clock).catch(
-        () => {},
+      const late = new Disconnected("no reply while leaving");
+      await unlessDisconnected(
+        within(LEAVE_TIMEOUT_MS, this.#leave(session), late, this.#clock),
       );
     }
     this.#isReady = false;

@@ -1,5 +1,6 @@
 /** Requests to Redis whose answers come on the node's own channel, in order with all other messages there. */
 
+import { unlessDisconnected } from "./disconnected.ts";
 import type { AnswerMessage } from "./messages.ts";
 
 /** Handles an answer; null if none will come. */
@@ -27,7 +28,7 @@ export class PendingRequests {
           reject(error);
         }
       });
-      send(requestId).catch(() => "late").then((reply) => {
+      unlessDisconnected(send(requestId), "late").then((reply) => {
         if (reply === "late") this.#listeners.get(requestId)?.(null);
       });
     });

@@ -2,6 +2,8 @@
 
 import type { RedisClientType } from "redis";
 import { type Clock, within } from "../clock.ts";
+import { Disconnected } from "./disconnected.ts";
+import { messageOf } from "../log.ts";
 import type { ScriptName, Scripts } from "./scripts.ts";
 
 const CONNECT_TIMEOUT_MS = 3000;
@@ -119,7 +121,7 @@ export class RedisSession {
       return reply;
     } catch (error) {
       this.#end.resolve(error); // such as NOSCRIPT: loading them here would let messages overtake each other
-      throw error;
+      throw new Disconnected(messageOf(error));
     }
   }
 
@@ -130,7 +132,7 @@ export class RedisSession {
   }
 
   async #subscribe(channels: readonly string[]): Promise<void> {
-    const subscribing = this.#client.subscribe([...channels], this.#listen);
+    const subscribing = this.#whileOpen(this.#client.subscribe([...channels], this.#listen));
     for (const channel of channels) {
       this.#channels.add(channel);
       this.#subscribing.set(channel, subscribing);
@@ -146,7 +148,15 @@ export class RedisSession {
     this.#channels.delete(channel);
     // The client library sends no new subscription if it confirms one whose end is already under way.
     while (this.#subscribing.has(channel)) await this.#subscribing.get(channel);
-    if (!this.#channels.has(channel)) await this.#client.unsubscribe(channel, this.#listen);
+    if (this.#channels.has(channel)) return;
+    await this.#whileOpen(this.#client.unsubscribe(channel, this.#listen));
+  }
+
+  /** Rejects with {@link Disconnected} if the session ends first. */
+  #whileOpen(change: Promise<unknown>): Promise<unknown> {
+    return change.catch((error) => {
+      throw this.#client.isOpen ? error : new Disconnected(messageOf(error));
+    });
   }
 
   /** Ends the session at once, and rejects what is under way. */

@@ -7,6 +7,7 @@ import type { Router } from "../relay/router.ts";
 import { newSecret, type Session } from "../relay/session.ts";
 import type { Registration } from "../relay/vocabulary.ts";
 import { atOnce, Queue } from "./at_once.ts";
+import { Disconnected, unlessDisconnected } from "./disconnected.ts";
 import { type Keys, readEntry } from "./keys.ts";
 import type { AnswerMessage, ChangeMessage } from "./messages.ts";
 import type { Node } from "./node.ts";
@@ -89,7 +90,8 @@ export class Registry {
       );
       if (isDone) return;
       // The room is too large to be read in one step.
-      await this.#rooms.refresh(this.#node.session!, room, true).catch(() => {});
+      const { session } = this.#node;
+      if (session !== null) await unlessDisconnected(this.#rooms.refresh(session, room, true));
       await this.#claims.run(() => this.#request(registration, ownsId, secrets, attach));
     } finally {
       this.#rooms.release(room);
@@ -175,7 +177,7 @@ export class Registry {
     view.set(id, { node: this.#node.id, epoch: 0, isHeld: false });
     attachment.confirm();
     this.#hooks.onAttached(attachment.session, claim.resumed);
-    if (this.#node.isReady) this.catchUp(this.#node.session!).catch(() => {});
+    if (this.#node.isReady) unlessDisconnected(this.catchUp(this.#node.session!));
   }
 
   #secretsFor({ resume, ownSecret }: Registration): Secrets {
@@ -197,8 +199,9 @@ export class Registry {
     const record = this.#records.get(client);
     if (!record?.isConfirmed) return;
     const { id, room: { name: room } } = client;
-    this.#node.runEarly("hold", this.#keys.ids(room), room, id, this.#node.id, record.epoch)
-      .catch(() => {});
+    unlessDisconnected(
+      this.#node.runEarly("hold", this.#keys.ids(room), room, id, this.#node.id, record.epoch),
+    );
   }
 
   ended(client: Session): void {
@@ -219,16 +222,10 @@ export class Registry {
       if (this.#router.find(room, id) === undefined) this.#rooms.get(room)?.remove(id);
     };
     if (!isConfirmed) return forget();
-    this.#node.runEarly(
-      "release",
-      this.#keys.ids(room),
-      room,
-      id,
-      this.#node.id,
-      epoch,
-      ttlMs,
-    )
-      .catch(forget);
+    const releasing = this.#node
+      .runEarly("release", this.#keys.ids(room), room, id, this.#node.id, epoch, ttlMs)
+      .then(() => true);
+    unlessDisconnected(releasing, false).then((isReleased) => isReleased || forget());
   }
 
   /** Evicts a client whose ID a newer connection on another node has. */
@@ -245,7 +242,7 @@ export class Registry {
     const record = client && this.#records.get(client);
     if (record === undefined) return this.#release(room, id, { epoch, isConfirmed: true }, 0);
     record.isConfirmed = false;
-    this.catchUp(this.#node.session!).catch(() => {});
+    unlessDisconnected(this.catchUp(this.#node.session!));
   }
 
   #evict(client: Session, hasMoved: boolean): void {
@@ -301,7 +298,7 @@ export class Registry {
         this.#node.deadlineMs,
       );
     return this.#requests.request(put, (answer) => {
-      if (answer === null) throw new Error("no answer");
+      if (answer === null) throw new Disconnected("no answer");
       if (answer.status === "lost") {
         if (this.#records.get(client) === record) this.#evict(client, answer.hasMoved);
         return;

@@ -2,6 +2,7 @@
 
 import type { Router } from "../relay/router.ts";
 import { atOnce } from "./at_once.ts";
+import { Disconnected, unlessDisconnected } from "./disconnected.ts";
 import type { Keys } from "./keys.ts";
 import type { AnswerMessage, Owner } from "./messages.ts";
 import type { Node } from "./node.ts";
@@ -52,7 +53,7 @@ export class Rooms {
     if (view === undefined) {
       view = new RoomView((change, id) => this.#router.announce(room, change, id));
       this.#views.set(room, view);
-      this.#node.session?.subscribe([this.#keys.roomChannel(room)]).catch(() => {});
+      unlessDisconnected(this.#node.session?.subscribe([this.#keys.roomChannel(room)]));
     }
     return view;
   }
@@ -76,7 +77,7 @@ export class Rooms {
     const isUsed = view === undefined || view.uses > 0 || this.#router.room(room) !== undefined;
     if (isUsed || this.#hooks.isStored(room)) return;
     this.#views.delete(room);
-    this.#node.session?.unsubscribe(this.#keys.roomChannel(room)).catch(() => {});
+    unlessDisconnected(this.#node.session?.unsubscribe(this.#keys.roomChannel(room)));
   }
 
   markStale(): void {
@@ -116,14 +117,10 @@ export class Rooms {
     const { session } = this.#node;
     if (session === null || view?.isStale === false) return [...known];
     const ids = new Set<string>();
-    try {
-      await this.#scan(session, room, ({ members }) => {
-        for (const [id] of members) ids.add(id);
-      });
-      return [...ids];
-    } catch {
-      return [...known];
-    }
+    const reading = this.#scan(session, room, ({ members }) => {
+      for (const [id] of members) ids.add(id);
+    });
+    return await unlessDisconnected(reading.then(() => [...ids]), [...known]);
   }
 
   /** Reads a room, some members at a time. */
@@ -137,7 +134,7 @@ export class Rooms {
       const put = (requestId: number) =>
         session.run("members", this.#keys.ids(room), this.#node.id, from, requestId);
       await this.#requests.request(put, (answer) => {
-        if (answer === null) throw new Error("no answer");
+        if (answer === null) throw new Disconnected("no answer");
         cursor = answer.cursor;
         onRead(answer);
       });

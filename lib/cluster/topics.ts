@@ -1,6 +1,7 @@
 /** The topics of this node's subscribers, on channels of Redis. */
 
 import { Buffer } from "node:buffer";
+import { unlessDisconnected } from "./disconnected.ts";
 import type { Keys } from "./keys.ts";
 import type { Node } from "./node.ts";
 import type { RedisSession } from "./redis.ts";
@@ -28,7 +29,7 @@ export class ClusterTopics {
     else this.#watched.delete(key);
     const channel = this.#prefix + key;
     const change = isWatched ? session?.subscribe([channel]) : session?.unsubscribe(channel);
-    change?.catch(() => {}); // the next session subscribes to all topics
+    unlessDisconnected(change); // the next session subscribes to all topics
   }
 
   /** Publishes to the other nodes, unless Redis is unreachable or too slow: these protocols promise no delivery. */
@@ -36,9 +37,8 @@ export class ClusterTopics {
     const bytes = Buffer.byteLength(text);
     if (!this.#node.isReady || this.#bytesUnderWay + bytes > MAX_BYTES_UNDER_WAY) return;
     this.#bytesUnderWay += bytes;
-    this.#node.publish(this.#prefix + key, `${this.#node.id}\n${text}`)
-      .catch(() => {})
-      .finally(() => this.#bytesUnderWay -= bytes);
+    const publishing = this.#node.publish(this.#prefix + key, `${this.#node.id}\n${text}`);
+    unlessDisconnected(publishing).then(() => this.#bytesUnderWay -= bytes);
   }
 
   /** Subscribes a new session to all topics. */

@@ -1,6 +1,7 @@
 /** Messages and claims of one node, with a fake Redis and fake connections. */
 
 import assert from "node:assert/strict";
+import { Disconnected } from "../../lib/cluster/disconnected.ts";
 import { Forwarder } from "../../lib/cluster/forwarder.ts";
 import { Keys } from "../../lib/cluster/keys.ts";
 import { type AnswerMessage, readShipment, type Shipment } from "../../lib/cluster/messages.ts";
@@ -81,12 +82,24 @@ function setUp({ mailboxTtlMs = 10_000 } = {}) {
     if (router.deliver(from, "bob", text)) return;
     forwarder.send(from, "bob", { type: undefined, text, bytes: text.length, receivedAtMs: 0 });
   };
-  const answer = (requestId: number, epoch: number) => {
+  const answer = (requestId: number, epoch: number, status: AnswerMessage["status"] = "ok") => {
     const rest = { claimedAtMs: 1, hasMoved: false, members: [], cursor: "0" };
-    const message: AnswerMessage = { kind: "answer", requestId, status: "ok", epoch, ...rest };
+    const message: AnswerMessage = { kind: "answer", requestId, status, epoch, ...rest };
     return requests.resolve(message);
   };
-  return { clock, published, scripts, router, rooms, registry, forwarder, attach, send, answer };
+  return {
+    clock,
+    published,
+    scripts,
+    node,
+    router,
+    rooms,
+    registry,
+    forwarder,
+    attach,
+    send,
+    answer,
+  };
 }
 
 function registrationOf(clientId: string): Registration {
@@ -165,3 +178,22 @@ testPure(
     assert.equal(answer(1, 10), false);
   },
 );
+
+testPure("a node that loses Redis while it reads a large room decides a claim alone", async () => {
+  const { node, registry, rooms, attach, answer } = setUp();
+  const [session] = attach("alice");
+  const claiming = registry.claim(
+    registrationOf("alice"),
+    false,
+    () => ({ session, confirm() {} }),
+  );
+  await Promise.resolve();
+  Object.assign(node, {
+    isReady: false,
+    session: null,
+    run: () => Promise.reject(new Disconnected("")),
+  });
+  answer(1, 0, "large");
+  await claiming;
+  assert.deepEqual(rooms.ownerOf("", "alice"), { node: "here", epoch: 0, isHeld: false });
+});

@@ -2,6 +2,7 @@
 
 import assert from "node:assert/strict";
 import fc from "fast-check";
+import { Disconnected } from "../../lib/cluster/disconnected.ts";
 import { Link } from "../../lib/cluster/link.ts";
 import { type Parcel, readShipment } from "../../lib/cluster/messages.ts";
 import type { Node } from "../../lib/cluster/node.ts";
@@ -15,7 +16,7 @@ class Channel {
 
   publish(text: string): Promise<number> {
     return new Promise((resolve, reject) =>
-      this.pending.push({ text, confirm: resolve, fail: () => reject(new Error("lost")) })
+      this.pending.push({ text, confirm: resolve, fail: () => reject(new Disconnected("lost")) })
     );
   }
 }

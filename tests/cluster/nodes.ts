@@ -1,5 +1,6 @@
 /** Nodes of one cluster, as processes, with a Redis of their own. */
 
+import assert from "node:assert/strict";
 import { untilStatus } from "../helpers/health.ts";
 import { type ProgramOptions, ServingProgram } from "../helpers/program.ts";
 import { TestRedis } from "../helpers/redis.ts";
@@ -53,5 +54,6 @@ export class TestCluster implements AsyncDisposable {
     for (const node of this.nodes) node.trySignal("SIGCONT");
     await Promise.all(this.nodes.map((node) => node[Symbol.asyncDispose]()));
     await this.redis[Symbol.asyncDispose]();
+    for (const { log } of this.nodes) assert.doesNotMatch(log, /Internal error/);
   }
 }

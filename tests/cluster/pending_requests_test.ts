@@ -1,6 +1,7 @@
 /** Answers to requests, which do not come with the replies. */
 
 import assert from "node:assert/strict";
+import { Disconnected } from "../../lib/cluster/disconnected.ts";
 import type { AnswerMessage } from "../../lib/cluster/messages.ts";
 import { PendingRequests } from "../../lib/cluster/pending_requests.ts";
 import { testPure } from "../helpers/pure.ts";
@@ -30,7 +31,10 @@ testPure("request() passes the answer on at once, before the reply or after it",
 
 testPure("request() passes null if the request was late or could not be sent", async () => {
   for (
-    const send of [() => Promise.resolve("late"), () => Promise.reject(new Error("not connected"))]
+    const send of [
+      () => Promise.resolve("late"),
+      () => Promise.reject(new Disconnected("not connected")),
+    ]
   ) {
     const requests = new PendingRequests();
     const answers: unknown[] = [];

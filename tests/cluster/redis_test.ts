@@ -2,6 +2,7 @@
 
 import assert from "node:assert/strict";
 import { systemClock } from "../../lib/clock.ts";
+import { Disconnected } from "../../lib/cluster/disconnected.ts";
 import { Keys } from "../../lib/cluster/keys.ts";
 import { RedisSession } from "../../lib/cluster/redis.ts";
 import { readScripts } from "../../lib/cluster/scripts.ts";
@@ -25,5 +26,31 @@ Deno.test({
     await session.unsubscribe("a channel");
     assert.equal(await session.publish("a channel", "a message"), 0);
     session.end();
+  },
+});
+
+Deno.test({
+  name: "commands reject with Disconnected if the node or Redis ends the session",
+  ignore: isRedisMissing(),
+  async fn() {
+    await using redis = await TestRedis.start();
+    const scripts = readScripts(new Keys("test"));
+    const ends = [(session: RedisSession) => session.end(), () => redis.kill()];
+    for (const end of ends) {
+      const session = await RedisSession.begin(redis.url, scripts, systemClock, () => {});
+      await session.subscribe(["a channel"]);
+      redis.signal("SIGSTOP");
+      const pending = [
+        session.run("heartbeat", "node", 1, "list"),
+        session.subscribe(["another channel"]),
+        session.unsubscribe("a channel"),
+      ];
+      const rejected = pending.map((command) => assert.rejects(command, Disconnected));
+      await end(session);
+      await Promise.all(rejected);
+      await assert.rejects(session.publish("a channel", ""), Disconnected);
+      session.end();
+      if (end === ends[0]) redis.signal("SIGCONT");
+    }
   },
 });
