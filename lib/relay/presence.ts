@@ -17,8 +17,8 @@ const NOTICES_PER_TURN = 500;
 /** The time between two notices to a watcher that asked for batches, in milliseconds. */
 const BATCH_INTERVAL_MS = 100;
 /**
- * The length of a room's log past which each watcher gets all of its changes at once, because the log has to shrink faster
- * than it grows.
+ * The length of a room's log past which each watcher gets all of its changes at once. Otherwise the log could grow faster
+ * than it shrinks.
  */
 const MAX_LOGGED_CHANGES = 10_000;
 /** The number of changes whose net effect takes as long to find as one notice takes to send. */

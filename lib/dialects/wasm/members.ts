@@ -72,8 +72,8 @@ export function failedAt(): i32 {
  * Traps if the text is not JSON.
  *
  * The memory must have 320 bytes, and 6 for each UTF-16 code unit. An ASCII character takes one byte, another one if it is
- * an open bracket, and its share of a note, because a member has at least 6 characters. Any other character takes at most
- * three bytes for each unit, and as many in the space for open brackets.
+ * an open bracket, and its share of a note: a member has at least 6 characters. Any other character takes at most three
+ * bytes for each unit, and as many in the space for open brackets.
  */
 export function findMembers(bytes: i32, units: i32): usize {
   textEnd = TEXT + bytes;
