@@ -4,6 +4,7 @@ import { Buffer } from "node:buffer";
 import type { Clock } from "../clock.ts";
 import type { Emit } from "../events.ts";
 import { costOfCommand, execute } from "./commands.ts";
+import { PendingMessages } from "./pending_messages.ts";
 import { BYTES_PER_TOKEN, messageCost, TokenBucket } from "./rate_limit.ts";
 import type { Registrar } from "./registration.ts";
 import type { Router } from "./router.ts";
@@ -71,9 +72,6 @@ export interface ConnectionDeps {
 
 /** The number of refused messages in a row after which the connection is closed. */
 const MAX_REFUSALS_IN_A_ROW = 500;
-/** Upper bounds of the messages that wait while a registration is pending. */
-const MAX_PENDING_MESSAGES = 64;
-const MAX_PENDING_CHARS = 256 * 1024;
 /**
  * The time between an error and the close frame, in milliseconds. Without it, a client that keeps sending could lose the
  * error: TCP discards it if the connection closes with unread data.
@@ -110,9 +108,8 @@ export class Connection implements SessionConnection {
   #deferredError: ProtocolError | null = null;
   #closedFor: CloseReason | null = null;
   #refusalsInARow = 0;
-  /** Messages that wait for the pending registration; null if none is pending. */
-  #pending: string[] | null = null;
-  #pendingChars = 0;
+  /** Null if messages need not wait. */
+  #pending: PendingMessages | null = null;
   #cancelLinger = () => {};
   #dropped = 0;
 
@@ -266,8 +263,8 @@ export class Connection implements SessionConnection {
     this.#dialect ??= dialectOfFirst(text, dialects) ?? this.#dialectOrCore;
     const { anonymousRoom } = this.#dialect;
     if (anonymousRoom === undefined) return this.#executeFirst(this.#dialect.decode(text, null));
-    this.#await(registrar.registerAnonymously(anonymousRoom, this.#token, this));
-    this.#queue(this.#pending!, text);
+    const deciding = registrar.registerAnonymously(anonymousRoom, this.#token, this);
+    this.#await(deciding).add(text);
   }
 
   #executeFirst(command: Command): void {
@@ -277,13 +274,13 @@ export class Connection implements SessionConnection {
     if (deciding !== undefined) this.#await(deciding);
   }
 
-  /** Starts to queue messages until a registration is decided. */
-  #await(deciding: Promise<void>): void {
-    this.#pending = [];
-    deciding.then(
+  /** Lets messages wait until a registration is decided, or the node's lease is valid. */
+  #await(ready: Promise<void>): PendingMessages {
+    ready.then(
       () => this.#handlePending(),
       (error) => this.#answerFailedRegistration(error),
     );
+    return this.#pending = new PendingMessages(this.#deps.bufferedTotal);
   }
 
   attached(session: Session): void {
@@ -293,42 +290,22 @@ export class Connection implements SessionConnection {
     this.#deps.onRegistered(this);
   }
 
-  /** Queues a message until the registration is decided, or refuses it. */
-  #postpone(pending: string[], text: string): void {
-    const { bufferedTotal } = this.#deps;
-    const isTooMuch = pending.length === MAX_PENDING_MESSAGES ||
-      this.#pendingChars + text.length > MAX_PENDING_CHARS;
-    if (isTooMuch || bufferedTotal.isExceeded) {
-      const bound = `${MAX_PENDING_MESSAGES} messages or ${MAX_PENDING_CHARS} characters`;
-      const message = `Message dropped: over ${bound} sent while registration is pending.`;
-      return this.#refuse(message, this.#targetOf(text));
-    }
-    this.#queue(pending, text);
-  }
-
-  #queue(pending: string[], text: string): void {
-    this.#pendingChars += text.length;
-    this.#deps.bufferedTotal.add(text.length);
-    pending.push(text);
+  #postpone(pending: PendingMessages, text: string): void {
+    if (pending.hasCapacityFor(text)) return pending.add(text);
+    const message = `Message dropped: over ${PendingMessages.bound} sent while registration is ` +
+      "pending.";
+    this.#refuse(message, this.#targetOf(text));
   }
 
   #handlePending(): void {
-    for (const text of this.#takePending()) this.receive(text);
-  }
-
-  #takePending(): readonly string[] {
-    const pending = this.#pending ?? [];
+    const texts = this.#pending?.take() ?? [];
     this.#pending = null;
-    this.#deps.bufferedTotal.add(-this.#pendingChars);
-    this.#pendingChars = 0;
-    return pending;
+    for (const text of texts) this.receive(text);
   }
 
   /** Waits while the node may have lost its clients' IDs. */
   #pauseUntil(resumed: Promise<void> | null): void {
-    if (resumed === null || this.#pending !== null) return;
-    this.#pending = [];
-    resumed.then(() => this.#handlePending());
+    if (resumed !== null && this.#pending === null) this.#await(resumed);
   }
 
   #handle(session: Session, text: string, nowMs: number): void {
@@ -447,7 +424,7 @@ export class Connection implements SessionConnection {
   ended(code: number, reason: EndReason | null = null): void {
     this.#cancelLinger();
     this.#sendBuffer.release();
-    this.#takePending();
+    this.#pending?.take();
     this.#detach(!isGoodbye(code), reason);
   }
 
