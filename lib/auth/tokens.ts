@@ -155,8 +155,8 @@ function isStringArray(value: unknown): value is string[] {
 
 /** Returns whether a grant covers an ID and a room; one that names rooms does not cover the default room (`""`). */
 export function allows({ clientId, rooms }: Grant, id: string, room: string): boolean {
-  const hasRoom = rooms === null || (room !== "" && rooms.includes(room));
-  return hasRoom && (clientId === null || clientId === id);
+  const isRoomAllowed = rooms === null || (room !== "" && rooms.includes(room));
+  return isRoomAllowed && (clientId === null || clientId === id);
 }
 
 /** The claims of a new token, and the secret that signs it. */

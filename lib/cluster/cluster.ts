@@ -26,7 +26,7 @@ import { Rooms } from "./rooms.ts";
 import { ClusterTopics } from "./topics.ts";
 
 /** Time limit, at a shutdown, for what is under way to other nodes, in milliseconds. */
-const SETTLE_TIMEOUT_MS = 500;
+const FLUSH_TIMEOUT_MS = 500;
 /** Time after which a node that serves alone logs the same reason again, in milliseconds. */
 const REMINDER_MS = 60_000;
 
@@ -46,7 +46,7 @@ export class Cluster implements Directory {
   readonly #registry: Registry;
   readonly #forwarder: Forwarder;
   readonly #topics: ClusterTopics;
-  /** The claim of this node whose answer comes next; null if there is none. */
+  /** The claim of this node whose response comes next; null if there is none. */
   #ownClaim: readonly [room: string, ChangeMessage] | null = null;
   /** Resolves after the first attempt to connect; null afterwards. */
   #starting: PromiseWithResolvers<void> | null = Promise.withResolvers();
@@ -72,7 +72,7 @@ export class Cluster implements Directory {
       sync: (session) => this.#sync(session),
       onReady: (session) => this.#onReady(session),
       onHeartbeat: () => this.#forwarder.check(),
-      onSettled: (session) => unlessDisconnected(this.#rooms.refreshAll(session)),
+      onGracePeriodEnd: (session) => unlessDisconnected(this.#rooms.refreshAll(session)),
       onLost: (error) => this.#onLost(error),
       beforeLeaving: (session) => this.#beforeLeaving(session),
     });
@@ -188,7 +188,7 @@ export class Cluster implements Directory {
       if (message !== null) return this.#onRoomMessage(room, message);
       const broadcast = readBroadcast(text);
       if (broadcast !== null) this.#onBroadcast(room, broadcast);
-    } else if (message?.kind === "answer") {
+    } else if (message?.kind === "response") {
       const claim = this.#ownClaim;
       this.#ownClaim = null;
       if (!this.#requests.resolve(message) && claim !== null) this.#registry.onLateClaim(...claim);
@@ -202,14 +202,14 @@ export class Cluster implements Directory {
   }
 
   #onRoomMessage(room: string, message: ScriptMessage): void {
-    if (!("epoch" in message) || message.kind === "answer") return; // no change
+    if (!("epoch" in message) || message.kind === "response") return; // no change
     this.#rooms.get(room)?.apply(message);
     this.#registry.onChange(room, message);
     if (this.#isOwnClaim(message)) this.#ownClaim = [room, message];
     else this.#forwarder.flush(room, message.id, message.kind === "joined");
   }
 
-  /** Returns whether a change is a claim of this node, whose answer comes next. */
+  /** Returns whether a change is a claim of this node, whose response comes next. */
   #isOwnClaim({ kind, node }: ChangeMessage): boolean {
     return node === this.#node.id && (kind === "joined" || kind === "resumed");
   }
@@ -269,16 +269,16 @@ export class Cluster implements Directory {
 
   /** Lets other nodes acknowledge what this one has sent, and acknowledges all that it has received. */
   async #beforeLeaving(session: RedisSession): Promise<void> {
-    if (!await this.#settle()) this.#forwarder.expireStored();
-    await this.#settle();
+    if (!await this.#flush()) this.#forwarder.expireStored();
+    await this.#flush();
     await session.unsubscribe(this.#keys.nodeChannel(this.#node.id));
-    await this.#settle();
+    await this.#flush();
   }
 
   /** Returns false if something is still under way to other nodes at the time limit. */
-  #settle(): Promise<boolean> {
-    const settled = this.#forwarder.settle().then(() => true);
+  #flush(): Promise<boolean> {
+    const flushed = this.#forwarder.flushAll().then(() => true);
     const late = new Disconnected("no acknowledgement in time");
-    return unlessDisconnected(within(SETTLE_TIMEOUT_MS, settled, late, this.#clock), false);
+    return unlessDisconnected(within(FLUSH_TIMEOUT_MS, flushed, late, this.#clock), false);
   }
 }

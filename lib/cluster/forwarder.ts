@@ -31,14 +31,14 @@ const MAX_BYTES_UNDER_WAY = 64 * 1024 * 1024;
 /** Time for which a message waits for older ones, even if the mailbox is off, in milliseconds. */
 const WAIT_MS = 5000;
 /** Upper bounds of the broadcasts of a node that wait for its older messages to a client, and of their time. */
-const MAX_HELD = 500;
-const HELD_MS = 20_000;
+const MAX_DELAYED = 500;
+const MAX_DELAY_MS = 20_000;
 /** Time for which messages for a client that has moved wait for its former node, in milliseconds. */
-const PATIENCE_MS = 2500;
+const FORMER_NODE_TIMEOUT_MS = 2500;
 /** Time after which a message that was returned is sent to the same owner again, in milliseconds. */
 const RETRY_MS = 50;
 /** Time between two looks whether anything is under way, at a shutdown, in milliseconds. */
-const POLL_MS = 5;
+const FLUSH_INTERVAL_MS = 5;
 /** Time that Redis may be away before the senders of what it has not confirmed are notified, in milliseconds. */
 const OUTAGE_MS = 5000;
 
@@ -65,7 +65,7 @@ interface Flight {
 }
 
 /** Broadcasts of a node for a client that may still get older messages from there. */
-interface Held {
+interface Delayed {
   readonly broadcasts: { readonly order: number; run(): void }[];
   /** The epoch of the client's registration for which that node was asked; 0 before. */
   epoch: number;
@@ -85,11 +85,11 @@ export class Forwarder {
   /** Messages under way by target. */
   readonly #flights = new Map<string, Flight>();
   /** Broadcasts that wait for older messages from the same node, by that node and the client. */
-  readonly #held = new Map<string, Held>();
+  readonly #delayed = new Map<string, Delayed>();
   /** The place of the last broadcast of each node: an earlier one is late, and its sender was notified. */
   readonly #lastBroadcasts = new Map<string, number>();
-  /** Questions of other nodes about clients whose messages wait here. */
-  readonly #questions = new Map<string, (() => void)[]>();
+  /** Sends the responses that other nodes have requested, once no message for a client waits here. */
+  readonly #pendingResponses = new Map<string, (() => void)[]>();
   #mailboxTtlMs: number;
   #count = 0;
   #bytesUnderWay = 0;
@@ -126,7 +126,7 @@ export class Forwarder {
 
   /** Returns whether messages are stored for clients of a room. */
   hasStored(room: string): boolean {
-    return this.#mailbox.hasRoom(room);
+    return this.#mailbox.hasStored(room);
   }
 
   /** Handles a client's message for a client that is not connected here, or whose older messages wait here. */
@@ -222,8 +222,8 @@ export class Forwarder {
     if (link === undefined) {
       link = new Link(node, this.#keys.nodeChannel(node), this.#node, this.#clock, {
         deliver: (node, parcel) => this.#deliver(node, parcel),
-        onTalk: (node, parcel) => this.#onTalk(node, parcel),
-        onDone: (items) => this.#onLanded(items),
+        onControl: (node, parcel) => this.#onControl(node, parcel),
+        onDone: (items) => this.#endFlights(items),
         onReturned: (items, node) => this.#onReturned(items, node),
         mayDeliver: () => this.#node.whenLeaseValid(this.#clock.now()) === null,
       });
@@ -262,7 +262,7 @@ export class Forwarder {
    *
    * @param later targets whose stored messages are not to be delivered yet
    */
-  #onLanded(items: readonly Item[], later: ReadonlySet<string> = new Set()): void {
+  #endFlights(items: readonly Item[], later: ReadonlySet<string> = new Set()): void {
     for (const item of items) {
       const { flight, key, bytes, sender: { room: { name: room } }, targetId } = item;
       if (flight === null) continue; // its node has died, and come back
@@ -290,12 +290,12 @@ export class Forwarder {
         (isSame ? later : soon).set(key, item);
       }
     }
-    this.#onLanded(items, new Set(later.keys()));
-    const flushAll = (items: Map<string, Item>) => {
+    this.#endFlights(items, new Set(later.keys()));
+    const flushTargets = (items: Map<string, Item>) => {
       for (const { sender, targetId } of items.values()) this.flush(sender.room.name, targetId);
     };
-    flushAll(soon);
-    if (later.size > 0) this.#clock.after(RETRY_MS, () => flushAll(later));
+    flushTargets(soon);
+    if (later.size > 0) this.#clock.after(RETRY_MS, () => flushTargets(later));
   }
 
   /** Delivers what waits for a client, unless older messages may still come back. */
@@ -313,8 +313,8 @@ export class Forwarder {
     if (isWaiting) return isConnected ? this.#limitWait(room, id) : undefined;
     if (isConnected) this.#deliverStored(room, id, isNew);
     else if (this.#mailboxTtlMs === 0) this.#storeAgain(room, id);
-    for (const answer of this.#questions.get(key) ?? []) answer();
-    this.#questions.delete(key);
+    for (const respond of this.#pendingResponses.get(key) ?? []) respond();
+    this.#pendingResponses.delete(key);
     this.#rooms.closeUnused(room); // if those were the last stored messages of the room
   }
 
@@ -324,7 +324,7 @@ export class Forwarder {
     const flight = this.#flights.get(key);
     if (flight === undefined || flight.isAwaited) return;
     flight.isAwaited = true;
-    this.#clock.after(PATIENCE_MS, () => {
+    this.#clock.after(FORMER_NODE_TIMEOUT_MS, () => {
       if (this.#flights.get(key) !== flight || !this.#node.isReady) return;
       flight.isLate = true;
       this.#flights.delete(key);
@@ -356,20 +356,20 @@ export class Forwarder {
     this.#linkTo(shipment.node).receive(shipment);
   }
 
-  #onTalk(node: string, { kind, room, targetId, epoch }: Parcel): void {
-    if (kind === "answer") {
-      const held = this.#held.get(heldKey(node, room, targetId));
-      if (held?.epoch !== epoch) return;
+  #onControl(node: string, { kind, room, targetId, epoch }: Parcel): void {
+    if (kind === "response") {
+      const delayed = this.#delayed.get(delayedKey(node, room, targetId));
+      if (delayed?.epoch !== epoch) return;
       const isEarly = this.#linkTo(node).hasReturned(clientKey(room, targetId));
-      if (isEarly) this.#talk("question", node, room, targetId, epoch);
+      if (isEarly) this.#sendControl("request", node, room, targetId, epoch);
       else this.#release(node, room, targetId);
       return;
     }
     const isWaiting = this.#rooms.get(room)?.waiting.has(targetId) ?? false;
-    const answer = () => this.#talk("answer", node, room, targetId, epoch);
-    if (!isWaiting) return answer();
+    const respond = () => this.#sendControl("response", node, room, targetId, epoch);
+    if (!isWaiting) return respond();
     const key = clientKey(room, targetId);
-    this.#questions.set(key, [...this.#questions.get(key) ?? [], answer]);
+    this.#pendingResponses.set(key, [...this.#pendingResponses.get(key) ?? [], respond]);
   }
 
   /** Delivers a parcel of another node; returns false if that must keep it. */
@@ -441,37 +441,37 @@ export class Forwarder {
       this.#router.flushBefore(room, senderId, session);
       connection.send(text);
     };
-    const key = heldKey(node, room, id);
+    const key = delayedKey(node, room, id);
     const isConfirmed = this.#registry.isConfirmed(session);
     const isKnown = isConfirmed && this.#registry.epochOf(session) <= seenEpoch;
     const epoch = isConfirmed ? this.#registry.epochOf(session) : 0;
-    const held = this.#held.get(key);
-    const isSame = held?.epoch === epoch || !isConfirmed;
-    if (held !== undefined && isSame) {
-      if (held.broadcasts.push({ order, run }) > MAX_HELD) this.#release(node, room, id);
+    const delayed = this.#delayed.get(key);
+    const isSame = delayed?.epoch === epoch || !isConfirmed;
+    if (delayed !== undefined && isSame) {
+      if (delayed.broadcasts.push({ order, run }) > MAX_DELAYED) this.#release(node, room, id);
       return;
     }
-    held?.cancel(); // it was for a former registration
-    this.#held.delete(key);
+    delayed?.cancel(); // it was for a former registration
+    this.#delayed.delete(key);
     if (isKnown && !link.hasReturned(clientKey(room, id))) return run();
-    const cancel = this.#clock.after(HELD_MS, () => this.#release(node, room, id));
-    this.#held.set(key, { broadcasts: [{ order, run }], epoch, cancel });
-    if (isConfirmed) this.#talk("question", node, room, id, epoch);
+    const cancel = this.#clock.after(MAX_DELAY_MS, () => this.#release(node, room, id));
+    this.#delayed.set(key, { broadcasts: [{ order, run }], epoch, cancel });
+    if (isConfirmed) this.#sendControl("request", node, room, id, epoch);
   }
 
   /** Asks for older messages, now that the other nodes know of a client. */
   onConfirmed(session: Session): void {
     const { room: { name: room }, id } = session;
     for (const node of this.#links.keys()) {
-      const held = this.#held.get(heldKey(node, room, id));
-      if (held?.epoch !== 0) continue;
-      held.epoch = this.#registry.epochOf(session);
-      this.#talk("question", node, room, id, held.epoch);
+      const delayed = this.#delayed.get(delayedKey(node, room, id));
+      if (delayed?.epoch !== 0) continue;
+      delayed.epoch = this.#registry.epochOf(session);
+      this.#sendControl("request", node, room, id, delayed.epoch);
     }
   }
 
-  #talk(
-    kind: "question" | "answer",
+  #sendControl(
+    kind: "request" | "response",
     node: string,
     room: string,
     id: string,
@@ -483,14 +483,14 @@ export class Forwarder {
 
   /** Delivers the broadcasts that have waited, or those of them that were sent before something else. */
   #release(node: string, room: string, id: string, beforeOrder = Infinity): void {
-    const key = heldKey(node, room, id);
-    const held = this.#held.get(key);
-    if (held === undefined) return;
-    const later = held.broadcasts.findIndex(({ order }) => order > beforeOrder);
-    const due = held.broadcasts.splice(0, later === -1 ? held.broadcasts.length : later);
-    if (held.broadcasts.length === 0) {
-      this.#held.delete(key);
-      held.cancel();
+    const key = delayedKey(node, room, id);
+    const delayed = this.#delayed.get(key);
+    if (delayed === undefined) return;
+    const later = delayed.broadcasts.findIndex(({ order }) => order > beforeOrder);
+    const due = delayed.broadcasts.splice(0, later === -1 ? delayed.broadcasts.length : later);
+    if (delayed.broadcasts.length === 0) {
+      this.#delayed.delete(key);
+      delayed.cancel();
     }
     for (const { run } of due) run();
   }
@@ -514,9 +514,9 @@ export class Forwarder {
     this.#cancelOutage();
     this.#cancelOutage = this.#clock.after(OUTAGE_MS, () => {
       for (const link of this.#links.values()) {
-        const items = link.takeUnconfirmed();
+        const items = link.removeUnconfirmed();
         for (const item of items) this.#fail(item, "unavailable");
-        this.#onLanded(items);
+        this.#endFlights(items);
       }
     });
   }
@@ -532,7 +532,7 @@ export class Forwarder {
     const link = this.#links.get(node);
     if (!isOrderly) return link?.onDead();
     link?.onLeft();
-    for (const key of [...this.#held.keys()]) {
+    for (const key of [...this.#delayed.keys()]) {
       const [of, room, id] = key.split("\0") as [string, string, string];
       if (of === node) this.#release(node, room, id);
     }
@@ -555,21 +555,21 @@ export class Forwarder {
   }
 
   /** Resolves once nothing is under way to other nodes, and nothing waits for that. */
-  async settle(): Promise<void> {
+  async flushAll(): Promise<void> {
     while (this.stored > 0 || [...this.#links.values()].some(({ isIdle }) => !isIdle)) {
       for (const link of this.#links.values()) link.flush();
-      await new Promise<void>((resolve) => this.#clock.after(POLL_MS, resolve));
+      await new Promise<void>((resolve) => this.#clock.after(FLUSH_INTERVAL_MS, resolve));
     }
   }
 
   stop(): void {
     this.#cancelOutage();
     for (const link of this.#links.values()) link.stop();
-    for (const { cancel } of this.#held.values()) cancel();
+    for (const { cancel } of this.#delayed.values()) cancel();
     this.#mailbox.clear();
   }
 }
 
-function heldKey(node: string, room: string, id: string): string {
+function delayedKey(node: string, room: string, id: string): string {
   return `${node}\0${clientKey(room, id)}`;
 }

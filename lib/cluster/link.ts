@@ -20,7 +20,7 @@ const SILENCE_MS = 20_000;
  * Time within which a living node acknowledges a parcel. When a node dies, what was sent to it within this time after the
  * first parcel that it has not acknowledged may have been delivered; nothing later was. In milliseconds.
  */
-const DOUBT_MS = 250;
+const DELIVERY_LIMIT_MS = 250;
 /** Upper bound of the characters that one publication carries. */
 const MAX_CHARS = 256 * 1024;
 /** Time without a parcel after which a node that has died is forgotten, in milliseconds. */
@@ -33,7 +33,7 @@ const MAX_RETURNED = 10_000;
 /** Numbers rise for as long as this process lives, even if a node is forgotten: by this for each millisecond. */
 const NUMBERS_PER_MS = 1000;
 
-/** Something that is sent, with the item of the forwarder that it stands for; null for questions and answers. */
+/** Something that is sent, with the item of the forwarder that it stands for; null for requests and responses. */
 export interface Sent<Item> {
   readonly parcel: Parcel;
   readonly item: Item | null;
@@ -41,11 +41,11 @@ export interface Sent<Item> {
 
 interface Entry<Item> extends Sent<Item> {
   readonly number: number;
-  readonly settled: number;
+  readonly handledReturn: number;
   /** Time of the first publication; Infinity before. */
   publishedAtMs: number;
   /** True if Redis has confirmed a publication. */
-  isRun: boolean;
+  isConfirmed: boolean;
   /** True unless the other node was not subscribed at any. */
   mayBeReceived: boolean;
 }
@@ -53,8 +53,8 @@ interface Entry<Item> extends Sent<Item> {
 export interface LinkHooks<Item> {
   /** Delivers a parcel of another node; returns false if this node cannot. */
   deliver(node: string, parcel: Parcel): boolean;
-  /** Handles a question or an answer of another node. */
-  onTalk(node: string, parcel: Parcel): void;
+  /** Handles a request or a response of another node. */
+  onControl(node: string, parcel: Parcel): void;
   /** Called with items that need not be kept any more: they were delivered, or may have been. */
   onDone(items: readonly Item[]): void;
   /** Called with items that were not delivered, in order. */
@@ -76,7 +76,7 @@ export class Link<Item> {
   /** The highest number that the other node has acknowledged, or that was dropped before it was published. */
   #acknowledged: number;
   /** The highest number that was returned, and handled. */
-  #settled: number;
+  #handledReturn: number;
   #isPublishing = false;
   /** The highest number received; -1 before the first. */
   #received = -1;
@@ -89,7 +89,7 @@ export class Link<Item> {
   #cancelTimer: (() => void) | null = null;
   /** True if the other node has died. It may come back. */
   isDead = false;
-  #heardAtMs: number;
+  #receivedAtMs: number;
   /** What waits until the parcel with this number has come. */
   readonly #pending: { readonly number: number; run(): void }[] = [];
 
@@ -99,8 +99,8 @@ export class Link<Item> {
     this.#self = self;
     this.#clock = clock;
     this.#hooks = hooks;
-    this.#heardAtMs = clock.now();
-    this.#lastNumber = this.#acknowledged = this.#settled = Math.floor(clock.now()) *
+    this.#receivedAtMs = clock.now();
+    this.#lastNumber = this.#acknowledged = this.#handledReturn = Math.floor(clock.now()) *
       NUMBERS_PER_MS;
   }
 
@@ -111,16 +111,16 @@ export class Link<Item> {
 
   /** True if nothing is lost when this is forgotten. */
   get isForgettable(): boolean {
-    return this.isDead && this.#clock.now() > this.#heardAtMs + FORGET_MS;
+    return this.isDead && this.#clock.now() > this.#receivedAtMs + FORGET_MS;
   }
 
   send(sent: Sent<Item>): void {
     this.#entries.push({
       ...sent,
       number: ++this.#lastNumber,
-      settled: this.#settled,
+      handledReturn: this.#handledReturn,
       publishedAtMs: Infinity,
-      isRun: false,
+      isConfirmed: false,
       mayBeReceived: false,
     });
     this.flush();
@@ -143,7 +143,7 @@ export class Link<Item> {
       received: this.#received,
       returned: this.#returned,
       hasGap: this.#hasGap,
-      settled: this.#settled,
+      handledReturn: this.#handledReturn,
       acknowledged: this.#acknowledged,
       previous,
       deadlineMs: this.#self.deadlineMs,
@@ -155,7 +155,7 @@ export class Link<Item> {
     for (const entry of batch) entry.mayBeReceived = true;
     unlessDisconnected(this.#self.publish(this.#channel, text), null).then((subscribers) => {
       for (const [index, entry] of batch.entries()) {
-        if (subscribers !== null) entry.isRun = true;
+        if (subscribers !== null) entry.isConfirmed = true;
         if (subscribers === 0) entry.mayBeReceived = before[index]!;
       }
       this.#isPublishing = false;
@@ -174,9 +174,9 @@ export class Link<Item> {
   /** Handles what the other node has published. */
   receive(shipment: Shipment): void {
     this.isDead = false;
-    this.#heardAtMs = this.#clock.now();
-    if (this.#returned.length > 0 && shipment.settled >= this.#returned[0]!) {
-      this.#returned = this.#returned.filter((number) => number > shipment.settled);
+    this.#receivedAtMs = this.#clock.now();
+    if (this.#returned.length > 0 && shipment.handledReturn >= this.#returned[0]!) {
+      this.#returned = this.#returned.filter((number) => number > shipment.handledReturn);
     }
     this.#handleAcknowledgement(shipment);
     const mayDeliver = this.#hooks.mayDeliver();
@@ -188,7 +188,7 @@ export class Link<Item> {
   #handleParcels({ parcels, acknowledged, previous }: Shipment, mayDeliver: boolean): void {
     this.#received = Math.max(this.#received, acknowledged);
     let [before, hasReturned] = [previous, false];
-    for (const { number, settled, parcel } of parcels) {
+    for (const { number, handledReturn, parcel } of parcels) {
       if (before > this.#received) {
         this.#hasGap = true;
         break;
@@ -197,7 +197,9 @@ export class Link<Item> {
       if (number <= this.#received) continue;
       this.#received = number;
       const key = clientKey(parcel.room, parcel.targetId);
-      if (settled >= (this.#returnedKeys.get(key) ?? Infinity)) this.#returnedKeys.delete(key);
+      if (handledReturn >= (this.#returnedKeys.get(key) ?? Infinity)) {
+        this.#returnedKeys.delete(key);
+      }
       if (!this.#handle(number, key, parcel, mayDeliver)) hasReturned = true;
       this.#runPending();
     }
@@ -207,8 +209,8 @@ export class Link<Item> {
   /** Returns false if the parcel is returned. Later ones for the same client must not overtake it. */
   #handle(number: number, key: string, parcel: Parcel, mayDeliver: boolean): boolean {
     const { kind } = parcel;
-    if (kind === "question" || kind === "answer") {
-      this.#hooks.onTalk(this.node, parcel);
+    if (kind === "request" || kind === "response") {
+      this.#hooks.onControl(this.node, parcel);
       return true;
     }
     const isFirst = mayDeliver && !this.#returnedKeys.has(key);
@@ -239,7 +241,7 @@ export class Link<Item> {
     }
     this.#entries.splice(0, count);
     this.#published = Math.max(0, this.#published - count);
-    this.#settled = Math.max(this.#settled, returned.at(-1) ?? 0); // in order
+    this.#handledReturn = Math.max(this.#handledReturn, returned.at(-1) ?? 0); // in order
     if (hasGap) this.repeat();
     if (done.length > 0) this.#hooks.onDone(done);
     if (back.length > 0) this.#hooks.onReturned(back, this.node);
@@ -253,7 +255,7 @@ export class Link<Item> {
 
   /** Goes on after a time without Redis, in which the other node could give no sign. */
   resume(): void {
-    this.#heardAtMs = this.#clock.now();
+    this.#receivedAtMs = this.#clock.now();
     this.repeat();
   }
 
@@ -262,7 +264,7 @@ export class Link<Item> {
     const sentAtMs = this.#entries[0]?.publishedAtMs ?? Infinity;
     const nowMs = this.#clock.now();
     if (sentAtMs >= nowMs - REPEAT_MS || this.#isPublishing) return;
-    const silentSinceMs = Math.max(sentAtMs, this.#heardAtMs);
+    const silentSinceMs = Math.max(sentAtMs, this.#receivedAtMs);
     // Redis cannot say that a node has died if it has lost all that it knew of it.
     if (!this.isDead && silentSinceMs < nowMs - SILENCE_MS) this.onDead();
     else this.repeat(); // also to a dead node: it may have come back, and be silent
@@ -271,20 +273,20 @@ export class Link<Item> {
   /** Handles that the other node has left in good order: it has acknowledged all that it received. */
   onLeft(): void {
     this.isDead = true;
-    this.#return(this.#takeFrom(0));
+    this.#return(this.#removeFrom(0));
   }
 
   /** Handles that the other node is dead, or cut off. What may have been delivered is kept, in case that it comes back. */
   onDead(): void {
     this.isDead = true;
     const [first] = this.#entries;
-    const doubtUntilMs = (first?.publishedAtMs ?? 0) + DOUBT_MS;
-    const isInDoubt = ({ mayBeReceived, publishedAtMs }: Entry<Item>) =>
-      mayBeReceived && publishedAtMs <= doubtUntilMs;
-    const all = this.#takeFrom(0);
-    this.#entries.push(...all.filter(isInDoubt));
+    const lastDeliveryMs = (first?.publishedAtMs ?? 0) + DELIVERY_LIMIT_MS;
+    const mayBeDelivered = ({ mayBeReceived, publishedAtMs }: Entry<Item>) =>
+      mayBeReceived && publishedAtMs <= lastDeliveryMs;
+    const all = this.#removeFrom(0);
+    this.#entries.push(...all.filter(mayBeDelivered));
     this.#published = this.#entries.length;
-    const rest = all.filter((entry) => !isInDoubt(entry));
+    const rest = all.filter((entry) => !mayBeDelivered(entry));
     this.#hooks.onDone(itemsOf(this.#entries)); // they hold up nothing any more
     this.#return(rest);
   }
@@ -293,16 +295,16 @@ export class Link<Item> {
     if (entries.length > 0) this.#hooks.onReturned(itemsOf(entries), this.node);
   }
 
-  #takeFrom(start: number): Entry<Item>[] {
+  #removeFrom(start: number): Entry<Item>[] {
     const taken = this.#entries.splice(start);
     this.#published = Math.min(this.#published, start);
     return taken;
   }
 
   /** Takes out what Redis has not confirmed: after its deadline it is not delivered any more. */
-  takeUnconfirmed(): Item[] {
-    const start = this.#entries.findIndex(({ isRun }) => !isRun);
-    return start === -1 ? [] : itemsOf(this.#takeFrom(start));
+  removeUnconfirmed(): Item[] {
+    const start = this.#entries.findIndex(({ isConfirmed }) => !isConfirmed);
+    return start === -1 ? [] : itemsOf(this.#removeFrom(start));
   }
 
   /** Runs an action once the parcel with this number has come; a broadcast was sent after it. */

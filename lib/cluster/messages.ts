@@ -21,9 +21,9 @@ export interface ChangeMessage {
   readonly epoch: number;
 }
 
-/** The answer to a request of this node. */
-export interface AnswerMessage {
-  readonly kind: "answer";
+/** The response to a request of this node. */
+export interface ResponseMessage {
+  readonly kind: "response";
   readonly requestId: number;
   readonly status: (typeof STATUSES)[number];
   /** The epoch of the registration; 0 if there is none. */
@@ -44,13 +44,13 @@ export interface NodeEndMessage {
   readonly node: string;
 }
 
-export type ScriptMessage = ChangeMessage | AnswerMessage | NodeEndMessage;
+export type ScriptMessage = ChangeMessage | ResponseMessage | NodeEndMessage;
 
 /**
- * The kind of a parcel: a client's message, a broadcast for one client, a notice; or a question whether older messages for a
- * client are still at the sending node, and the answer that none is.
+ * The kind of a parcel: a client's message, a broadcast for one client, a notice, or a request or response between nodes. A
+ * node requests a response once no older message for a client waits at the other node.
  */
-export type ParcelKind = "message" | "broadcast" | "notice" | "question" | "answer";
+export type ParcelKind = "message" | "broadcast" | "notice" | "request" | "response";
 
 /** Something that one node sends to another, for one client. */
 export interface Parcel {
@@ -69,7 +69,7 @@ export interface Parcel {
 export interface Numbered {
   readonly number: number;
   /** The highest number whose return the sending node had handled when it decided to send the parcel. */
-  readonly settled: number;
+  readonly handledReturn: number;
   readonly parcel: Parcel;
 }
 
@@ -83,7 +83,7 @@ export interface Shipment {
   /** True if it has missed the parcels after `received`. */
   readonly hasGap: boolean;
   /** The highest number whose return the sending node has handled. */
-  readonly settled: number;
+  readonly handledReturn: number;
   /** The highest number that the receiving node has acknowledged: it need not wait for earlier ones. */
   readonly acknowledged: number;
   /** The number before the first parcel. */
@@ -114,12 +114,12 @@ export interface Broadcast {
 const STATUSES = ["ok", "resumed", "taken", "held", "lost", "large"] as const;
 const CHANGES = ["joined", "resumed", "held", "left"] as const;
 /** The kinds of parcels, each at the place of its code. */
-const KINDS: readonly ParcelKind[] = ["message", "broadcast", "notice", "question", "answer"];
+const KINDS: readonly ParcelKind[] = ["message", "broadcast", "notice", "request", "response"];
 /** Separates fields; neither rooms nor IDs contain it. */
 const SEPARATOR = "\0";
 
 export function writeShipment(shipment: Shipment): string {
-  const { node, received, returned, hasGap, settled, acknowledged, previous, deadlineMs } =
+  const { node, received, returned, hasGap, handledReturn, acknowledged, previous, deadlineMs } =
     shipment;
   const gap = hasGap ? 1 : 0;
   let text = JSON.stringify([
@@ -128,15 +128,15 @@ export function writeShipment(shipment: Shipment): string {
     received,
     returned,
     gap,
-    settled,
+    handledReturn,
     acknowledged,
     previous,
     deadlineMs,
   ]);
-  for (const { number, settled, parcel } of shipment.parcels) {
+  for (const { number, handledReturn, parcel } of shipment.parcels) {
     const { kind, room, targetId, epoch, senderId, order, text: body } = parcel;
     const ids = [room, targetId, senderId];
-    const fields = [KINDS.indexOf(kind), number, settled, epoch, order, body.length, ...ids];
+    const fields = [KINDS.indexOf(kind), number, handledReturn, epoch, order, body.length, ...ids];
     text += `\n${fields.join(SEPARATOR)}\n${body}`;
   }
   return text;
@@ -148,7 +148,7 @@ export function readShipment(written: string): Shipment | null {
   const header = readJson(written.slice(0, end));
   if (!Array.isArray(header) || header[0] !== VERSION) return null;
   const [, node, received, returned, gap, ...numbers] = header;
-  const [settled, acknowledged, previous, deadlineMs] = numbers;
+  const [handledReturn, acknowledged, previous, deadlineMs] = numbers;
   const isValid = isString(node) && Number.isSafeInteger(received) &&
     isArrayOf(returned, isCount) && numbers.length === 4 && numbers.every(isCount);
   const parcels = isValid ? readParcels(written, end + 1) : null;
@@ -158,7 +158,7 @@ export function readShipment(written: string): Shipment | null {
     received,
     returned,
     hasGap: gap === 1,
-    settled,
+    handledReturn,
     acknowledged,
     previous,
     deadlineMs,
@@ -171,18 +171,18 @@ function readParcels(written: string, start: number): Numbered[] | null {
   for (let at = start; at < written.length;) {
     const end = endOfLine(written, at);
     const fields = written.slice(at, end).split(SEPARATOR);
-    const [code, number, settled, epoch, order, length] = fields.slice(0, 6).map(Number);
+    const [code, number, handledReturn, epoch, order, length] = fields.slice(0, 6).map(Number);
     const [room, targetId, senderId] = fields.slice(6);
     const kind = KINDS[code!];
     const isValid = kind !== undefined && isCount(number) && isRoom(room) && isClientId(targetId) &&
-      isCount(settled) && isCount(epoch) && isCount(order) && isClientId(senderId) &&
+      isCount(handledReturn) && isCount(epoch) && isCount(order) && isClientId(senderId) &&
       isCount(length) &&
       end + 1 + length <= written.length;
     if (!isValid) return null;
     const text = written.slice(end + 1, end + 1 + length);
     parcels.push({
       number,
-      settled,
+      handledReturn,
       parcel: { kind, room, targetId, epoch, senderId, order, text },
     });
     at = end + 1 + length + 1;
@@ -217,7 +217,7 @@ export function readScriptMessage(written: string): ScriptMessage | null {
   if (typeof header !== "object" || header === null) return null;
   const { v: version, k: kind, id, n: node, c } = header as Record<string, unknown>;
   if (version !== VERSION) return null;
-  if (kind === "answer") return readAnswer(header as Record<string, unknown>);
+  if (kind === "response") return readResponse(header as Record<string, unknown>);
   if (kind === "node_left" || kind === "node_dead") return isString(node) ? { kind, node } : null;
   const change = CHANGES.find((change) => change === kind);
   const epoch = Number(c);
@@ -225,7 +225,7 @@ export function readScriptMessage(written: string): ScriptMessage | null {
   return { kind: change, id, node, epoch };
 }
 
-function readAnswer(header: Record<string, unknown>): AnswerMessage | null {
+function readResponse(header: Record<string, unknown>): ResponseMessage | null {
   const { q: requestId, s, c = 0, t: claimedAtMs = 0, m, e: members = [], x: cursor = "0" } =
     header;
   const epoch = Number(c);
@@ -235,7 +235,7 @@ function readAnswer(header: Record<string, unknown>): AnswerMessage | null {
   if (!isValid) return null;
   const read = readMembers(members);
   return {
-    kind: "answer",
+    kind: "response",
     requestId,
     status,
     epoch,

@@ -19,7 +19,7 @@ const LEASE_RENEWAL_MS = 5000;
 /** Time limit of leaving. Past it, the other nodes miss the heartbeats. */
 const LEAVE_TIMEOUT_MS = 3000;
 /** Time from the start of a session in which other nodes may still reconnect. */
-const SETTLING_MS = NODE_LIFETIME_MS;
+const GRACE_PERIOD_MS = NODE_LIFETIME_MS;
 /** Upper bound of the drift between two clocks from one heartbeat to the next, in milliseconds. */
 const DRIFT_MS = 1;
 /** Time between two scripts that end registrations, for the commands of others, in milliseconds. */
@@ -34,7 +34,7 @@ export interface NodeHooks {
   /** Called once {@link sync} is done. */
   onReady(session: RedisSession): void;
   /** Called once the clients that have not reconnected count as disconnected. */
-  onSettled(session: RedisSession): void;
+  onGracePeriodEnd(session: RedisSession): void;
   /** Called after each heartbeat while the node is ready. */
   onHeartbeat(session: RedisSession): void;
   /** Called when all clients have been disconnected, before the node leaves. */
@@ -53,7 +53,7 @@ export class Node {
   readonly #hooks: NodeHooks;
   #session: RedisSession | null = null;
   #isReady = false;
-  #isSettled = false;
+  #hasGracePeriodEnded = false;
   #hasEnded = false;
   #readyAtMs = 0;
   /** The end of the lease, or of the time in which this node serves alone. */
@@ -198,9 +198,9 @@ export class Node {
     if (!this.#isReady) return;
     if (hasLease) this.#leaseRenewal?.resolve();
     this.#hooks.onHeartbeat(session);
-    if (this.#clock.now() - this.#readyAtMs < SETTLING_MS) return;
-    if (!this.#isSettled) this.#hooks.onSettled(session);
-    this.#isSettled = true;
+    if (this.#clock.now() - this.#readyAtMs < GRACE_PERIOD_MS) return;
+    if (!this.#hasGracePeriodEnded) this.#hooks.onGracePeriodEnd(session);
+    this.#hasGracePeriodEnded = true;
     await this.#reap(session);
   }
 
@@ -221,7 +221,7 @@ export class Node {
 
   async #beat(session: RedisSession, isFirst: boolean): Promise<boolean> {
     const sentAtMs = this.#clock.now();
-    const reply = await this.#whileHeard(
+    const reply = await this.#whileReceiving(
       session,
       session.run("heartbeat", this.id, isFirst ? 1 : 0, this.#list),
     );
@@ -245,14 +245,14 @@ export class Node {
   }
 
   /** Waits for a reply as long as anything comes from Redis: behind a flood of messages it takes its time. */
-  async #whileHeard<Value>(session: RedisSession, reply: Promise<Value>): Promise<Value> {
+  async #whileReceiving<Value>(session: RedisSession, reply: Promise<Value>): Promise<Value> {
     const late = Symbol();
     while (true) {
       const pause = Promise.withResolvers<typeof late>();
       const cancel = this.#clock.after(HEARTBEAT_TIMEOUT_MS, () => pause.resolve(late));
       const result = await Promise.race([reply, pause.promise]).finally(cancel);
       if (result !== late) return result as Value;
-      if (this.#clock.now() - session.heardAtMs < HEARTBEAT_TIMEOUT_MS) continue;
+      if (this.#clock.now() - session.receivedAtMs < HEARTBEAT_TIMEOUT_MS) continue;
       throw new Error("no reply to a heartbeat");
     }
   }
@@ -261,7 +261,7 @@ export class Node {
     if (session !== this.#session || this.#hasEnded) return;
     this.#session = null;
     this.#isReady = false;
-    this.#isSettled = false;
+    this.#hasGracePeriodEnded = false;
     this.#cancelTimer();
     session?.end();
     this.#serveAlone();

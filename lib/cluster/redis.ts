@@ -23,7 +23,7 @@ export class RedisSession {
   readonly #clock: Clock;
   #end = Promise.withResolvers<unknown>();
   /** Time of the last reply or message. */
-  heardAtMs = 0;
+  receivedAtMs = 0;
 
   /** Channels that are wanted, and subscriptions that Redis has not confirmed. */
   readonly #channels = new Set<string>();
@@ -39,7 +39,7 @@ export class RedisSession {
     this.#client = client;
     this.#clock = clock;
     this.#listen = (message, channel) => {
-      this.heardAtMs = clock.now();
+      this.receivedAtMs = clock.now();
       onMessage(message, channel);
     };
     this.#scripts = scripts;
@@ -117,7 +117,7 @@ export class RedisSession {
   async #send(command: string[]): Promise<Reply> {
     try {
       const reply = await this.#client.sendCommand<Reply>(command);
-      this.heardAtMs = this.#clock.now();
+      this.receivedAtMs = this.#clock.now();
       return reply;
     } catch (error) {
       this.#end.resolve(error); // such as NOSCRIPT: loading them here would let messages overtake each other
@@ -128,7 +128,7 @@ export class RedisSession {
   /** Subscribes; a channel to which this session subscribed before is ignored. */
   async subscribe(channels: readonly string[]): Promise<void> {
     if (channels.length > 0) await this.#subscribe(channels);
-    this.heardAtMs = this.#clock.now();
+    this.receivedAtMs = this.#clock.now();
   }
 
   async #subscribe(channels: readonly string[]): Promise<void> {

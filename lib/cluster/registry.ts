@@ -9,7 +9,7 @@ import type { Registration } from "../relay/vocabulary.ts";
 import { atOnce, Queue } from "./at_once.ts";
 import { Disconnected, unlessDisconnected } from "./disconnected.ts";
 import { type Keys, readEntry } from "./keys.ts";
-import type { AnswerMessage, ChangeMessage } from "./messages.ts";
+import type { ChangeMessage, ResponseMessage } from "./messages.ts";
 import type { Node } from "./node.ts";
 import type { PendingRequests } from "./pending_requests.ts";
 import type { RedisSession } from "./redis.ts";
@@ -122,9 +122,9 @@ export class Registry {
         requestId,
         this.#node.deadlineMs,
       );
-    await this.#requests.request(put, (answer) => {
-      isDone = answer?.status !== "large";
-      if (isDone) this.#claimed(registration, ownsId, secrets, answer, attach);
+    await this.#requests.request(put, (response) => {
+      isDone = response?.status !== "large";
+      if (isDone) this.#claimed(registration, ownsId, secrets, response, attach);
     });
     return isDone;
   }
@@ -133,20 +133,20 @@ export class Registry {
     registration: Registration,
     ownsId: boolean,
     secrets: Secrets,
-    answer: AnswerMessage | null,
+    response: ResponseMessage | null,
     attach: Attach,
   ): void {
-    if (answer === null) return this.#claimAlone(registration, ownsId, attach);
+    if (response === null) return this.#claimAlone(registration, ownsId, attach);
     const { clientId: id, room } = registration;
-    if (answer.status === "taken") throw idTaken(id);
-    if (answer.status === "held") throw idHeld(id, this.#options.resumeTtlMs);
+    if (response.status === "taken") throw idTaken(id);
+    if (response.status === "held") throw idHeld(id, this.#options.resumeTtlMs);
     const view = this.#rooms.get(room);
     if (view?.isStale) {
       view.beginScan();
-      view.read(answer.members);
+      view.read(response.members);
       view.endScan(true);
     }
-    const { claim, record } = readClaim(answer, secrets);
+    const { claim, record } = readClaim(response, secrets);
     try {
       const attachment = attach(claim);
       if (attachment === null) return;
@@ -297,13 +297,13 @@ export class Registry {
         requestId,
         this.#node.deadlineMs,
       );
-    return this.#requests.request(put, (answer) => {
-      if (answer === null) throw new Disconnected("no answer");
-      if (answer.status === "lost") {
-        if (this.#records.get(client) === record) this.#evict(client, answer.hasMoved);
+    return this.#requests.request(put, (response) => {
+      if (response === null) throw new Disconnected("no answer");
+      if (response.status === "lost") {
+        if (this.#records.get(client) === record) this.#evict(client, response.hasMoved);
         return;
       }
-      record.epoch = answer.epoch;
+      record.epoch = response.epoch;
       record.isConfirmed = true;
       if (this.#records.get(client) !== record) return this.#release(room.name, id, record, 0);
       this.#hooks.onConfirmed(client);
@@ -323,7 +323,7 @@ export class Registry {
 }
 
 function readClaim(
-  { status, epoch, claimedAtMs }: AnswerMessage,
+  { status, epoch, claimedAtMs }: ResponseMessage,
   secrets: Secrets,
 ): { claim: Claim; record: Record } {
   const resumed = status === "resumed";

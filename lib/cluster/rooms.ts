@@ -4,7 +4,7 @@ import type { Router } from "../relay/router.ts";
 import { atOnce } from "./at_once.ts";
 import { Disconnected, unlessDisconnected } from "./disconnected.ts";
 import type { Keys } from "./keys.ts";
-import type { AnswerMessage, Owner } from "./messages.ts";
+import type { Owner, ResponseMessage } from "./messages.ts";
 import type { Node } from "./node.ts";
 import type { PendingRequests } from "./pending_requests.ts";
 import type { RedisSession } from "./redis.ts";
@@ -127,16 +127,16 @@ export class Rooms {
   async #scan(
     session: RedisSession,
     room: string,
-    onRead: (answer: AnswerMessage) => void,
+    onRead: (response: ResponseMessage) => void,
   ): Promise<void> {
     for (let cursor: string | null = null; cursor !== "0";) {
       const from: string = cursor ?? "0";
       const put = (requestId: number) =>
         session.run("members", this.#keys.ids(room), this.#node.id, from, requestId);
-      await this.#requests.request(put, (answer) => {
-        if (answer === null) throw new Disconnected("no answer");
-        cursor = answer.cursor;
-        onRead(answer);
+      await this.#requests.request(put, (response) => {
+        if (response === null) throw new Disconnected("no answer");
+        cursor = response.cursor;
+        onRead(response);
       });
     }
   }

@@ -124,7 +124,7 @@ export class Mailbox<
   }
 
   /** Returns whether messages are stored for clients of a room. */
-  hasRoom(room: string): boolean {
+  hasStored(room: string): boolean {
     return this.#rooms.has(room);
   }
 

@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { Disconnected } from "../../lib/cluster/disconnected.ts";
 import { Forwarder } from "../../lib/cluster/forwarder.ts";
 import { Keys } from "../../lib/cluster/keys.ts";
-import { type AnswerMessage, readShipment, type Shipment } from "../../lib/cluster/messages.ts";
+import { readShipment, type ResponseMessage, type Shipment } from "../../lib/cluster/messages.ts";
 import type { Node } from "../../lib/cluster/node.ts";
 import { PendingRequests } from "../../lib/cluster/pending_requests.ts";
 import { Registry } from "../../lib/cluster/registry.ts";
@@ -82,9 +82,9 @@ function setUp({ mailboxTtlMs = 10_000 } = {}) {
     if (router.deliver(from, "bob", text)) return;
     forwarder.send(from, "bob", { type: undefined, text, bytes: text.length, receivedAtMs: 0 });
   };
-  const answer = (requestId: number, epoch: number, status: AnswerMessage["status"] = "ok") => {
+  const respond = (requestId: number, epoch: number, status: ResponseMessage["status"] = "ok") => {
     const rest = { claimedAtMs: 1, hasMoved: false, members: [], cursor: "0" };
-    const message: AnswerMessage = { kind: "answer", requestId, status, epoch, ...rest };
+    const message: ResponseMessage = { kind: "response", requestId, status, epoch, ...rest };
     return requests.resolve(message);
   };
   return {
@@ -98,7 +98,7 @@ function setUp({ mailboxTtlMs = 10_000 } = {}) {
     forwarder,
     attach,
     send,
-    answer,
+    respond,
   };
 }
 
@@ -108,7 +108,7 @@ function registrationOf(clientId: string): Registration {
 
 /** A shipment that returns what was sent to `there` under this number. */
 function returning(number: number): Shipment {
-  const counts = { settled: 0, acknowledged: 0, previous: 0, deadlineMs: 5000 };
+  const counts = { handledReturn: 0, acknowledged: 0, previous: 0, deadlineMs: 5000 };
   const none = { hasGap: false, parcels: [] };
   return { node: "there", received: number, returned: [number], ...counts, ...none };
 }
@@ -155,7 +155,7 @@ testPure("a room is closed when the last message that was stored there has faile
 testPure(
   "onLateClaim() claims the ID of a client again, and releases that of another",
   async () => {
-    const { scripts, registry, attach, answer } = setUp();
+    const { scripts, registry, attach, respond } = setUp();
     const [session] = attach("alice");
     const claiming = registry.claim(
       registrationOf("alice"),
@@ -163,7 +163,7 @@ testPure(
       () => ({ session, confirm() {} }),
     );
     await Promise.resolve();
-    answer(1, 10);
+    respond(1, 10);
     await claiming;
     const change = { kind: "joined", node: "here", epoch: 11 } as const;
     registry.onLateClaim("", { id: "alice", ...change });
@@ -173,14 +173,14 @@ testPure(
       ["release", "bob", 11],
     ]);
     assert.equal(registry.isConfirmed(session), false);
-    answer(2, 12);
+    respond(2, 12);
     assert.deepEqual([registry.isConfirmed(session), registry.epochOf(session)], [true, 12]);
-    assert.equal(answer(1, 10), false);
+    assert.equal(respond(1, 10), false);
   },
 );
 
 testPure("a node that loses Redis while it reads a large room decides a claim alone", async () => {
-  const { node, registry, rooms, attach, answer } = setUp();
+  const { node, registry, rooms, attach, respond } = setUp();
   const [session] = attach("alice");
   const claiming = registry.claim(
     registrationOf("alice"),
@@ -193,7 +193,7 @@ testPure("a node that loses Redis while it reads a large room decides a claim al
     session: null,
     run: () => Promise.reject(new Disconnected("")),
   });
-  answer(1, 0, "large");
+  respond(1, 0, "large");
   await claiming;
   assert.deepEqual(rooms.ownerOf("", "alice"), { node: "here", epoch: 0, isHeld: false });
 });

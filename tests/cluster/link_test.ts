@@ -54,7 +54,7 @@ class End {
         if (this.accepts) this.delivered.push(Number(text));
         return this.accepts;
       },
-      onTalk() {},
+      onControl() {},
       onDone: (items) => this.done.push(...items),
       onReturned: (items) => this.returned.push(...items),
       mayDeliver: () => this.mayDeliver,
@@ -80,8 +80,8 @@ async function carry(from: End, to: End, isLost: boolean): Promise<void> {
   for (let turn = 0; turn < 5; turn++) await Promise.resolve();
 }
 
-/** Lets everything arrive, in the end. */
-async function settle(a: End, b: End): Promise<void> {
+/** Delivers what both have published, until nothing is pending. */
+async function deliverAll(a: End, b: End): Promise<void> {
   for (let round = 0; round < 200 && !(a.link.isIdle && b.link.isIdle); round++) {
     a.clock.advance(500);
     for (const end of [a, b]) end.link.check();
@@ -109,7 +109,7 @@ testPure("every parcel is delivered once and in order, whatever is lost", async 
         else if (step === "wait") a.clock.advance(300);
         else a.link.repeat();
       }
-      await settle(a, b);
+      await deliverAll(a, b);
       const all = Array.from({ length: sent }, (_, n) => n + 1);
       assert.deepEqual(b.delivered, all);
       assert.deepEqual(a.done, all);
@@ -129,10 +129,10 @@ testPure("undelivered messages come back, and nothing overtakes them", async () 
   b.accepts = true;
   a.send(); // before the return has come
   await carry(a, b, false);
-  await settle(a, b);
+  await deliverAll(a, b);
   assert.deepEqual([b.delivered, a.done, a.returned], [[1], [1], [2, 3]]);
   a.send();
-  await settle(a, b);
+  await deliverAll(a, b);
   assert.deepEqual(b.delivered, [1, 4]);
 });
 
@@ -141,7 +141,7 @@ testPure("a node without a lease returns everything, also what is late", async (
   a.send();
   b.mayDeliver = false;
   a.clock.advance(10_000);
-  await settle(a, b);
+  await deliverAll(a, b);
   assert.deepEqual([b.delivered, a.returned], [[], [1]]);
 });
 
@@ -151,40 +151,46 @@ testPure("what comes after its deadline is not delivered, and sent again", async
   a.clock.advance(6000);
   await carry(a, b, false);
   assert.deepEqual(b.delivered, []);
-  await settle(a, b);
+  await deliverAll(a, b);
   assert.deepEqual(b.delivered, [1]);
 });
 
-testPure("takeUnconfirmed() takes the unconfirmed, and later parcels arrive", async () => {
-  const [a, b] = twoEnds();
-  a.send();
-  await carry(a, b, false);
-  a.isReady = false;
-  a.send();
-  a.send();
-  assert.deepEqual(a.link.takeUnconfirmed(), [2, 3]);
-  a.isReady = true;
-  a.send();
-  await settle(a, b);
-  assert.deepEqual([b.delivered, a.done], [[1, 4], [1, 4]]);
-});
+testPure(
+  "removeUnconfirmed() removes what Redis has not confirmed, and later parcels arrive",
+  async () => {
+    const [a, b] = twoEnds();
+    a.send();
+    await carry(a, b, false);
+    a.isReady = false;
+    a.send();
+    a.send();
+    assert.deepEqual(a.link.removeUnconfirmed(), [2, 3]);
+    a.isReady = true;
+    a.send();
+    await deliverAll(a, b);
+    assert.deepEqual([b.delivered, a.done], [[1, 4], [1, 4]]);
+  },
+);
 
-testPure("onDead() returns what was sent too late, and keeps what is in doubt", async () => {
-  const [a, b] = twoEnds();
-  a.send();
-  await carry(a, b, true);
-  a.clock.advance(1000);
-  a.send();
-  await carry(a, b, true);
-  a.link.onDead();
-  assert.deepEqual([a.done, a.returned], [[1], [2]]);
-  b.accepts = false; // it comes back, has the client no more, and sends nothing by itself
-  a.clock.advance(3000);
-  a.link.check();
-  await carry(a, b, false);
-  await settle(a, b);
-  assert.deepEqual(a.returned, [2, 1]);
-});
+testPure(
+  "onDead() returns what was sent too late, and keeps what may have been delivered",
+  async () => {
+    const [a, b] = twoEnds();
+    a.send();
+    await carry(a, b, true);
+    a.clock.advance(1000);
+    a.send();
+    await carry(a, b, true);
+    a.link.onDead();
+    assert.deepEqual([a.done, a.returned], [[1], [2]]);
+    b.accepts = false; // it comes back, has the client no more, and sends nothing by itself
+    a.clock.advance(3000);
+    a.link.check();
+    await carry(a, b, false);
+    await deliverAll(a, b);
+    assert.deepEqual(a.returned, [2, 1]);
+  },
+);
 
 testPure(
   "a node without a sign for 20 s since Redis is back counts as dead",

@@ -27,7 +27,7 @@ function record<Model>(model: { [Key in keyof Model]: fc.Arbitrary<Model[Key]> }
 }
 
 const parcel: fc.Arbitrary<Parcel> = record({
-  kind: fc.constantFrom("message", "broadcast", "notice", "question", "answer"),
+  kind: fc.constantFrom("message", "broadcast", "notice", "request", "response"),
   room,
   targetId: id,
   epoch: fc.nat(),
@@ -40,11 +40,11 @@ const shipment: fc.Arbitrary<Shipment> = record({
   received: fc.integer({ min: -1 }),
   returned: fc.array(fc.nat()),
   hasGap: fc.boolean(),
-  settled: fc.nat(),
+  handledReturn: fc.nat(),
   acknowledged: fc.nat(),
   previous: fc.nat(),
   deadlineMs: fc.maxSafeNat(),
-  parcels: fc.array(record({ number: fc.nat(), settled: fc.nat(), parcel })),
+  parcels: fc.array(record({ number: fc.nat(), handledReturn: fc.nat(), parcel })),
 });
 const broadcast: fc.Arbitrary<Broadcast> = record({
   node,
@@ -93,12 +93,12 @@ const FROM_SCRIPTS: readonly (readonly [text: string, message: ScriptMessage])[]
   ],
   [header({ k: "node_left", n: "a" }), { kind: "node_left", node: "a" }],
   [
-    header({ k: "answer", q: 1, s: "taken" }),
-    { kind: "answer", requestId: 1, status: "taken", ...NOTHING },
+    header({ k: "response", q: 1, s: "taken" }),
+    { kind: "response", requestId: 1, status: "taken", ...NOTHING },
   ],
   [
     header({
-      k: "answer",
+      k: "response",
       q: 2,
       s: "ok",
       c: "3",
@@ -106,7 +106,7 @@ const FROM_SCRIPTS: readonly (readonly [text: string, message: ScriptMessage])[]
       e: ["x", "a 3 5 0 s", "y", " 4 5 1 "],
     }),
     {
-      kind: "answer",
+      kind: "response",
       requestId: 2,
       status: "ok",
       ...NOTHING,
@@ -138,9 +138,9 @@ const WRONG: Record<string, string> = {
   "an ID with a control character": header({ k: "joined", id: "a\0b", n: "a", c: "1" }),
   "no epoch": header({ k: "joined", id: "x", n: "a" }),
   "an epoch below zero": header({ k: "joined", id: "x", n: "a", c: "-1" }),
-  "an answer to nothing": header({ k: "answer", s: "ok" }),
-  "an answer with another status": header({ k: "answer", q: 1, s: "okay" }),
-  "an answer with members that are an object": header({ k: "answer", q: 1, s: "ok", e: {} }),
+  "a response to nothing": header({ k: "response", s: "ok" }),
+  "a response with another status": header({ k: "response", q: 1, s: "okay" }),
+  "a response with members that are an object": header({ k: "response", q: 1, s: "ok", e: {} }),
 };
 
 for (const [what, text] of Object.entries(WRONG)) {

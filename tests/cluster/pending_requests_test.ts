@@ -1,30 +1,30 @@
-/** Answers to requests, which do not come with the replies. */
+/** Responses to requests, which do not come with the replies. */
 
 import assert from "node:assert/strict";
 import { Disconnected } from "../../lib/cluster/disconnected.ts";
-import type { AnswerMessage } from "../../lib/cluster/messages.ts";
+import type { ResponseMessage } from "../../lib/cluster/messages.ts";
 import { PendingRequests } from "../../lib/cluster/pending_requests.ts";
 import { testPure } from "../helpers/pure.ts";
 
-function answerTo(requestId: number): AnswerMessage {
+function responseTo(requestId: number): ResponseMessage {
   const rest = { epoch: 0, claimedAtMs: 0, hasMoved: false, members: [], cursor: "0" };
-  return { kind: "answer", requestId, status: "ok", ...rest };
+  return { kind: "response", requestId, status: "ok", ...rest };
 }
 
-testPure("request() passes the answer on at once, before the reply or after it", async () => {
+testPure("request() passes the response on at once, before the reply or after it", async () => {
   const requests = new PendingRequests();
-  const answers: string[] = [];
+  const responses: string[] = [];
   const replied = Promise.withResolvers<null>();
-  const listen = (name: string) => (answer: AnswerMessage | null) => {
-    answers.push(`${name} ${answer?.requestId}`);
+  const listen = (name: string) => (response: ResponseMessage | null) => {
+    responses.push(`${name} ${response?.requestId}`);
   };
   const first = requests.request(() => replied.promise, listen("first"));
   const second = requests.request(() => Promise.resolve(null), listen("second"));
-  requests.resolve(answerTo(1));
-  assert.deepEqual(answers, ["first 1"]);
+  requests.resolve(responseTo(1));
+  assert.deepEqual(responses, ["first 1"]);
   await first;
-  requests.resolve(answerTo(2));
-  assert.deepEqual(answers, ["first 1", "second 2"]);
+  requests.resolve(responseTo(2));
+  assert.deepEqual(responses, ["first 1", "second 2"]);
   await second;
   replied.resolve(null);
 });
@@ -37,22 +37,22 @@ testPure("request() passes null if the request was late or could not be sent", a
     ]
   ) {
     const requests = new PendingRequests();
-    const answers: unknown[] = [];
-    await requests.request(send, (answer) => answers.push(answer));
-    requests.resolve(answerTo(1));
-    assert.deepEqual(answers, [null]);
+    const responses: unknown[] = [];
+    await requests.request(send, (response) => responses.push(response));
+    requests.resolve(responseTo(1));
+    assert.deepEqual(responses, [null]);
   }
 });
 
 testPure("rejectAll() passes null to all listeners", async () => {
   const requests = new PendingRequests();
-  const answers: unknown[] = [];
+  const responses: unknown[] = [];
   const requested = [1, 2].map(() =>
-    requests.request(() => new Promise(() => {}), (answer) => answers.push(answer))
+    requests.request(() => new Promise(() => {}), (response) => responses.push(response))
   );
   requests.rejectAll();
   await Promise.all(requested);
-  assert.deepEqual(answers, [null, null]);
+  assert.deepEqual(responses, [null, null]);
 });
 
 testPure("request() rejects with what the listener throws", async () => {
@@ -60,10 +60,10 @@ testPure("request() rejects with what the listener throws", async () => {
   const requested = requests.request(() => Promise.resolve(null), () => {
     throw new Error("no");
   });
-  requests.resolve(answerTo(1));
+  requests.resolve(responseTo(1));
   await assert.rejects(requested, /^Error: no$/);
 });
 
-testPure("resolve() ignores an answer to an unknown request", () => {
-  new PendingRequests().resolve(answerTo(1));
+testPure("resolve() ignores a response to an unknown request", () => {
+  new PendingRequests().resolve(responseTo(1));
 });

@@ -4,8 +4,8 @@ import assert from "node:assert/strict";
 import { systemClock } from "../../lib/clock.ts";
 import { Keys, readEntry } from "../../lib/cluster/keys.ts";
 import {
-  type AnswerMessage,
   readScriptMessage,
+  type ResponseMessage,
   type ScriptMessage,
 } from "../../lib/cluster/messages.ts";
 import { RedisSession } from "../../lib/cluster/redis.ts";
@@ -50,14 +50,14 @@ class FakeNode implements Disposable {
   async news(): Promise<string[]> {
     await this.session.run("owned", this.id); // messages published before the reply come before it
     return this.received.splice(0).map((message) => {
-      if (message.kind === "answer") return message.status;
+      if (message.kind === "response") return message.status;
       return "id" in message
         ? `${message.kind} ${message.id} ${message.node}`
         : `${message.kind} ${message.node}`;
     });
   }
 
-  async claim(id: string, options: ClaimOptions = {}): Promise<AnswerMessage | "late"> {
+  async claim(id: string, options: ClaimOptions = {}): Promise<ResponseMessage | "late"> {
     const { rule = "replace", owns = false, given = "", fresh = "" } = options;
     const { deadlineMs = FAR_AHEAD_MS } = options;
     const reply = await this.session.run(
@@ -74,7 +74,7 @@ class FakeNode implements Disposable {
       ++this.#count,
       deadlineMs,
     );
-    return reply === "late" ? "late" : this.#answer();
+    return reply === "late" ? "late" : this.#response();
   }
 
   async reclaim(
@@ -82,7 +82,7 @@ class FakeNode implements Disposable {
     epoch: number,
     claimedAtMs: number,
     { secret = "", isHeld = false } = {},
-  ): Promise<AnswerMessage> {
+  ): Promise<ResponseMessage> {
     await this.session.run(
       "reclaim",
       KEYS.ids(ROOM),
@@ -96,20 +96,20 @@ class FakeNode implements Disposable {
       ++this.#count,
       FAR_AHEAD_MS,
     );
-    return this.#answer();
+    return this.#response();
   }
 
-  async members(): Promise<AnswerMessage["members"]> {
+  async members(): Promise<ResponseMessage["members"]> {
     await this.session.run("members", KEYS.ids(ROOM), this.id, "0", ++this.#count);
-    return this.#answer().members;
+    return this.#response().members;
   }
 
-  /** Takes the answer to the last request out of the received messages. */
-  #answer(): AnswerMessage {
+  /** Takes the response to the last request out of the received messages. */
+  #response(): ResponseMessage {
     const at = this.received.findIndex((message) =>
-      message.kind === "answer" && message.requestId === this.#count
+      message.kind === "response" && message.requestId === this.#count
     );
-    return this.received.splice(at, 1)[0] as AnswerMessage;
+    return this.received.splice(at, 1)[0] as ResponseMessage;
   }
 
   release(id: string, epoch: number, ttlMs = 0) {
@@ -140,9 +140,12 @@ class FakeNode implements Disposable {
 
 /** Claims an ID, and checks that it is granted. */
 async function claim(node: FakeNode, id: string, options: ClaimOptions = {}) {
-  const answer = await node.claim(id, options);
-  assert.ok(answer !== "late" && ["ok", "resumed"].includes(answer.status), JSON.stringify(answer));
-  return answer;
+  const response = await node.claim(id, options);
+  assert.ok(
+    response !== "late" && ["ok", "resumed"].includes(response.status),
+    JSON.stringify(response),
+  );
+  return response;
 }
 
 type Test = (a: FakeNode, b: FakeNode, redis: TestRedis) => unknown;
@@ -167,7 +170,7 @@ const TESTS: Readonly<Record<string, Test>> = {
     b,
   ) {
     await claim(a, "x");
-    assert.equal((await b.claim("x", { rule: "reject" }) as AnswerMessage).status, "taken");
+    assert.equal((await b.claim("x", { rule: "reject" }) as ResponseMessage).status, "taken");
     await a.leave();
     await claim(b, "x", { rule: "reject" });
   },
@@ -175,15 +178,18 @@ const TESTS: Readonly<Record<string, Test>> = {
   async "claim gives an ID with a secret only for that secret, or to its owner"(a, b) {
     await claim(a, "x", { fresh: "secret" });
     for (const given of ["", "other"]) {
-      assert.equal((await b.claim("x", { given, fresh: "new" }) as AnswerMessage).status, "taken");
+      assert.equal(
+        (await b.claim("x", { given, fresh: "new" }) as ResponseMessage).status,
+        "taken",
+      );
     }
     await a.leave();
-    assert.equal((await b.claim("x", { fresh: "new" }) as AnswerMessage).status, "held");
+    assert.equal((await b.claim("x", { fresh: "new" }) as ResponseMessage).status, "held");
     await b.news();
     assert.equal((await claim(b, "x", { given: "secret", fresh: "new" })).status, "resumed");
     assert.deepEqual(await b.news(), ["resumed x node-b"]);
     assert.equal((await claim(a, "x", { owns: true, fresh: "newest" })).status, "ok");
-    assert.equal((await b.claim("x", { given: "secret" }) as AnswerMessage).status, "held");
+    assert.equal((await b.claim("x", { given: "secret" }) as ResponseMessage).status, "held");
     assert.equal((await claim(b, "x", { given: "newest" })).status, "resumed");
   },
 
@@ -204,9 +210,9 @@ const TESTS: Readonly<Record<string, Test>> = {
     assert.deepEqual(await b.news(), ["held x node-b", "left x node-b"]);
   },
 
-  async "claim answers with no members if these are too many"(a, b) {
+  async "claim responds with no members if these are too many"(a, b) {
     for (let n = 0; n < 501; n++) await claim(a, `id ${n}`).catch(() => {});
-    assert.equal((await b.claim("x") as AnswerMessage).status, "large");
+    assert.equal((await b.claim("x") as ResponseMessage).status, "large");
     assert.deepEqual(await b.owned(), []);
   },
 
@@ -269,7 +275,7 @@ const TESTS: Readonly<Record<string, Test>> = {
     const other = await claim(a, "y", { fresh: "secret" });
     await a.release("y", other.epoch, 1);
     await a.release("x", held.epoch, 1); // last, so that y is free as soon as x is
-    while ((await b.claim("x", { fresh: "new" }) as AnswerMessage).status !== "ok");
+    while ((await b.claim("x", { fresh: "new" }) as ResponseMessage).status !== "ok");
     await b.news();
     await b.reap();
     assert.deepEqual(await b.news(), ["left y "]);
@@ -278,7 +284,10 @@ const TESTS: Readonly<Record<string, Test>> = {
   async "an ID with a secret of the client's own is never held"(a, b) {
     const { epoch } = await claim(a, "x", { given: "=own", fresh: "=own" });
     for (const given of ["=other", ""]) {
-      assert.equal((await b.claim("x", { given, fresh: given }) as AnswerMessage).status, "taken");
+      assert.equal(
+        (await b.claim("x", { given, fresh: given }) as ResponseMessage).status,
+        "taken",
+      );
     }
     await a.release("x", epoch, 60_000);
     await claim(b, "x", { given: "=other", fresh: "=other" });

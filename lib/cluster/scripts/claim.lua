@@ -1,10 +1,10 @@
--- Claims an ID for a new connection of a node. Answers `taken` or `held`; or `ok` or `resumed`, with the epoch, the time of
--- the claim and, if the node wants them, the records of the room. Answers `large`, and claims nothing, if these are too many.
+-- Claims an ID for a new connection of a node. Responds with `taken` or `held`; or `ok` or `resumed`, with the epoch, the time of
+-- the claim and, if the node wants them, the records of the room. Responds with `large`, and claims nothing, if these are too many.
 local room, id, node, rule, owns, given, fresh, wantsMembers, requestId, deadline = unpack(ARGV)
 local time = now()
 if time > tonumber(deadline) then return 'late' end
 if wantsMembers == '1' and redis.call('HLEN', KEYS[1]) > MEMBERS_AT_ONCE then
-  return answer(node, requestId, { s = 'large' })
+  return respond(node, requestId, { s = 'large' })
 end
 local old = read(KEYS[1], id)
 if old and old.n == '' and old.h <= time then
@@ -19,12 +19,12 @@ if old and not isSame then
 end
 if isTaken then
   local isHeld = old.h > 0 or not isAlive(old.n)
-  return answer(node, requestId, { s = isHeld and 'held' or 'taken' })
+  return respond(node, requestId, { s = isHeld and 'held' or 'taken' })
 end
 if old and not isSame then publishChange(room, 'left', id, old) end
 local record = { n = node, c = nextEpoch(), t = time, s = isSame and old.s or fresh, h = 0 }
 give(KEYS[1], room, id, record, old, isSame)
-answer(node, requestId, {
+respond(node, requestId, {
   s = isSame and 'resumed' or 'ok',
   c = string.format('%.0f', record.c),
   t = time,

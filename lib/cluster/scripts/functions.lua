@@ -24,8 +24,8 @@ local function isAlive(node)
   return heartbeat and tonumber(heartbeat) > now() - NODE_LIFETIME_MS
 end
 
-local function answer(node, requestId, message)
-  message.v, message.k, message.q = VERSION, 'answer', tonumber(requestId)
+local function respond(node, requestId, message)
+  message.v, message.k, message.q = VERSION, 'response', tonumber(requestId)
   redis.call('PUBLISH', NODE_CHANNEL_PREFIX .. node, cjson.encode(message))
 end
 

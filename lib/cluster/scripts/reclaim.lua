@@ -1,4 +1,4 @@
--- Restores a registration that Redis may have lost. Answers `ok` with its epoch, or `lost` if there is a newer one on another
+-- Restores a registration that Redis may have lost. Responds with `ok` with its epoch, or `lost` if there is a newer one on another
 -- node, with whether that has resumed the same session.
 local room, id, node, epoch, time, secret, held, requestId, deadline = unpack(ARGV)
 if now() > tonumber(deadline) then return 'late' end
@@ -7,7 +7,7 @@ local old = read(KEYS[1], id)
 local isMoved = old and old.n ~= node
 local isSame = old and secret ~= '' and old.s == secret or isMoved and old.t == time
 if isMoved and (old.t > time or old.t == time and old.n > node) then
-  return answer(node, requestId, { s = 'lost', m = isSame and true or false })
+  return respond(node, requestId, { s = 'lost', m = isSame and true or false })
 end
 local record = { n = node, c = epoch, t = time, s = secret, h = held }
 if isMine(old, node, epoch) then
@@ -18,4 +18,4 @@ else
   give(KEYS[1], room, id, record, old, isSame)
 end
 if held > 0 then publishChange(room, 'held', id, record) end
-answer(node, requestId, { s = 'ok', c = string.format('%.0f', epoch) })
+respond(node, requestId, { s = 'ok', c = string.format('%.0f', epoch) })
