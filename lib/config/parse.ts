@@ -19,7 +19,7 @@ export function readDurationMs(text: string): number {
   return ms;
 }
 
-/** Like {@link readDurationMs}, but more than nothing. */
+/** Reads a duration as {@link readDurationMs} does, and refuses 0. */
 export function readMoreThanZeroMs(text: string): number {
   const ms = readDurationMs(text);
   if (ms === 0) throw new RangeError("a duration of more than 0, such as 500ms, 10s, 5m or 1h");

@@ -2,7 +2,7 @@
 
 const FIN = 0x80;
 const MASKED = 0x80;
-/** In place of a length: the length follows, in two bytes. */
+/** Value in place of a length: the length follows, in two bytes. */
 const LENGTH_FOLLOWS = 126;
 /** The same, in eight bytes. */
 const LONG_LENGTH_FOLLOWS = 127;

@@ -3,7 +3,7 @@
 /** The placeholder of a message's number: digits in a string that occur nowhere else. */
 export const NUMBER = "00000000";
 
-/** Without the target, which {@link addressed} puts in. */
+/** A message without its target, which {@link addressed} puts in. */
 export type Message = Readonly<Record<string, unknown>>;
 
 /** An ICE candidate: 221 bytes with a target of 11 characters. */

@@ -9,7 +9,7 @@ import type { Samples } from "./turns.ts";
 export interface Result {
   readonly contender: string;
   readonly value: Spread;
-  /** To the baseline; null for itself, and if it did not run. */
+  /** Ratio to the baseline; null for itself, and if it did not run. */
   readonly ratio: Spread | null;
 }
 

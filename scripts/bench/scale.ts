@@ -193,9 +193,9 @@ function stormLine(storm: Storm): string {
 }
 
 function roomLine({ presence, joined, cameBack, resumed, broadcast }: RoomResult): string {
-  const phrase = (what: string, { registeredMs, wallMs, cpuMs, presenceFrames }: Gathering) =>
+  const phrase = (what: string, { registeredMs, wallMs, cpuMs, presenceNotices }: Gathering) =>
     `${what} ${ms(wallMs)} (registered within ${ms(registeredMs)}), ${ms(cpuMs)} of CPU, ` +
-    `${presenceFrames} presence frames`;
+    `${presenceNotices} presence notices`;
   return `a room of ${joined.members} with "presence":${JSON.stringify(presence)}: ${
     phrase("joined within", joined)
   }; ` +

@@ -52,7 +52,7 @@ export class Sockets {
     return fd;
   }
 
-  /** From now on {@link wait} names the socket when there is something to receive. */
+  /** Makes {@link wait} name the socket when there is something to receive. */
   watchInput(fd: number): void {
     this.#watch(EPOLL_CTL_MOD, fd, EPOLLIN);
   }

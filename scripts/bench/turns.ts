@@ -10,7 +10,7 @@ export interface Plan {
   readonly warmups: number;
 }
 
-/** By the contender's name: one sample for each turn, so that equal indexes are of one turn. */
+/** Samples by the contender's name, one for each turn, so that equal indexes are of one turn. */
 export type Samples = ReadonlyMap<string, readonly Sample[]>;
 
 /**

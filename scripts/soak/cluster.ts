@@ -16,7 +16,7 @@ export function argsFor({ mailboxTtlMs }: Terms): readonly string[] {
 
 export class SoakCluster implements AsyncDisposable {
   readonly redis: TestRedis;
-  /** Between each node and Redis. */
+  /** The proxies between each node and Redis. */
   readonly lines: readonly Proxy[];
   readonly nodes: ServingProgram[];
   readonly #start: (index: number, port: string) => Promise<ServingProgram>;

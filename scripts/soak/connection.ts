@@ -12,7 +12,7 @@ export interface Registered {
   readonly peers?: readonly string[];
 }
 
-/** Observer of the notices of the server. */
+/** Observer of the server's notices. */
 export interface Listener {
   onRegistered(registered: Registered): void;
   onPresence(type: "peer_joined" | "peer_left", id: string): void;
@@ -22,13 +22,13 @@ export interface Listener {
 const SHUTTING_DOWN = 1012;
 /** Delay of the next marker after a refused one. */
 const MARK_AGAIN_MS = 50;
-type Frame = Readonly<Record<string, unknown>>;
+type Message = Readonly<Record<string, unknown>>;
 
 /** Node of a connection, and the ledger of all. */
 export interface Way {
   readonly url: string;
   readonly ledger: Ledger;
-  /** So long a node may give no answer; then it is left. */
+  /** How long a node may give no answer, in milliseconds, before it is left. */
   readonly patienceMs: number;
 }
 
@@ -39,10 +39,10 @@ export class Connection {
   readonly #record: ConnectionRecord;
   readonly #registered = Promise.withResolvers<Registered | null>();
   readonly #markers = new Map<number, (isBack: boolean) => void>();
-  /** While it reads nothing: resolves when it does again. */
+  /** Resolves when it reads again; null while it does. */
   #stall: Promise<void> | null = null;
   #isOpen = true;
-  /** Then it may have begun a frame of which all that follows is a part, and get no answer. */
+  /** True if it may have begun a frame of which all that follows is a part, and get no answer. */
   #hasTalkedNonsense = false;
   /** Resolves when it has ended, however that came. */
   readonly ended: Promise<void>;
@@ -60,10 +60,10 @@ export class Connection {
     this.ended = this.#read();
   }
 
-  /** Connects and registers; null where the node refuses or is silent, or the connection ends before it has answered. */
+  /** Connects and registers; null if the node refuses or is silent, or the connection ends before it has answered. */
   static async register(
     way: Way,
-    registration: Frame & { readonly client_id: string },
+    registration: Message & { readonly client_id: string },
     listener: Listener | null,
   ): Promise<{ readonly connection: Connection; readonly registered: Registered } | null> {
     const peer = await openInTime(way);
@@ -126,29 +126,29 @@ export class Connection {
     this.#peer.close();
   }
 
-  #take(frame: Frame): void {
-    const { from, n, pad, marker } = frame;
-    if (from === undefined) return this.#takeFromServer(frame);
+  #take(message: Message): void {
+    const { from, n, pad, marker } = message;
+    if (from === undefined) return this.#takeNotice(message);
     if (from !== this.#record.id) {
       return this.#way.ledger.receive(this.#record, `${from}`, Number(n), `${pad}`.length);
     }
     if (typeof marker === "number") this.#markerIsBack(marker);
   }
 
-  #takeFromServer(frame: Frame): void {
-    switch (frame.type) {
+  #takeNotice(notice: Message): void {
+    switch (notice.type) {
       case "registered":
         this.#record.registeredAtMs = performance.now();
-        this.#record.isResumed = frame.resumed === true;
-        this.#listener?.onRegistered(frame as Registered);
-        return this.#registered.resolve(frame as Registered);
+        this.#record.isResumed = notice.resumed === true;
+        this.#listener?.onRegistered(notice as Registered);
+        return this.#registered.resolve(notice as Registered);
       case "error":
-        return this.#takeError(`${frame.code}`, frame.target_id);
+        return this.#takeError(`${notice.code}`, notice.target_id);
       case "peer_joined":
       case "peer_left":
-        return this.#listener?.onPresence(frame.type, `${frame.client_id}`);
+        return this.#listener?.onPresence(notice.type, `${notice.client_id}`);
       default:
-        this.#way.ledger.oddities.push(`the server sent ${JSON.stringify(frame)}`);
+        this.#way.ledger.oddities.push(`the server sent ${JSON.stringify(notice)}`);
     }
   }
 
@@ -171,7 +171,7 @@ export class Connection {
     this.#sendText({ ...(to === null ? {} : { target_id: to }), n, pad: "x".repeat(size) });
   }
 
-  /** Sends a message to itself, and resolves when it is back, and so all that was sent before has been taken, or never will be. */
+  /** Sends a message to itself, and resolves when it is back: all that was sent before has been taken then, or never will be. */
   async mark(): Promise<void> {
     while (this.#isOpen && !await this.#tryToMark()) await pause(MARK_AGAIN_MS);
   }
@@ -228,8 +228,8 @@ export class Connection {
     await this.#peer.write(bytes).catch(() => {});
   }
 
-  #sendText(frame: Frame): void {
-    this.#send({ payload: JSON.stringify(frame) });
+  #sendText(message: Message): void {
+    this.#send({ payload: JSON.stringify(message) });
   }
 
   #send(frame: Parameters<RawPeer["send"]>[0]): void {
@@ -242,7 +242,7 @@ function closeCodeOf(payload: Uint8Array): number {
   return payload.length < 2 ? 1005 : (payload[0]! << 8) | payload[1]!;
 }
 
-/** Connects; null where that is refused, or takes too long. */
+/** Connects; null if that is refused, or takes too long. */
 async function openInTime({ url, ledger, patienceMs }: Way): Promise<RawPeer | null> {
   const sinceMs = performance.now();
   const opening = RawPeer.open(url).catch(() => null);

@@ -34,7 +34,7 @@ export function hits({ urls }: Failure, { url }: { readonly url: string }): bool
 /** A message on its way, and how long one of its kind may be kept, in milliseconds. */
 export interface Journey {
   readonly message: MessageRecord;
-  /** When it had reached the target's node for certain, had there been no failure. */
+  /** Time at which it had reached the target's node for certain, had there been no failure. */
   readonly arrivedByMs: number;
   readonly mailboxTtlMs: number;
 }

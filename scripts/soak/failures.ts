@@ -22,7 +22,7 @@ interface Method {
 
 const SLOW_REDIS_DELAY_MS = 200;
 /** Time within which a stopped node that goes on knows what it has lost. */
-const THAW_MS = 5000;
+const RECOVERY_MS = 5000;
 
 export const FAILURES = {
   kill: {
@@ -96,7 +96,7 @@ async function stop({ nodes }: SoakCluster, durationMs: number): Promise<Failure
   node.signal("SIGSTOP");
   await pause(durationMs);
   node.signal("SIGCONT");
-  await pause(THAW_MS);
+  await pause(RECOVERY_MS);
   return { kind: "delay", urls: [node.url], fromMs, untilMs: performance.now() };
 }
 

@@ -5,13 +5,13 @@ export interface ConnectionRecord {
   readonly id: string;
   /** The node that it went to. */
   readonly url: string;
-  /** When it sent its register frame. */
+  /** Time at which it sent its `register`. */
   readonly startedAtMs: number;
-  /** When that was answered. */
+  /** Time at which that was answered. */
   registeredAtMs: number;
   /** True if it took over what was stored and sent for the previous connection of its ID. */
   isResumed: boolean;
-  /** When it ended; Infinity while it has not. */
+  /** Time of its end; Infinity before that. */
   endedAtMs: number;
   /** The code with which the server closed it, after all messages that it sent there; null if the server did not. */
   closeCode: number | null;
@@ -39,19 +39,19 @@ export interface MessageRecord {
   readonly n: number;
   readonly size: number;
   readonly sentAtMs: number;
-  /** When it was certain that the server had taken it; Infinity where it never was. */
+  /** Time at which it was certain that the server had taken it; Infinity if it never was. */
   takenAtMs: number;
   /** IDs that got it, each as often as it did. */
   readonly deliveredTo: string[];
-  /** When the first of them got it; Infinity if none did. */
+  /** Time at which the first of them got it; Infinity if none did. */
   deliveredAtMs: number;
 }
 
-/** An error frame. */
+/** An error notice. */
 export interface ErrorRecord {
   readonly at: ConnectionRecord;
   readonly code: string;
-  /** Null where the frame named no target. */
+  /** Null if the notice named no target. */
   readonly target: string | null;
   readonly receivedAtMs: number;
 }
@@ -147,7 +147,7 @@ export class Ledger {
     for (const message of taken) message.takenAtMs = returnedAtMs;
   }
 
-  /** An error frame has come. */
+  /** Records an error notice. */
   reported(at: ConnectionRecord, code: string, target: string | null): void {
     this.errors.push({ at, code, target, receivedAtMs: performance.now() });
   }

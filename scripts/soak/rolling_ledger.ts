@@ -23,7 +23,7 @@ export interface RollingReport {
 }
 
 export class RollingLedger {
-  /** By sender and target. */
+  /** Messages by sender and target. */
   readonly #pairs = new Map<string, Sent[]>();
   readonly #lastOf = new Map<string, number>();
   readonly #reported = new Map<string, number>();

@@ -34,7 +34,7 @@ const PATIENCE_MS = 60_000;
 /** How long a client waits for an answer. From a server that fails it expects less. */
 const CLIENT_PATIENCE_MS = 30_000;
 const CLIENT_PATIENCE_WITH_FAILURES_MS = 4000;
-/** Before and after a failure all is well for so long. */
+/** Time before and after a failure in which all is well. */
 const CALM_MS = 2000;
 
 export async function playRound(options: RoundOptions): Promise<Verdict> {

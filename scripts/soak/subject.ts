@@ -21,7 +21,7 @@ export interface Subject extends AsyncDisposable {
 export interface Harm {
   /** URLs of its nodes. Failures take turns. */
   readonly names: readonly FailureName[];
-  /** In milliseconds; without it, each lasts as long as it usually does. */
+  /** Duration of each failure, in milliseconds; undefined: as long as it usually takes. */
   readonly durationMs?: number | undefined;
 }
 

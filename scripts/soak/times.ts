@@ -1,4 +1,4 @@
-/** By when something had happened for certain, on a server that takes its time, and takes longer where it failed. */
+/** Times by which something had happened for certain, on a server that takes its time, and takes longer if it failed. */
 
 import { NODE_LIFETIME_MS } from "../../lib/cluster/scripts.ts";
 import { type Failure, hits, type Journey, overlaps } from "./failure.ts";
@@ -50,7 +50,7 @@ export class Times {
     );
   }
 
-  /** When it had reached a connection's node for certain. */
+  /** Time at which it had reached a connection's node for certain. */
   arrivedByMs(
     { from, sentAtMs, takenAtMs }: MessageRecord,
     targets: readonly ConnectionRecord[],
@@ -69,7 +69,7 @@ export class Times {
     return failures.length === 0 ? expiredByMs : expiredByMs + UNCONFIRMED_MS;
   }
 
-  /** When the server had noticed for certain that a connection had ended. */
+  /** Time at which the server had noticed for certain that a connection had ended. */
   noticedByMs(connection: ConnectionRecord): number {
     const { noticeMs } = this.#terms;
     const byMs = connection.endedAtMs + noticeMs;

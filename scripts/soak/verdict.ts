@@ -28,7 +28,7 @@ export interface Verdict {
   readonly sent: number;
   /** Deliveries; a broadcast has many. */
   readonly delivered: number;
-  /** Error frames by code. */
+  /** Error notices by code. */
   readonly reported: ReadonlyMap<string, number>;
   /** Messages that were lost and may have been. */
   readonly excused: number;
@@ -110,8 +110,8 @@ class Judgement {
   }
 
   /**
-   * Whether two connections of one ID could both get a broadcast. One is that of a node which could not know of the other, or
-   * which is the sender's own: that has delivered at once, and may not know yet that the ID had moved.
+   * True if two connections of one ID could both get a broadcast. One is that of a node which could not know of the other, or
+   * which is the sender's own. That node has delivered at once, and may not know yet that the ID had moved.
    */
   #wasOnTwoNodes(message: MessageRecord, one: ConnectionRecord, other: ConnectionRecord): boolean {
     const [older, newer] = one.startedAtMs < other.startedAtMs ? [one, other] : [other, one];
@@ -251,7 +251,7 @@ class Judgement {
     });
   }
 
-  /** When a message had certainly been written to a connection of its target. */
+  /** Time at which a message had certainly been written to a connection of its target. */
   #dueByMs(message: MessageRecord, connection: ConnectionRecord): number {
     return Math.max(
       this.#times.arrivedByMs(message, [connection]),
@@ -259,7 +259,7 @@ class Judgement {
     );
   }
 
-  /** When messages for a connection wait no longer: one that comes from a node that fails waits for that node. */
+  /** Time at which messages for a connection wait no longer: one that comes from a node that fails waits for that node. */
   #readyAtMs({ id, startedAtMs, registeredAtMs }: ConnectionRecord): number {
     const earlier = this.#of(id).filter((other) => other.startedAtMs < startedAtMs);
     const isAwaiting = this.#times.failuresOf(earlier, startedAtMs, registeredAtMs).length > 0;
@@ -311,7 +311,7 @@ class Judgement {
   }
 
   /**
-   * Whether the sender had moved to another node: what is under way from the one it left may come a little later, or as late
+   * True if the sender had moved to another node. What is under way from the one it left may come a little later, or as late
    * as a failure makes it. What waits for the target at both nodes may come in either order.
    */
   #mayBeOvertaken(

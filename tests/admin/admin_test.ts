@@ -153,7 +153,7 @@ Deno.test("/api/clients refuses a query that it does not understand, and says wh
   assert.match(await response.text(), /^limit takes a whole number from 1 to 500\.$/m);
 });
 
-Deno.test("DELETE disconnects one client with 1008 disconnected, and no error frame", async () => {
+Deno.test("DELETE disconnects one client with 1008 disconnected, and no error notice", async () => {
   await using server = startServerWithAdmin();
   const alice = await TestClient.register(server.url, "alice");
   const namesake = await TestClient.register(server.url, "alice", { room: "lobby" });

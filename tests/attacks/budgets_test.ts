@@ -124,8 +124,8 @@ Deno.test("one address' messages to absent targets leave the mailbox to the othe
   for (let n = 0; n < count; n++) await attacker.send({ target_id: `absent ${n}`, text });
   await attacker.send({ type: "last", target_id: "attacker" });
   let refused = 0;
-  for (let frame = await attacker.next(); frame.type !== "last"; frame = await attacker.next()) {
-    assert.equal(frame.code, "mailbox_full");
+  for (let notice = await attacker.next(); notice.type !== "last"; notice = await attacker.next()) {
+    assert.equal(notice.code, "mailbox_full");
     refused++;
   }
   assert.equal(server.server.storedMessages, count - refused);

@@ -140,7 +140,7 @@ Deno.test("--register-timeout does not refuse again a client that was refused an
 
 Deno.test({
   name: "a thousand clients that come while the server is busy all have a connection",
-  ignore: systemBacklog() < 1000,
+  ignore: somaxconn() < 1000,
   async fn() {
     await using program = await ServingProgram.start([]);
     const { port, hostname } = new URL(program.url);
@@ -154,7 +154,7 @@ Deno.test({
 });
 
 /** Upper bound of the connections that wait to be accepted; 0 if it is unknown. */
-function systemBacklog(): number {
+function somaxconn(): number {
   try {
     return Number(Deno.readTextFileSync("/proc/sys/net/core/somaxconn"));
   } catch {

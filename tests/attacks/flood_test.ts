@@ -25,12 +25,12 @@ async function flood(flooder: TestClient, targetId: string): Promise<number> {
   return sent;
 }
 
-/** Reads up to the last of `count` frames and errors at two clients. */
+/** Reads up to the last of `count` messages and errors at two clients. */
 async function readAll(flooder: TestClient, target: TestClient, count: number) {
   const accepted: Frame[] = [];
   const refused: Frame[] = [];
-  const read = async (client: TestClient, frames: Frame[]) => {
-    while (true) frames.push(await client.next());
+  const read = async (client: TestClient, messages: Frame[]) => {
+    while (true) messages.push(await client.next());
   };
   const closed = Promise.allSettled([read(flooder, refused), read(target, accepted)]);
   while (accepted.length + refused.length < count) {

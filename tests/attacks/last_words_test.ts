@@ -48,11 +48,11 @@ testOnRuntimes("a client that is replaced while it sends gets the error", async 
   assert.deepEqual(outcomes, ["replaced 4409 replaced"]);
 });
 
-/** Returns the first frame that is no `target_not_found`. */
+/** Returns the first message that is no `target_not_found`. */
 async function ignoreNotFound(client: TestClient, next: Promise<Frame>): Promise<Frame> {
-  let frame = await next;
-  while (frame.code === "target_not_found") frame = await client.next();
-  return frame;
+  let message = await next;
+  while (message.code === "target_not_found") message = await client.next();
+  return message;
 }
 
 testOnRuntimes("a flooder that never stops gets at least the error", async (command) => {

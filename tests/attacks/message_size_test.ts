@@ -14,11 +14,11 @@ function bytesOf(text: string): number {
 
 /** A message to `alice` of exactly this many bytes, as far as possible out of one character. */
 function messageOf(bytes: number, character: string): string {
-  const frame = (text: string) => `{"target_id":"alice","text":"${text}"}`;
-  const room = bytes - bytesOf(frame(""));
+  const message = (text: string) => `{"target_id":"alice","text":"${text}"}`;
+  const room = bytes - bytesOf(message(""));
   const count = Math.floor(room / bytesOf(character));
   const padding = ".".repeat(room - count * bytesOf(character));
-  return frame(character.repeat(count) + padding);
+  return message(character.repeat(count) + padding);
 }
 
 for (const character of ["x", "é", "漢", "😀"]) {

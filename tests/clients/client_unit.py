@@ -193,7 +193,7 @@ class Sending(TestCase):
         sent = self.world.socket.sent[1:]
         self.assertEqual(sent, [{"a": 1, "target_id": "bob"}, {"b": 2}])
 
-    async def test_send_refuses_what_would_go_to_all_by_mistake(self) -> None:
+    async def test_send_refuses_an_empty_target_which_would_mean_all(self) -> None:
         signaling = await self.enter()
         with self.assertRaises(ValueError):
             await signaling.send({}, to="")
@@ -303,7 +303,7 @@ class Presence(TestCase):
         self.assertEqual(signaling.peers, {"bob", "eve"})
         self.assertEqual(events, ["-bob", "-carol", "+dan", "+bob", "-dan", "+eve"])
 
-    async def test_coming_back_tells_what_has_changed_meanwhile(self) -> None:
+    async def test_coming_back_reports_what_has_changed_meanwhile(self) -> None:
         signaling = await self.enter({"peers": ["bob", "carol"]}, presence=True)
         events: list[str] = []
         signaling.on("joined", lambda peer: events.append(f"+{peer.client_id}"))

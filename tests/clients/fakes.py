@@ -27,11 +27,11 @@ class FakeSocket:
         self.on_send(message)
 
     async def recv(self) -> str:
-        frame = await self._incoming.get()
-        if isinstance(frame, Exception):
-            self._incoming.put_nowait(frame)
-            raise frame
-        return frame
+        item = await self._incoming.get()
+        if isinstance(item, Exception):
+            self._incoming.put_nowait(item)
+            raise item
+        return item
 
     async def close(self, code: int) -> None:
         if self.is_open:
@@ -139,7 +139,7 @@ class Switchboard(FakeEnvironment):
         self._held: list[tuple[str, dict[str, Any]]] | None = None
 
     def hold(self) -> None:
-        """From now on messages stay on the way."""
+        """Keeps messages on the way from now on."""
         self._held = []
 
     def release(self) -> None:

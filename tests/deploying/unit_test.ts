@@ -8,7 +8,7 @@ import { printedFile } from "./document.ts";
 
 const UNIT = new URL("../../scripts/signalbox.service", import.meta.url).pathname;
 const DROP_INS = "/etc/systemd/system/signalbox.service.d";
-/** On systemd's scale from 0, safe, to 10. */
+/** Upper bound on systemd's scale from 0, safe, to 10. */
 const MAX_EXPOSURE = 2;
 
 const unit = Deno.readTextFileSync(UNIT);

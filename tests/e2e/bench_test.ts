@@ -73,7 +73,7 @@ Deno.test(
     assert.deepEqual(result!.crowd.map(({ clients }) => clients), [4, 14]);
     assert.deepEqual(result!.storms.map(({ hasTokens }) => hasTokens), [false, true]);
     assert.ok(result!.storms[0]!.longestWaitMs >= result!.storms[0]!.medianWaitMs);
-    const [single, batched] = result!.rooms.map(({ joined }) => joined.presenceFrames);
+    const [single, batched] = result!.rooms.map(({ joined }) => joined.presenceNotices);
     assert.ok(result!.rooms.every(({ broadcast }) => broadcast.wallMs > 0));
     assert.ok(single! <= 20 * 19 / 2 && batched! <= single!);
     const series = [{

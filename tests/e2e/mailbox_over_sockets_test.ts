@@ -110,9 +110,9 @@ Deno.test("each message to clients that come at the last moment is delivered or 
   }
   await Promise.all(coming);
   alice.send({ type: "settled", target_id: "alice" });
-  for (let frame = await alice.next(); frame.type === "error"; frame = await alice.next()) {
-    assert.equal(frame.code, "target_not_found");
-    record(frame.target_id as string, "reported");
+  for (let notice = await alice.next(); notice.type === "error"; notice = await alice.next()) {
+    assert.equal(notice.code, "target_not_found");
+    record(notice.target_id as string, "reported");
   }
   assert.equal(results.size, TARGETS);
 });

@@ -146,7 +146,7 @@ Deno.test("a client that leaves is announced once, however the connection ends",
   }
 });
 
-Deno.test("presence frames carry IDs as they are, and no from", async () => {
+Deno.test("presence notices carry IDs as they are, and no from", async () => {
   await using server = startServer();
   const watcher = await TestClient.register(server.url, "watcher", { presence: true });
   const ids = ['"', "\\", "</script>", "🙂", "é", "__proto__", "watcher ", '{"from":"x"}'];

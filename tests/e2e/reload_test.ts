@@ -7,9 +7,9 @@ import { RawPeer } from "../helpers/raw_peer.ts";
 import { testOnRuntimes } from "../helpers/runtimes.ts";
 
 /** Connects, registers, and returns the answer. */
-async function register(url: string, certificate: Certificate, frame: object) {
+async function register(url: string, certificate: Certificate, members: object) {
   const peer = await RawPeer.open(url, {}, { caCert: certificate.pem });
-  await peer.sendText(JSON.stringify({ type: "register", ...frame }));
+  await peer.sendText(JSON.stringify({ type: "register", ...members }));
   const answer = await peer.readFrame();
   return { peer, answer: JSON.parse(new TextDecoder().decode(answer?.payload)) };
 }

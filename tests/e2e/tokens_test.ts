@@ -129,7 +129,7 @@ class SlowAuthenticator implements Authenticator {
 }
 const ANYTHING: Grant = { clientId: null, rooms: null };
 
-Deno.test("frames that come while the token is being checked wait, in order", async () => {
+Deno.test("messages that come while the token is being checked wait, in order", async () => {
   const authenticator = new SlowAuthenticator();
   await using server = startServer({}, { authenticator });
   const bob = await TestClient.register(server.url, "bob", { token: "quick" });

@@ -33,16 +33,16 @@ export class BareClient implements Disposable {
     return client;
   }
 
-  send(frame: Frame): Promise<void> {
-    return this.#peer.sendText(JSON.stringify(frame));
+  send(message: Frame): Promise<void> {
+    return this.#peer.sendText(JSON.stringify(message));
   }
 
-  /** The next frame. Throws if the connection ends instead. */
+  /** The next message. Throws if the connection ends instead. */
   async next(): Promise<Frame> {
     const frame = await this.#peer.readFrame();
     if (frame?.opcode === OPCODE.PING) return await this.next();
     if (frame?.opcode === OPCODE.TEXT) return JSON.parse(new TextDecoder().decode(frame.payload));
-    throw new Error("the connection ended while a frame was awaited");
+    throw new Error("the connection ended while a message was awaited");
   }
 
   /** Closes with a close frame, which may have any code or none, and awaits the end. */

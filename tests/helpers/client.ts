@@ -1,15 +1,15 @@
-/** A WebSocket client for tests: what it gets is awaited frame by frame. */
+/** A WebSocket client for tests: what it gets is awaited message by message. */
 
 import { within } from "../../lib/clock.ts";
 
 export type Frame = Record<string, unknown>;
 
-/** Time limit of a frame, in milliseconds: a test that waits in vain fails at the line that waits. */
+/** Time limit of a message, in milliseconds: a test that waits in vain fails at the line that waits. */
 const LIMIT_MS = 60_000;
 
 export class TestClient {
   readonly #socket: WebSocket;
-  readonly #frames: string[] = [];
+  readonly #messages: string[] = [];
   readonly #waiting: PromiseWithResolvers<string>[] = [];
   #end: Error | null = null;
   /** Resolves with the close event, however the connection ends. */
@@ -22,7 +22,9 @@ export class TestClient {
     this.closed = promise;
     socket.onclose = (event) => {
       resolve(event);
-      this.#end = new Error(`closed with ${event.code} ${event.reason} while a frame was awaited`);
+      this.#end = new Error(
+        `closed with ${event.code} ${event.reason} while a message was awaited`,
+      );
       for (const { reject } of this.#waiting) reject(this.#end);
     };
   }
@@ -65,30 +67,30 @@ export class TestClient {
   /** The answer to its registration. */
   registered: Frame = {};
 
-  send(frame: Frame | string | Uint8Array<ArrayBuffer>): void {
-    const isRaw = typeof frame === "string" || frame instanceof Uint8Array;
-    this.#socket.send(isRaw ? frame : JSON.stringify(frame));
+  send(message: Frame | string | Uint8Array<ArrayBuffer>): void {
+    const isRaw = typeof message === "string" || message instanceof Uint8Array;
+    this.#socket.send(isRaw ? message : JSON.stringify(message));
   }
 
-  /** The next frame, as text. Rejects when the connection ends first. */
+  /** The next message, as text. Rejects when the connection ends first. */
   async nextText(): Promise<string> {
-    const frame = this.#frames.shift();
-    if (frame !== undefined) return frame;
+    const message = this.#messages.shift();
+    if (message !== undefined) return message;
     if (this.#end !== null) throw this.#end;
     const waiting = Promise.withResolvers<string>();
     this.#waiting.push(waiting);
-    const late = new Error(`no frame for ${this.registered.client_id} within ${LIMIT_MS} ms`);
+    const late = new Error(`no message for ${this.registered.client_id} within ${LIMIT_MS} ms`);
     return await within(LIMIT_MS, waiting.promise, late);
   }
 
-  /** The next frame. Rejects when the connection ends first. */
+  /** The next message. Rejects when the connection ends first. */
   async next(): Promise<Frame> {
     return JSON.parse(await this.nextText());
   }
 
-  /** Frames that have come and were not awaited. */
+  /** Messages that have come and were not awaited. */
   get unread(): number {
-    return this.#frames.length;
+    return this.#messages.length;
   }
 
   /** Closes, and awaits the end. Without a code the close frame has none. */
@@ -106,6 +108,6 @@ export class TestClient {
   #put(text: string): void {
     const waiting = this.#waiting.shift();
     if (waiting) waiting.resolve(text);
-    else this.#frames.push(text);
+    else this.#messages.push(text);
   }
 }

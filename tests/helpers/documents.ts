@@ -8,7 +8,7 @@ const FOLDER = "lib/web/docs/";
 
 /** One Markdown file. */
 export interface Document {
-  /** From the top of the repository: `lib/web/docs/protocol.md`. */
+  /** Path from the top of the repository: `lib/web/docs/protocol.md`. */
   readonly path: string;
   readonly text: string;
   readonly tokens: readonly Token[];

@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { type Frame, TestClient } from "./client.ts";
 
 /**
- * Asserts that nothing has come to a client since the last frame that was awaited. When it resolves, the server has
+ * Asserts that nothing has come to a client since the last message that was awaited. When it resolves, the server has
  * handled all that the client has sent.
  */
 export async function assertNothing(client: TestClient, clientId: string): Promise<void> {

@@ -3,7 +3,7 @@
 /** A member of an object, as it stands in the text. */
 export interface RawMember {
   readonly name: string;
-  /** From the quote that opens its name to the end of its value, with the white space in between. */
+  /** The text from the quote that opens its name to the end of its value, with the white space in between. */
   readonly text: string;
   readonly valueText: string;
 }

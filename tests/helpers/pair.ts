@@ -95,10 +95,10 @@ export class Pair {
   }
 }
 
-/** The next frame, but for broadcasts of others. */
+/** The next message, but for broadcasts of others. */
 async function nextFrom(client: TestClient, peer: string): Promise<Record<string, unknown>> {
   while (true) {
-    const frame = await client.next();
-    if (frame.from === undefined || frame.from === peer) return frame;
+    const message = await client.next();
+    if (message.from === undefined || message.from === peer) return message;
   }
 }

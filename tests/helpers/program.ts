@@ -101,7 +101,7 @@ export class ServingProgram implements AsyncDisposable {
     return { status: code, stdout: "", stderr };
   }
 
-  /** Like {@link signal}, but the process may have ended. */
+  /** Sends a signal to the process, which may have ended. */
   trySignal(signal: Deno.Signal): void {
     try {
       this.#process.kill(signal);

@@ -96,7 +96,7 @@ export class Switchboard {
   readonly bufferedTotal: BufferedTotal;
   readonly #deps: ConnectionDeps;
 
-  /** Without options there are no limits, no mailbox and no resume. */
+  /** Makes a switchboard; without options there are no limits, no mailbox and no resume. */
   constructor(
     options: SwitchboardOptions = {},
     authenticator: Authenticator | null = null,

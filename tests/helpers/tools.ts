@@ -4,7 +4,7 @@
 export const DEBIAN_PYTHON = "/usr/bin/python3";
 
 /**
- * Whether a test has to be left out, because a tool is missing; says so. Under `CI=true` nothing is left out: there a
+ * True if a test has to be left out because a tool is missing; says so. Under `CI=true` nothing is left out: there a
  * missing tool is a failure.
  *
  * @param hasTool whether the tool is there

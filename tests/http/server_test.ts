@@ -18,7 +18,7 @@ Deno.test("a WebSocket may be opened on any path", async () => {
   }
 });
 
-/** Frames after which a client that has not registered is closed; with code and reason. */
+/** Messages after which a client that has not registered is closed, with code and reason. */
 const BAD_STARTS = [
   ["nonsense", 1008, "invalid_message"],
   ['{"type":"offer"}', 1008, "not_registered"],
@@ -27,11 +27,11 @@ const BAD_STARTS = [
   [`"${"x".repeat(262_144)}"`, 1009, "message_too_large"],
 ] as const;
 
-for (const [frame, closeCode, reason] of BAD_STARTS) {
+for (const [message, closeCode, reason] of BAD_STARTS) {
   Deno.test(`a client that starts badly reads ${reason}, and is closed with ${closeCode}`, async () => {
     await using server = startServer();
     const client = await TestClient.connect(server.url);
-    client.send(frame);
+    client.send(message);
     const { type, code } = await client.next();
     assert.deepEqual([type, code], ["error", reason]);
     assert.deepEqual(await client.ending(), [closeCode, reason]);

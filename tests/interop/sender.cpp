@@ -215,7 +215,7 @@ class Signaling {
   void connect() {
     const Object<SoupMessage> request{soup_message_new(SOUP_METHOD_GET, server_.c_str())};
     if (!request) return loop_.fail("this is not a URL: " + server_);
-    heardUs_ = g_get_monotonic_time();
+    aliveAtUs_ = g_get_monotonic_time();
     attempt_.reset(g_cancellable_new());
     soup_session_websocket_connect_async(session_.get(), request.get(), nullptr, nullptr,
                                          G_PRIORITY_DEFAULT, attempt_.get(), onConnected, this);
@@ -247,7 +247,7 @@ class Signaling {
 
  private:
   static constexpr guint kWatchMs = 5'000;
-  /** Without a sign of life for as long, the connection is dead; there is one each kWatchMs. */
+  /** Silence after which the connection is dead; there is a sign of life each kWatchMs. */
   static constexpr gint64 kSilenceUs = 20'000'000;
   static constexpr double kFirstDelayMs = 500;
   static constexpr double kMaxDelayMs = 30'000;
@@ -265,18 +265,18 @@ class Signaling {
     }
     auto* self = static_cast<Signaling*>(data);
     self->websocket_ = std::move(websocket);
-    g_signal_connect(self->websocket_.get(), "message", G_CALLBACK(onFrame), self);
+    g_signal_connect(self->websocket_.get(), "message", G_CALLBACK(onText), self);
     g_signal_connect(self->websocket_.get(), "closed", G_CALLBACK(onClosed), self);
     const Value resume = self->secret_.empty() ? Value(true) : Value(self->secret_);
     self->transmit(
         toJson({{"type", "register"}, {"client_id", self->clientId_}, {"resume", resume}}));
   }
 
-  static void onFrame(SoupWebsocketConnection*, SoupWebsocketDataType, GBytes* bytes,
+  static void onText(SoupWebsocketConnection*, SoupWebsocketDataType, GBytes* bytes,
                       Signaling* self) {
     gsize size = 0;
     const auto* text = static_cast<const char*>(g_bytes_get_data(bytes, &size));
-    self->heardUs_ = g_get_monotonic_time();
+    self->aliveAtUs_ = g_get_monotonic_time();
     const Json message = Json::parse(std::string(text, size));
     // Without `from` it is the server itself that speaks; with it, a client, whatever its type.
     if (message.has("from")) return self->onMessage_(message);
@@ -337,7 +337,7 @@ class Signaling {
   /** Sends a message to this client itself: a network that is cut off says nothing. */
   static gboolean onWatch(gpointer data) {
     auto* self = static_cast<Signaling*>(data);
-    const bool isSilent = g_get_monotonic_time() - self->heardUs_ > kSilenceUs;
+    const bool isSilent = g_get_monotonic_time() - self->aliveAtUs_ > kSilenceUs;
     if (self->attempt_ && isSilent) {
       self->comeBack(0);
     } else if (self->isRegistered_) {
@@ -364,7 +364,7 @@ class Signaling {
   std::string secret_;
   std::string lastError_;
   gint64 retryAfterMs_ = 0;
-  gint64 heardUs_ = 0;
+  gint64 aliveAtUs_ = 0;
   int failures_ = 0;
   bool isRegistered_ = false;
 };

@@ -26,7 +26,7 @@ export function confine(root: string, uid: number, ...program: readonly string[]
 /** Serves in a root of its own. */
 export class ConfinedServer implements AsyncDisposable {
   readonly #program: ServingProgram;
-  /** As the machine counts it; in its own namespace it is 1. */
+  /** The process ID as the machine counts it; in its own namespace it is 1. */
   readonly pid: number;
 
   private constructor(program: ServingProgram) {

@@ -35,8 +35,8 @@ class FakeSocket {
     this.onopen?.();
   }
 
-  receive(frame: Frame | string): void {
-    this.onmessage?.({ data: typeof frame === "string" ? frame : JSON.stringify(frame) });
+  receive(message: Frame | string): void {
+    this.onmessage?.({ data: typeof message === "string" ? message : JSON.stringify(message) });
   }
 
   /** Opens, and lets the client register. */

@@ -46,25 +46,28 @@ async function chat(one: Locator, other: Locator): Promise<void> {
 }
 
 testInBrowser(
-  "one press connects two peers, which chat, and the frames are shown",
+  "one press connects two peers, which chat, and the messages are shown",
   async (browser) => {
     await using server = startServer(forgetful);
     const page = await browser.open(server.httpUrl);
     const [alice, bob] = await connectBoth(page);
     await chat(alice, bob);
 
-    const frames = page.locator("#frames > li");
-    const types = await frames.locator("strong").allTextContents();
+    const messages = page.locator("#messages > li");
+    const types = await messages.locator("strong").allTextContents();
     for (const type of ["register", "registered", "offer", "answer", "candidate"]) {
       assert.ok(types.includes(type), type);
     }
     assert.match(types.at(-1)!, /^register$/); // newest first
-    assert.equal((await page.locator("#frames").textContent())!.includes("Loud and clear"), false);
+    assert.equal(
+      (await page.locator("#messages").textContent())!.includes("Loud and clear"),
+      false,
+    );
     await page.getByLabel("Contains").fill('"type": "offer"');
-    const shown = await frames.filter({ visible: true }).locator("strong").allTextContents();
+    const shown = await messages.filter({ visible: true }).locator("strong").allTextContents();
     assert.deepEqual(new Set(shown), new Set(["offer"]));
-    await frames.filter({ visible: true }).first().locator("summary").click();
-    assert.match(await frames.filter({ visible: true }).first().innerText(), /\nm=application/);
+    await messages.filter({ visible: true }).first().locator("summary").click();
+    assert.match(await messages.filter({ visible: true }).first().innerText(), /\nm=application/);
 
     await page.getByRole("button", { name: "Disconnect", exact: true }).first().click();
     await page.getByRole("button", { name: "Connect both" }).waitFor();
@@ -90,7 +93,7 @@ testInBrowser(
       const lines: string[] = [];
       const texts = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
       for (let node = texts.nextNode(); node !== null; node = texts.nextNode()) {
-        if (node.parentElement!.closest("code, noscript, #frames")) continue;
+        if (node.parentElement!.closest("code, noscript, #messages")) continue;
         if (/[a-z]{2,} [a-z]{2,}/i.test(node.nodeValue!)) lines.push(node.nodeValue!);
       }
       return lines;
@@ -261,7 +264,7 @@ testInBrowser(
     const field = alice.getByLabel("Token");
     await field.fill("not.a.token");
     await field.press("Enter");
-    await page.locator("#frames strong").getByText("error").nth(1).waitFor();
+    await page.locator("#messages strong").getByText("error").nth(1).waitFor();
     await alice.getByRole("alert").getByText("signalbox token --client-id alice").waitFor();
 
     const token = await signToken({ secret, clientId: "alice", room: undefined, ttlMs: 60_000 });
@@ -269,7 +272,7 @@ testInBrowser(
     await field.press("Enter");
     await alice.locator("[data-state=signaling][data-value=registered]").waitFor();
     await alice.getByRole("alert").waitFor({ state: "hidden" });
-    assert.equal((await page.locator("#frames").textContent())!.includes(token), false);
+    assert.equal((await page.locator("#messages").textContent())!.includes(token), false);
   },
 );
 
@@ -327,7 +330,7 @@ for (const colorScheme of ["light", "dark"] as const) {
     const page = await browser.open(server.httpUrl, { colorScheme });
     await assertAccessible(page);
     await chat(...await connectBoth(page));
-    await page.locator("#frames summary").first().click();
+    await page.locator("#messages summary").first().click();
     await assertAccessible(page);
     await page.getByLabel("another device").check();
     await assertAccessible(page);
@@ -338,7 +341,7 @@ testInBrowser("the page fits a narrow screen", async (browser) => {
   await using server = startServer(forgetful);
   const page = await browser.open(server.httpUrl, { viewport: { width: 320, height: 700 } });
   await connectBoth(page);
-  await page.locator("#frames summary").first().click();
+  await page.locator("#messages summary").first().click();
   const { scrollWidth, clientWidth } = await page.evaluate(() => document.documentElement);
   assert.equal(scrollWidth, clientWidth);
 });

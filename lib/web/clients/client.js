@@ -196,7 +196,7 @@ export class Signaling extends EventTarget {
   }
 
   /**
-   * Whether this registration resumed the one before, with the messages that the server stored meanwhile.
+   * True if this registration resumed the one before, with the messages that the server stored meanwhile.
    *
    * @returns {boolean}
    */

@@ -82,7 +82,7 @@ MAX_DELAY_S = 30.0
 RESTART_SPREAD_S = 1.0
 # A connection that held for this long was good: the delays begin anew.
 GOOD_AFTER_S = 10.0
-# From the attempt to connect until ``registered``.
+# Time from the attempt to connect until ``registered``.
 REGISTER_TIMEOUT_S = 15.0
 # A dead connection is noticed after a ping interval and a ping timeout.
 PING_INTERVAL_S = 10.0
@@ -92,7 +92,7 @@ RESEND_DELAY_S = 1.0
 
 MAX_QUEUED_MESSAGES = 64
 MAX_UNREAD_MESSAGES = 1024
-MAX_FRAME_BYTES = 16 * 1024 * 1024
+MAX_MESSAGE_BYTES = 16 * 1024 * 1024
 MAX_PENDING_CALLS = 16
 MAX_EARLY_MESSAGES = 64
 
@@ -298,8 +298,8 @@ class _Socket:
         :raises _ConnectionLost: once there are no more
         """
         try:
-            frame: str | bytes = await self._websocket.recv()
-            return frame
+            text: str | bytes = await self._websocket.recv()
+            return text
         except self._closed as error:
             # A code that the server only returns is our own, such as 1009.
             is_servers = error.rcvd is not None and error.rcvd_then_sent is not False
@@ -334,7 +334,7 @@ class _Environment:
             ping_interval=PING_INTERVAL_S,
             ping_timeout=PING_TIMEOUT_S,
             close_timeout=CLOSE_TIMEOUT_S,
-            max_size=MAX_FRAME_BYTES,
+            max_size=MAX_MESSAGE_BYTES,
         )
         return _Socket(websocket, websockets.ConnectionClosed)
 
@@ -460,10 +460,10 @@ class Signaling:
             raise ValueError('"to" is empty: leave it out to send to all.')
         if self._state == "closed":
             raise self._failure or SignalingError("closed", "Signaling is closed.", to)
-        frame = {key: message[key] for key in message if key != "target_id"}
+        addressed = {key: message[key] for key in message if key != "target_id"}
         if to is not None:
-            frame["target_id"] = to
-        text = json.dumps(frame, allow_nan=False, separators=(",", ":"))
+            addressed["target_id"] = to
+        text = json.dumps(addressed, allow_nan=False, separators=(",", ":"))
         socket = self._socket
         if self._state == "registered" and socket is not None and socket.is_open:
             return await socket.send(text)
@@ -702,9 +702,9 @@ class Signaling:
 
     # What comes from the server.
 
-    def _receive(self, frame: str | bytes) -> None:
+    def _receive(self, text: str | bytes) -> None:
         try:
-            message = json.loads(frame)
+            message = json.loads(text)
             if not isinstance(message, dict):
                 raise TypeError("it is no JSON object")
             if not isinstance(message.get("from"), str):
@@ -738,7 +738,7 @@ class Signaling:
             self._refusal = error
         if code == "id_held":
             self._retry_after = notice.get("retry_after_ms", 0) / 1000
-        self._tell_error(error)
+        self._report_error(error)
 
     def _store_message(self, message: Message) -> None:
         self._inbox.append(message)
@@ -791,9 +791,9 @@ class Signaling:
         self._waiters.clear()
 
     def _fail(self, code: str, problem: str, target_id: str | None = None) -> None:
-        self._tell_error(SignalingError(code, problem, target_id))
+        self._report_error(SignalingError(code, problem, target_id))
 
-    def _tell_error(self, error: SignalingError) -> None:
+    def _report_error(self, error: SignalingError) -> None:
         is_final = error.code in FINAL_ERROR_CODES  # and will be raised
         if not is_final and not self._has_listener("error"):
             logger.warning("%s: %s", error.code, error)

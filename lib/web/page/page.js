@@ -78,10 +78,10 @@ class Page {
       partnerId: () => (side === "left" ? this.#right : this.#left).clientId,
       room: () => this.#field("room").value.trim(),
       onChange: () => this.#changed(),
-      onFrame: (frame) => {
+      onMessage: (message) => {
         const { clientId } = side === "left" ? this.#left : this.#right;
-        this.#wire.add({ side, clientId, ...frame });
-        this.#diagram.travel(side, frame.direction);
+        this.#wire.add({ side, clientId, ...message });
+        this.#diagram.travel(side, message.direction);
       },
     });
   }

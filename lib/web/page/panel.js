@@ -18,7 +18,7 @@ const MAX_CHAT_LINES = 200;
  * @property {() => string} partnerId the ID to call
  * @property {() => string} room
  * @property {() => void} onChange
- * @property {(frame: { direction: "in" | "out", text: string }) => void} onFrame
+ * @property {(message: { direction: "in" | "out", text: string }) => void} onMessage
  */
 
 export class Panel {
@@ -132,7 +132,7 @@ export class Panel {
     });
     this.#signaling = signaling;
     this.#complain("");
-    signaling.on("frame", (frame) => this.#deps.onFrame(frame));
+    signaling.on("frame", (message) => this.#deps.onMessage(message));
     signaling.on("statechange", (change) => this.#signalingChanged(change));
     signaling.on("error", (error) => this.#failed(error));
     signaling.on("call", ({ peerId, accept }) => this.#attend(peerId, accept()));

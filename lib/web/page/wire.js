@@ -5,12 +5,12 @@
 
 import { t } from "./text.js";
 
-const MAX_FRAMES = 300;
+const MAX_MESSAGES = 300;
 /** Members with secrets, which a screenshot must not show. */
 const SECRET_MEMBERS = new Set(["token", "resume", "credential"]);
 
 /**
- * @typedef {object} Frame
+ * @typedef {object} WireMessage
  * @property {"left" | "right"} side
  * @property {string} clientId
  * @property {"in" | "out"} direction
@@ -18,7 +18,7 @@ const SECRET_MEMBERS = new Set(["token", "resume", "credential"]);
  */
 
 export class Wire {
-  #list = byId("frames");
+  #list = byId("messages");
   #count = byId("count");
   #filter = /** @type {HTMLFormElement} */ (byId("filter"));
   #isPaused = false;
@@ -40,14 +40,14 @@ export class Wire {
     });
   }
 
-  /** @param {Frame} frame */
-  add(frame) {
+  /** @param {WireMessage} message */
+  add(message) {
     if (this.#isPaused) {
       this.#unseen++;
     } else {
-      this.#offer(frame.clientId);
-      this.#list.prepend(render(frame));
-      while (this.#list.childElementCount > MAX_FRAMES) this.#list.lastElementChild?.remove();
+      this.#offer(message.clientId);
+      this.#list.prepend(render(message));
+      while (this.#list.childElementCount > MAX_MESSAGES) this.#list.lastElementChild?.remove();
     }
     this.#show();
   }
@@ -86,7 +86,7 @@ export class Wire {
   }
 }
 
-/** @param {Frame} frame */
+/** @param {WireMessage} message */
 function render({ side, clientId, direction, text }) {
   const message = JSON.parse(text);
   const item = document.createElement("li");

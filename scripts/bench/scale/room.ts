@@ -1,6 +1,6 @@
 /**
- * Measures the cost until all members of a room with presence know each other, at first and after all were cut off, and that
- * of a broadcast to them.
+ * Measures the cost until all members of a room with presence know each other, at first and after all were cut off.
+ * Measures that of a broadcast to them, too.
  */
 
 import type { Client, Driver } from "../driver.ts";
@@ -12,17 +12,17 @@ import { spread } from "../statistics.ts";
 /** The cost until every member knew all others. */
 export interface Gathering {
   readonly members: number;
-  /** Until the last one was registered. */
+  /** Time until the last one was registered. */
   readonly registeredMs: number;
   readonly wallMs: number;
   readonly cpuMs: number;
   /** Notices of joins and leaves, all members together. */
-  readonly presenceFrames: number;
+  readonly presenceNotices: number;
 }
 
 /** The cost of one broadcast; medians. */
 export interface Broadcast {
-  /** Until the last member had it. */
+  /** Time until the last member had it. */
   readonly wallMs: number;
   readonly cpuMs: number;
 }
@@ -68,13 +68,13 @@ class Room {
   readonly #server: ServerProcess;
   readonly #ids: readonly string[];
   readonly #registration: Readonly<Record<string, unknown>>;
-  /** By client ID. */
+  /** Resume secrets by client ID. */
   readonly #secrets = new Map<string, unknown>();
   #clients: Client[] = [];
   #registered = 0;
   #registeredAt = 0;
   #complete = 0;
-  #presenceFrames = 0;
+  #presenceNotices = 0;
 
   /** @param registration members of `register` */
   constructor(
@@ -94,7 +94,7 @@ class Room {
     this.#clients = [];
     this.#registered = 0;
     this.#complete = 0;
-    this.#presenceFrames = 0;
+    this.#presenceNotices = 0;
     this.#server.takeCpuNs();
     const startedAt = performance.now();
     for (const id of this.#ids) {
@@ -107,7 +107,7 @@ class Room {
       registeredMs: this.#registeredAt - startedAt,
       wallMs: performance.now() - startedAt,
       cpuMs: this.#server.takeCpuNs() / 1e6,
-      presenceFrames: this.#presenceFrames,
+      presenceNotices: this.#presenceNotices,
     };
   }
 
@@ -134,17 +134,17 @@ class Room {
 
   /** Returns by how many there are more. */
   #readPresence(bytes: Uint8Array, start: number, end: number): number {
-    const frame = JSON.parse(new TextDecoder().decode(bytes.subarray(start, end)));
-    this.#presenceFrames++;
-    switch (frame.type) {
+    const notice = JSON.parse(new TextDecoder().decode(bytes.subarray(start, end)));
+    this.#presenceNotices++;
+    switch (notice.type) {
       case "peer_joined":
         return 1;
       case "peer_left":
         return -1;
       case "peers_changed":
-        return frame.joined.length - frame.left.length;
+        return notice.joined.length - notice.left.length;
       default:
-        throw new Error(`unexpected in a room: ${JSON.stringify(frame)}`);
+        throw new Error(`unexpected in a room: ${JSON.stringify(notice)}`);
     }
   }
 

@@ -13,9 +13,9 @@ export interface StartPlan {
 }
 
 export interface Start {
-  /** From the start of the process to the line that says where it listens. */
+  /** Time from the start of the process to the line that says where it listens. */
   readonly listensAfterMs: number;
-  /** In per cent of a core. */
+  /** CPU without a client, in per cent of a core. */
   readonly quietPercent: number;
   readonly residentMB: number;
 }

@@ -9,9 +9,9 @@ export interface Storm {
   readonly clients: number;
   /** True if each registers with a token (HS256). */
   readonly hasTokens: boolean;
-  /** From the first client's beginning to connect to the last one's being registered. */
+  /** Time from the first client's attempt to connect until the last one is registered. */
   readonly allRegisteredMs: number;
-  /** From a client's beginning to connect to its being registered. */
+  /** Time from a client's attempt to connect until it is registered. */
   readonly medianWaitMs: number;
   readonly longestWaitMs: number;
   readonly cpuMicrosPerConnection: number;

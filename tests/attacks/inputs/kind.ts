@@ -43,14 +43,14 @@ export function registered(
   };
 }
 
-/** A kind that begins with another frame than it has to. */
-export function unregistered(name: string, expected: Outcome, frames: readonly string[]): Kind {
+/** A kind that begins with another message than it has to. */
+export function unregistered(name: string, expected: Outcome, messages: readonly string[]): Kind {
   return {
     name,
     expected: [expected],
     async run({ url, random, id }) {
       using peer = await RawPeer.open(url);
-      await peer.sendText(random.pick(frames));
+      await peer.sendText(random.pick(messages));
       return await outcomeFor(peer, id);
     },
   };
