@@ -34,8 +34,8 @@ export interface MemoryProbe {
  * Watches the memory of the process, so that it shuts down in good order before the system kills it.
  *
  * Garbage does not count, because it is collected first. Free memory that the allocator retains cannot be distinguished from
- * memory in use. So above the share, memory counts as in use while it grows, or if its known part alone is above the share;
- * otherwise the allocator can use it again.
+ * memory in use. So above the share, memory counts as in use while it grows, or if its known part alone is above the share.
+ * Otherwise the allocator can use it again.
  */
 export class MemoryWatch {
   readonly #clock: Clock;

@@ -35,7 +35,7 @@ export function iceServers(config: IceConfig, clientId: string, epochMs: number)
 }
 
 /**
- * Returns credentials of draft-uberti-behave-turn-rest-00 if there is a secret: the user name contains the time at which they
+ * Returns credentials of draft-uberti-behave-turn-rest-00 if there is a secret. The user name contains the time at which they
  * expire, and the TURN server checks them without knowing the client.
  */
 function turnCredentials(config: IceConfig, clientId: string, epochMs: number) {

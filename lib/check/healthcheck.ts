@@ -43,8 +43,8 @@ export function isHealth(body: string): boolean {
 }
 
 /**
- * Sends a GET in HTTP/1.0, whose response ends with the connection, and resolves with the response. fetch() cannot be
- * used: on Deno 2.4 it checks every certificate, and on 2.9 it needs a permission to read those of NODE_EXTRA_CA_CERTS.
+ * Sends a GET in HTTP/1.0, whose response ends with the connection, and resolves with the response. It replaces fetch(),
+ * which checks every certificate on Deno 2.4, and on 2.9 needs a permission to read those of NODE_EXTRA_CA_CERTS.
  */
 function ask(url: URL): Promise<string> {
   const { promise, resolve, reject } = Promise.withResolvers<string>();

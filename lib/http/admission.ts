@@ -12,8 +12,8 @@ const MAX_HOPS = 32;
 export type ProxyTest = (address: string) => boolean;
 
 /**
- * Returns the address of a client. If the peer is a trusted proxy, it is the first in X-Forwarded-For, from the right,
- * that is not trusted itself, of {@link MAX_HOPS}; without that header, the value of X-Real-IP. IPv4 in IPv6
+ * Returns the address of a client. If the peer is a trusted proxy, it is the first of {@link MAX_HOPS} in X-Forwarded-For,
+ * from the right, that is not trusted itself. Without that header, it is the value of X-Real-IP. IPv4 in IPv6
  * (`::ffff:1.2.3.4`) is written as IPv4.
  *
  * @param isTrusted null if no proxy is trusted

@@ -33,8 +33,8 @@ export class NumberedFrame {
 }
 
 /**
- * Checks each message that arrives. The first one of each sender is parsed, and shows how this server writes it (where
- * it puts `from`); from then on every byte is compared with it.
+ * Checks each message that arrives. The first one of each sender is parsed, and shows how this server writes it: where
+ * it puts `from`. Every byte of the later ones is compared with it.
  */
 export class Inspector {
   readonly #message: Message;

@@ -1,5 +1,5 @@
 /**
- * Measures what it costs to read a message, for the kinds of text that could cost most, and compares each with an offer of the
+ * Measures what it costs to read a message, for the kinds of text that could cost most. Compares each with an offer of the
  * same size. Exits with status 1 if one costs more than {@link MAX_RATIO} times as much.
  */
 

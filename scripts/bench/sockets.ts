@@ -1,5 +1,5 @@
 /**
- * TCP sockets of the C library, without a promise or an event for each message: a driver has to cost far less than
+ * TCP sockets of the C library, without a promise or an event for each message. A driver has to cost far less than
  * the server that it measures. Linux only, like the rest of the benchmark.
  */
 

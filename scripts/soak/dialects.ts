@@ -1,5 +1,5 @@
 /**
- * Clients of other servers' protocols in a round, whose IDs and topics are the participants' IDs: nothing may cross from one
+ * Clients of other servers' protocols in a round, whose IDs and topics are the participants' IDs. Nothing may cross from one
  * protocol to another, and nothing may be lost, whatever the participants do.
  */
 

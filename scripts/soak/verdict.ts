@@ -3,8 +3,8 @@
  * forgiven, as "What at most once costs" in cluster.md lists them, and nothing else:
  *
  * - a message is lost that was inside a connection, its sender's or its target's, which the server did not close;
- * - a message is lost that was sent or stored for a client of a node that is killed, or its sender leaves before the other
- *   nodes know of that;
+ * - a message is lost that was sent or stored for a client of a node that is killed;
+ * - a message is lost whose sender leaves before the other nodes know that its target's node was killed;
  * - a broadcast is lost while Redis is away, or reaches both connections of an ID that moves, or the old one alone;
  * - around a failure a broadcast misses a client, or overtakes other messages of its sender, or is overtaken;
  * - an error names a message that arrived before, if Redis was away for longer than 5 s;
@@ -280,7 +280,7 @@ class Judgement {
 
   /**
    * What an ID got over several connections, one after the other. Two connections at nodes that did not reach each other are
-   * no sequence, and neither is a broadcast that reaches both connections of an ID that moves.
+   * no sequence. Neither is a broadcast that reaches both connections of an ID that moves.
    */
   #spansOf(connections: readonly ConnectionRecord[]): ReceivedRecord[][] {
     const spans: ReceivedRecord[][] = [];

@@ -1,5 +1,5 @@
 /**
- * Calls between the clients, each through a restart of the server and a cut connection: the call goes on, both sides
+ * Calls between the clients, each through a restart of the server and a cut connection. The call goes on, both sides
  * come back and resume, and the signaling works as before.
  */
 

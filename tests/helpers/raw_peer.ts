@@ -154,8 +154,8 @@ export class RawPeer implements Disposable {
   }
 
   /**
-   * Ends the connection with a reset instead of a FIN: that is what the kernel sends for a socket which is closed with
-   * something in it that was not read. So it is to be called when the server has answered and nothing was read since.
+   * Ends the connection with a reset instead of a FIN. The kernel sends one for a socket which is closed with something in
+   * it that was not read. So it is to be called when the server has answered and nothing was read since.
    */
   async reset(): Promise<void> {
     await this.#conn.read(new Uint8Array(1)).catch(() => null); // the rest of the answer stays in the kernel

@@ -1,6 +1,6 @@
 /**
- * A peer in the browser, with the server's own client. It takes every call; with a target in its address it calls that
- * one, with a data channel and a moving picture, and calls again when that call has ended.
+ * A peer in the browser, with the server's own client. It takes every call. With a target in its address it calls that
+ * one, with a data channel and a moving picture. It calls again when that call has ended.
  *
  *     call_peer.html?client_id=browser_001[&target_id=receiver_001][&server=ws://localhost:8765]
  */

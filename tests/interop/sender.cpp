@@ -1,5 +1,5 @@
 /**
- * A peer in C++ that calls another one: it offers a data channel and, by default, a test
+ * A peer in C++ that calls another one. It offers a data channel and, by default, a test
  * picture in VP8, and says on stdout what happens. It is made of GStreamer's webrtcbin, and of
  * libsoup for the WebSocket. A lost connection to the server does not end the call: the sender comes
  * back, and resumes.

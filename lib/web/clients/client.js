@@ -2,7 +2,7 @@
 /// <reference lib="dom" />
 
 /**
- * The JavaScript client of signalbox: one connection to the server that comes back by itself, and on top of it peer
+ * The JavaScript client of signalbox: one connection to the server that comes back by itself. On top of it are peer
  * connections that negotiate by themselves. An ES module without dependencies, for browsers, workers, Deno, Bun and
  * Node 20 and newer.
  *
@@ -712,8 +712,8 @@ class Calls {
 }
 
 /**
- * One peer connection, negotiated as in the "perfect negotiation" of WebRTC 1.0, section 10.7: both sides may change
- * anything at any time, and if two offers cross, the polite side takes its own back.
+ * One peer connection, negotiated as in the "perfect negotiation" of WebRTC 1.0, section 10.7. Both sides may change
+ * anything at any time. If two offers cross, the polite side takes its own back.
  */
 class Negotiation {
   /** Name of this connection in the messages that it sends. */
@@ -1140,8 +1140,8 @@ function listenToPage({ onOnline, onUnload }) {
  * @property {string} clientId
  * @property {string} [room] a namespace of IDs; without it, the default room
  * @property {boolean} [presence] emit `joined` and `left` for the others in the room
- * @property {boolean | ResumeStore} [resume] `resumeIn(sessionStorage, key)` keeps the ID, and the messages sent to it,
- * over a lost connection and a reload; `true` over a lost connection only
+ * @property {boolean | ResumeStore} [resume] `true` keeps the ID, and the messages sent to it, over a lost connection;
+ * `resumeIn(sessionStorage, key)` over a reload, too
  * @property {string | (() => string | Promise<string>)} [token] a JWT, or a function that is called before each attempt
  * @property {WebSocketConstructor} [WebSocket] for runtimes without one, such as Node 20: `WebSocket` of npm's `ws`
  */

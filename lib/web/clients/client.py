@@ -1052,9 +1052,9 @@ class _Calls:
 
 class _Negotiation:
     """
-    One peer connection, negotiated as the W3C's "perfect negotiation" (WebRTC 1.0,
-    section 10.7): either side may change anything at any time, and if two offers cross,
-    the polite side takes its own back.
+    One peer connection, negotiated as in the "perfect negotiation" of WebRTC 1.0,
+    section 10.7. Both sides may change anything at any time. If two offers cross, the
+    polite side takes its own back.
 
     aiortc has no rollback. So an offer is set as the local description only when its
     answer is there; until then it can be taken back by forgetting it. What happens to
@@ -1399,8 +1399,8 @@ def _ice_server(aiortc: Any, server: Message) -> Any:
 def _number_channels(sctp: Any) -> None:
     """
     Numbers data channels by the DTLS role (RFC 8832, section 6). aiortc goes by the ICE
-    role, which changes if both sides were controlling: a browser that takes its offer
-    back stays so. Both would use the same numbers then.
+    role, which changes if both sides were controlling. A browser that takes its offer
+    back stays so, and both would use the same numbers.
     """
     start = sctp.start
 
@@ -1418,8 +1418,8 @@ def _description(kind: str, sdp: str) -> Any:
 
 def _candidate_of(message: Message, description: str) -> Any:
     """
-    Returns the candidate of a message, whose members are in the message itself or in
-    its ``candidate``, or None if it says that there are no more.
+    Returns the candidate of a message, or None if it says that there are no more. Its
+    members are in the message itself or in its ``candidate``.
     """
     nested = message.get("candidate")
     members = nested if isinstance(nested, dict) else message

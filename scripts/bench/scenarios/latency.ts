@@ -41,7 +41,7 @@ export class LatencySession implements Session {
   }
 
   /**
-   * Sends on a timetable that does not wait for answers, and measures from when a message was due: a server that
+   * Sends on a timetable that does not wait for answers, and measures from when a message was due. So a server that
    * stalls is not spared the messages of that time. The driver waits busily, so that it adds no wake-up of its own.
    */
   run(durationMs: number): Sample {
