@@ -22,7 +22,7 @@ export interface MemoryUsage {
   readonly external: number;
 }
 
-export interface MemoryProbe {
+interface MemoryProbe {
   usage(): MemoryUsage;
   /** Collects garbage, if the runtime offers that. */
   collect(): void;

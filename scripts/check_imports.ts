@@ -1,7 +1,7 @@
 /** Checks which room imports which: one rule a room, over the graph that `deno info --json` prints for main.ts. */
 
 /** A module of the graph, with the members that are used here. */
-export interface Module {
+interface Module {
   readonly specifier: string;
   readonly dependencies?: readonly {
     readonly code?: { readonly specifier: string };

@@ -25,7 +25,7 @@ const MAX_ABSENCE_MS = 3000;
 const SETTLED_WITHIN_MS = 20_000;
 
 /** Options of a run. */
-export interface RollingOptions {
+interface RollingOptions {
   readonly clients: number;
   /** Messages a second, of all clients together. */
   readonly rate: number;

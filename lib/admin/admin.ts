@@ -18,7 +18,7 @@ import {
 import { readAdminPage } from "./page.ts";
 
 /** The part of a server that the admin listener uses. */
-export interface WatchedServer extends MeasuredServer {
+interface WatchedServer extends MeasuredServer {
   readonly connections: ReadonlySet<ListedConnection & { close(reason: CloseReason): void }>;
 }
 

@@ -34,7 +34,7 @@ const DEFAULT_LIMIT = 50;
 const MAX_LIMIT = 500;
 
 /** A query of the list. */
-export interface ClientQuery {
+interface ClientQuery {
   /** A part of an ID, a room or an address, in lower case. */
   readonly filter: string;
   /** A room; `""` for the default room, null for all. */
@@ -72,7 +72,7 @@ export function readClientQuery(parameters: URLSearchParams): ClientQuery {
 }
 
 /** A client in JSON. */
-export interface ClientRow {
+interface ClientRow {
   /** Null for the default room. */
   readonly room: string | null;
   readonly id: string;
@@ -86,7 +86,7 @@ export interface ClientRow {
   readonly waiting_bytes: number;
 }
 
-export interface ClientPage {
+interface ClientPage {
   /** The number of clients, and of those that match. */
   readonly total: number;
   readonly matching: number;

@@ -69,7 +69,7 @@ function adviceOnOther(url: URL, isServerThere: boolean): string {
 }
 
 /** An error message of the server. */
-export interface ServerError {
+interface ServerError {
   readonly code: string;
   readonly message: string;
 }

@@ -184,7 +184,8 @@ async function checkMessages(
   steps: Steps,
   clients: readonly CheckClient[],
 ): Promise<void> {
-  const [first, second = first] = clients as [CheckClient, CheckClient?];
+  const first = clients[0]!;
+  const second = clients[1] ?? first;
   const exchange = async () => {
     const there = (await timed(() => first.deliver(second, "")))[1];
     if (first === second) return `to its own ID in ${there}`;

@@ -122,7 +122,7 @@ const PRIVATE_NETWORKS = [
 ];
 
 /** Returns whether an address is one of a set. */
-export type AddressSet = (address: string) => boolean;
+type AddressSet = (address: string) => boolean;
 
 /** Addresses and networks; `1` or `true` means loopback and private ranges; `0` or `false` means none (null). */
 export function readNetworks(text: string): AddressSet | null {

@@ -9,7 +9,7 @@ const MAX_QUOTED_CHARS = 200;
 const MAX_HOPS = 32;
 
 /** Returns whether an address is a trusted proxy's. */
-export type ProxyTest = (address: string) => boolean;
+type ProxyTest = (address: string) => boolean;
 
 /**
  * Returns the address of a client. If the peer is a trusted proxy, it is the first of {@link MAX_HOPS} in X-Forwarded-For,

@@ -17,7 +17,7 @@ const RETRY_EVERY_MS = 10;
 const LISTEN_QUEUE = { tcpBacklog: 4096 };
 
 /** An address to listen on. */
-export interface ListenOptions {
+interface ListenOptions {
   readonly hostname: string;
   /** 0 picks a free one. */
   readonly port: number;

@@ -45,7 +45,7 @@ type OwnOptions = Pick<
   | "drainTimeoutMs"
 >;
 
-export type ServerOptions =
+type ServerOptions =
   & OwnOptions
   & CapacityOptions
   & ConnectionOptions

@@ -17,7 +17,7 @@ export interface Health {
   readonly uptime_seconds: number;
 }
 
-export interface SiteDeps {
+interface SiteDeps {
   /** True if `/` is the page that shows the server at work. */
   readonly hasPage: boolean;
   readonly allowOrigins: readonly string[] | undefined;

@@ -80,7 +80,7 @@ function cacheDirectory(): string {
 const RELAYS = `${import.meta.dirname}/relays`;
 
 /** The baseline runs without the project's settings of the runtime. */
-export function bareDeno(): Contender {
+function bareDeno(): Contender {
   const flags = ["--no-config", "--allow-net", "--no-prompt"];
   return {
     name: BASELINE,

@@ -13,7 +13,7 @@ const OPENED_AT_ONCE = 64;
 type State = "connecting" | "upgrading" | "registering" | "ready" | "closing" | "closed";
 
 /** Gets a text message as bytes `start` to `end` of a buffer that is overwritten afterwards. */
-export type OnMessage = (bytes: Uint8Array, start: number, end: number) => void;
+type OnMessage = (bytes: Uint8Array, start: number, end: number) => void;
 
 /** One client of a server. */
 export class Client {

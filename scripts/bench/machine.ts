@@ -44,7 +44,7 @@ function siblingsOf(core: number): number[] {
 }
 
 /** The numbers of `0-2,8`. */
-export function readCpuList(list: string): number[] {
+function readCpuList(list: string): number[] {
   return list.split(",").filter((range) => range !== "").flatMap((range) => {
     const [first = NaN, last = first] = range.split("-").map(Number);
     return Array.from({ length: last - first + 1 }, (_, index) => first + index);

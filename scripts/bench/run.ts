@@ -109,7 +109,7 @@ export async function runIdle(
   contenders: readonly Contender[],
   { idleRounds: rounds, idleClients: clients }: IdlePlan,
 ): Promise<ScenarioRun> {
-  const samples = new Map(contenders.map(({ name }) => [name, [] as Sample[]]));
+  const samples = new Map<string, Sample[]>(contenders.map(({ name }) => [name, []]));
   for (let round = 0; round < rounds; round++) {
     for (const [index, contender] of contenders.entries()) {
       const done = round * contenders.length + index;

@@ -26,7 +26,7 @@ interface Arguments {
   readonly svg?: string;
 }
 
-export interface ScalePlan {
+interface ScalePlan {
   readonly start: StartPlan;
   readonly crowd: CrowdPlan;
   readonly storms: readonly number[];
@@ -54,7 +54,7 @@ const QUICK: ScalePlan = {
 };
 
 /** The results of one contender. */
-export interface ScaleResult {
+interface ScaleResult {
   readonly contender: string;
   readonly start: Start;
   readonly crowd: readonly CrowdPoint[];

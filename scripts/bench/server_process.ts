@@ -2,7 +2,7 @@
 
 import { within } from "../../lib/clock.ts";
 
-export interface StartOptions {
+interface StartOptions {
   readonly command: readonly string[];
   readonly env?: Readonly<Record<string, string>>;
   /** The core that it is pinned to; null if that is not possible. */

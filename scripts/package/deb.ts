@@ -11,7 +11,7 @@ const DOCUMENTS = "usr/share/doc/signalbox";
 const ENV_FILE = "etc/signalbox/signalbox.env";
 
 /** The oldest glibc that the executable runs with: the newest version of a symbol that it asks for. */
-export const GLIBC = "2.27";
+const GLIBC = "2.27";
 
 export type Architecture = "amd64" | "arm64";
 

@@ -13,10 +13,10 @@ const TOP = new URL("../../", import.meta.url).pathname;
 const CLIENTS = `${TOP}lib/web/clients`;
 const FOLDER = `${TOP}dist/release`;
 
-const ARCHITECTURES: Readonly<Partial<Record<Target, Architecture>>> = {
-  "x86_64-unknown-linux-gnu": "amd64",
-  "aarch64-unknown-linux-gnu": "arm64",
-};
+const ARCHITECTURES: readonly (readonly [Target, Architecture])[] = [
+  ["x86_64-unknown-linux-gnu", "amd64"],
+  ["aarch64-unknown-linux-gnu", "arm64"],
+];
 
 /** Files of the source that a release has as they are. */
 const COPIED = [
@@ -44,9 +44,9 @@ export function makeRelease(
 ): ReadonlyMap<Target, string> {
   const release = { version: config.version, date: readDate(config.version), compression };
   const missing = addExecutables(folder, make);
-  for (const [target, architecture] of Object.entries(ARCHITECTURES)) {
-    if (missing.has(target as Target)) continue;
-    makeDeb(folder, `${folder}/${nameOf(target as Target)}`, architecture, release);
+  for (const [target, architecture] of ARCHITECTURES) {
+    if (missing.has(target)) continue;
+    makeDeb(folder, `${folder}/${nameOf(target)}`, architecture, release);
   }
   addClients(folder);
   for (const path of COPIED) Deno.copyFileSync(TOP + path, `${folder}/${path.split("/").pop()}`);

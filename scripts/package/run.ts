@@ -1,6 +1,6 @@
 /** Runs the programs that a release is made with. */
 
-export interface RunOptions {
+interface RunOptions {
   readonly cwd?: string;
   readonly env?: Record<string, string>;
 }

@@ -26,7 +26,7 @@ export interface ReceivedRecord {
   readonly receivedAtMs: number;
 }
 
-export interface MarkerRecord {
+interface MarkerRecord {
   readonly sentAtMs: number;
   readonly returnedAtMs: number;
 }
@@ -57,13 +57,13 @@ export interface ErrorRecord {
 }
 
 /** A message that a client got twice. */
-export interface RepeatRecord {
+interface RepeatRecord {
   readonly message: MessageRecord;
   readonly at: ConnectionRecord;
 }
 
 /** A time in which a node gave no answer to a client, which then went elsewhere. */
-export interface Silence {
+interface Silence {
   readonly url: string;
   readonly what: string;
   readonly sinceMs: number;

@@ -5,7 +5,7 @@ import { Connection, type Way } from "./connection.ts";
 import { pause } from "./pause.ts";
 
 /** What all of a round share. */
-export interface ParticipantDeps extends Omit<Way, "url"> {
+interface ParticipantDeps extends Omit<Way, "url"> {
   /** The nodes of the server; each connection goes to one of them. */
   readonly urls: readonly string[];
   /** IDs that it sends to. Some of them never join. */

@@ -9,7 +9,7 @@ import { playRound, type RoundOptions } from "./round.ts";
 import type { Terms } from "./times.ts";
 import type { Verdict } from "./verdict.ts";
 
-export interface SoakOptions {
+interface SoakOptions {
   /** The nodes of one server, as `ws://…`. */
   readonly urls: readonly string[];
   readonly participants: number;

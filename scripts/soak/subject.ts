@@ -18,7 +18,7 @@ export interface Subject extends AsyncDisposable {
 }
 
 /** What is done to a cluster in the middle of each round. */
-export interface Harm {
+interface Harm {
   /** URLs of its nodes. Failures take turns. */
   readonly names: readonly FailureName[];
   /** Duration of each failure, in milliseconds; undefined: as long as it usually takes. */

@@ -4,7 +4,7 @@ import { TestClient } from "../helpers/client.ts";
 import type { ServingProgram } from "../helpers/program.ts";
 
 /** Long enough that the watcher answers its pings on a busy machine, too. */
-export const IDLE_TIMEOUT_MS = 3000;
+const IDLE_TIMEOUT_MS = 3000;
 /** A slow reader shall not be dropped for the mere amount of what waits here. */
 export const SERVER_ARGUMENTS: readonly string[] = [
   ...["--idle-timeout", `${IDLE_TIMEOUT_MS}ms`],
@@ -16,7 +16,7 @@ export const SERVER_ARGUMENTS: readonly string[] = [
 
 /** One peer gets no messages, one gets them all the time, and the others get one each, a tenth of the idle timeout apart. */
 const STUCK_AT_TENTHS = [0, 1, 2, 3, 4, 5, 6, 7, 8, 9];
-export const PEER_IDS: readonly string[] = [
+const PEER_IDS: readonly string[] = [
   "quiet",
   "written",
   ...STUCK_AT_TENTHS.map((tenth) => `stuck at ${tenth}`),

@@ -3,7 +3,7 @@
 import { concat } from "../helpers/frames.ts";
 import { UPGRADE_HEADERS, upgradeRequest } from "../helpers/raw_peer.ts";
 
-export interface BrokenHandshake {
+interface BrokenHandshake {
   readonly what: string;
   readonly bytes: Uint8Array;
   /** The beginning of the status; `""` if the server ends the connection without a response. */

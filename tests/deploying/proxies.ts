@@ -11,7 +11,7 @@ const POLL_MS = 20;
 const PATIENCE = { printed: "90", tested: "3" };
 
 /** The settings of a proxy. */
-export interface Setup {
+interface Setup {
   /** The port of signalbox. */
   readonly serverPort: number;
   /** The port to listen on. */
@@ -21,7 +21,7 @@ export interface Setup {
   readonly certificate: Certificate;
 }
 
-export interface ProxyKind {
+interface ProxyKind {
   readonly name: string;
   /** The path in Debian's package of the same name: `/usr/sbin` is not on every path. */
   readonly program: string;

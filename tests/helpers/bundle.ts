@@ -15,7 +15,7 @@ async function bundle(entry: URL): Promise<string> {
   return new TextDecoder().decode(stdout);
 }
 
-export interface TestPage extends AsyncDisposable {
+interface TestPage extends AsyncDisposable {
   readonly url: string;
 }
 

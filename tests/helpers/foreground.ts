@@ -4,7 +4,7 @@ import { Output } from "./program.ts";
 
 const POLL_MS = 20;
 
-export interface ForegroundOptions {
+interface ForegroundOptions {
   /** The environment; without it, that of the test. */
   readonly env?: Readonly<Record<string, string>>;
   readonly cwd?: string;

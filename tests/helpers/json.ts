@@ -1,7 +1,7 @@
 /** Reads JSON by its grammar (RFC 8259), keeping the text of each member: lib/dialects/ is tested against it. */
 
 /** A member of an object, as it stands in the text. */
-export interface RawMember {
+interface RawMember {
   readonly name: string;
   /** The text from the quote that opens its name to the end of its value, with the white space in between. */
   readonly text: string;

@@ -18,7 +18,7 @@ export const UPGRADE_HEADERS: Readonly<Record<string, string>> = {
   "sec-websocket-version": "13",
 };
 
-export interface RawPeerOptions {
+interface RawPeerOptions {
   /** Certificate that a server with TLS must have, PEM. */
   readonly caCert?: string;
   /** The IP address to connect to, in place of the URL's host. */

@@ -3,7 +3,7 @@
 import { fromSource } from "./program.ts";
 import { isMissing } from "./tools.ts";
 
-export interface Runtime {
+interface Runtime {
   /** Part of the test's name. */
   readonly name: string;
   /** The command that runs the program from its source; undefined if there is no such runtime. */

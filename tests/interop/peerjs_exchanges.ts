@@ -11,7 +11,7 @@ export interface Subject {
   readonly isReference: boolean;
 }
 
-export interface Exchange {
+interface Exchange {
   readonly name: string;
   /** Why PeerServer does something else; undefined if it does the same. */
   readonly differs?: string;

@@ -31,7 +31,7 @@ export interface Crowds {
   readonly listingMs: number;
 }
 
-export interface Reaping {
+interface Reaping {
   readonly tookMs: number;
   /** The 99th percentile of messages between two nodes before the reaping, and meanwhile. */
   readonly p99BeforeMs: number;

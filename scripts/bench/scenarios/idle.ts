@@ -13,7 +13,7 @@ export const idle = {
   what: "connected clients that say nothing, in a server of their own",
   metrics: [
     { name: "memory", unit: "KB", label: "memory for each client" },
-  ] as readonly Metric[],
+  ] satisfies readonly Metric[],
 };
 
 /** Connects clients, and measures by how much the server has grown. */

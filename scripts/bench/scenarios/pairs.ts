@@ -100,7 +100,7 @@ export class Pair {
 }
 
 /** Placement of pairs, if not both clients are at one server and in the default room. */
-export interface PairsPlace {
+interface PairsPlace {
   readonly receivers: ServerProcess;
   readonly room: string;
 }
