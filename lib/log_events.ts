@@ -59,7 +59,9 @@ type Of<Kind extends Event["kind"]> = Extract<Event, { readonly kind: Kind }>;
 function clientLine(event: Of<"registered" | "detached" | "unregistered">): string {
   const { id } = event.client;
   if (event.kind === "registered") return `✅ Client registered: ${id}`;
-  const what = event.kind === "detached" ? "⏳ Client lost, ID held" : "❌ Client unregistered";
+  const what = event.kind === "detached"
+    ? "⏳ Client disconnected, ID held"
+    : "❌ Client unregistered";
   return `${what}: ${id}${event.reason === null ? "" : ` (${event.reason})`}`;
 }
 

@@ -56,7 +56,7 @@ testPure("the end of a client has its reason, unless the client ended it itself"
     { kind: "unregistered", client: sender, reason: "replaced" },
   );
   assert.deepEqual(lines, [
-    "INFO - ⏳ Client lost, ID held: sender_001 (unanswered_ping)",
+    "INFO - ⏳ Client disconnected, ID held: sender_001 (unanswered_ping)",
     "INFO - ❌ Client unregistered: sender_001 (unanswered_ping)",
     "INFO - ❌ Client unregistered: sender_001 (replaced)",
   ]);
@@ -81,7 +81,7 @@ testPure("all other lines", () => {
   assert.deepEqual(lines, [
     "DEBUG - Connection opened: 192.0.2.9",
     "DEBUG - Connection closed: 192.0.2.9 (1001)",
-    "INFO - ⏳ Client lost, ID held: sender_001",
+    "INFO - ⏳ Client disconnected, ID held: sender_001",
     "DEBUG - Kept message delivered to sender_001",
     "DEBUG - Error sent to sender_001: target_not_found",
     "DEBUG - Error sent to 192.0.2.9: invalid_message",
