@@ -55,7 +55,7 @@ Deno.test({
   name: "client.py waits for an ID that is held, and takes it at once with a resume file",
   ignore,
   async fn() {
-    await using server = await ServingProgram.start(["--log-level", "warn", "--resume-ttl", "3s"]);
+    await using server = await ServingProgram.start(["--resume-ttl", "3s"]);
     await using path = await PythonPath.make();
     await using first = start(path, server.url, "memory");
     await first.said("registered False");
@@ -71,6 +71,7 @@ Deno.test({
     await third.said("registered False");
     assert.equal((await third.lines()).includes("id_held"), false);
     third.kill("SIGKILL");
+    await server.logged("Client disconnected, ID held: robot", 2);
     const caller = await TestClient.register(server.url, "caller");
     caller.send({ target_id: "robot", text: "kept for the robot" });
     await using fourth = start(path, server.url, file);
