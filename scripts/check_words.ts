@@ -1,5 +1,12 @@
 /** Checks for words that comments, strings and documents do without: one thing has one word. */
 
+/** Words with which no doc comment begins. */
+const LATER = [
+  ...["After", "As", "At", "Because", "Before", "Between", "By", "For", "From", "If", "In", "Like"],
+  ...["Of", "On", "Only", "So", "Then", "To", "Until", "When", "Where", "Whether", "While", "Who"],
+  ...["Whom", "Whose", "With", "Without"],
+];
+
 /** A word that is out, and what to write. */
 const WORDS: readonly (readonly [word: RegExp, instead: string])[] = [
   [/\b(some|no|every)body\b|\bwho(m)?ever\b/i, "the actor: the client, the sender, the operator"],
@@ -12,11 +19,11 @@ const WORDS: readonly (readonly [word: RegExp, instead: string])[] = [
   [/\bthaws?\b|(?<!Object\.)\bfreezes?\b|\bfrozen\b(?!=)/i, "lease"],
   [/\bmistakes?\b/i, "bug, error, internal error"],
   [/\bsurroundings\b/i, "deps"],
-  [/\b(backlog|outlet)\b/i, "send buffer"],
+  [/(?<!\btcp )\b(backlog|outlet)\b/i, "send buffer"],
   [/\b(hasRoomFor|checkRoom)\b/, "hasCapacityFor, checkCapacity"],
   [/\bnotAfter/, "deadline"],
   [
-    /\/\*\*\s+(Of|With|Where|Who|Whom|Whose|For|Whether)\b/,
+    new RegExp(`(/\\*\\*|""")\\s*(${LATER.join("|")})\\b`),
     "a noun or a verb in the present first",
   ],
 ];
@@ -27,11 +34,18 @@ const TEXTS = /\.(ts|js|css|html|lua|md|py|sh|cpp|json|yml)$/;
 
 /** Finds the words that are out in a text, a line each. */
 export function checkWords(path: string, text: string): string[] {
-  return text.split("\n").flatMap((line, index) =>
-    WORDS.filter(([word]) => word.test(line)).map(([word, instead]) =>
-      `${path}:${index + 1}: "${word.exec(line)![0].trim()}": write ${instead}`
-    )
+  const lines = text.replace(/(\/\*\*|""")\n\s*\*?/g, "\n$1").split("\n");
+  return lines.flatMap((line, index) =>
+    WORDS.flatMap(([word, instead]) => {
+      const found = word.exec(line) ?? word.exec(apart(line));
+      return found ? [`${path}:${index + 1}: "${found[0].trim()}": write ${instead}`] : [];
+    })
   );
+}
+
+/** Separates the words of identifiers: `tellAll` and `tell_all` become `tell All` and `tell all`. */
+function apart(line: string): string {
+  return line.replace(/(?<=[a-z0-9])(?=[A-Z])|_/g, " ");
 }
 
 function textsIn(folder: string): string[] {

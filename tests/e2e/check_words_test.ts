@@ -11,3 +11,26 @@ testPure("checkWords() names the line, the word, and what to write", () => {
     `lib/a.ts:2: "${out}": write the actor: the client, the sender, the operator`,
   ]);
 });
+
+testPure("checkWords() finds words inside identifiers", () => {
+  const out = ["te" + "llAll", "he" + "ardAtMs", "whileHe" + "ard", "_te" + "ll_error"];
+  for (const name of out) {
+    const [found] = checkWords("lib/a.ts", `const { ${name} } = this;\n`);
+    assert.match(found ?? "", /^lib\/a\.ts:1: ".*": write notify/, name);
+  }
+  assert.deepEqual(checkWords("lib/a.ts", "heartbeat({ tcpBacklog: 4096 });\n"), []);
+});
+
+testPure("checkWords() finds doc comments that begin with neither a noun nor a verb", () => {
+  for (
+    const comment of [
+      "/** Un" + "til it ends. */",
+      "/**\n * Un" + "til it ends.\n */",
+      '""' + '"In it."""',
+    ]
+  ) {
+    const [found] = checkWords("lib/a", `\n${comment}\n`);
+    assert.match(found ?? "", /a noun or a verb/, comment);
+  }
+  assert.deepEqual(checkWords("lib/a.ts", "/** Time until it ends, if it does. */\n"), []);
+});
