@@ -1,9 +1,9 @@
-/** Limits what this node asks of Redis at a time: heartbeats must not wait behind thousands of commands. */
+/** Limits the concurrent commands of this node, because heartbeats must not wait behind thousands of others. */
 
-/** Upper bound of the scripts of one kind under way. */
+/** Upper bound of the concurrent scripts of one kind. */
 const AT_ONCE = 50;
 
-/** Runs an action for all items, some at a time. */
+/** Runs an action for all items, with bounded concurrency. */
 export async function atOnce<Item>(
   items: Iterable<Item>,
   action: (item: Item) => Promise<unknown>,
@@ -15,7 +15,7 @@ export async function atOnce<Item>(
   await Promise.all(Array.from({ length: AT_ONCE }, run));
 }
 
-/** A queue of actions of which some run at a time. */
+/** A queue that runs actions with bounded concurrency. */
 export class Queue {
   readonly #waiting: (() => void)[] = [];
   #running = 0;

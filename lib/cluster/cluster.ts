@@ -1,4 +1,4 @@
-/** Joins this node to the others on one Redis: the directory of a cluster. */
+/** The directory of a cluster, which joins this node to the others on one Redis. */
 
 import { type Clock, within } from "../clock.ts";
 import type { Emit } from "../events.ts";
@@ -25,13 +25,13 @@ import { Registry } from "./registry.ts";
 import { Rooms } from "./rooms.ts";
 import { ClusterTopics } from "./topics.ts";
 
-/** Time limit, at a shutdown, for what is under way to other nodes, in milliseconds. */
+/** Time limit of each flush at a shutdown, in milliseconds. */
 const FLUSH_TIMEOUT_MS = 500;
-/** Time after which a node that serves alone logs the same reason again, in milliseconds. */
+/** Time after which a node that serves alone logs an unchanged reason again, in milliseconds. */
 const REMINDER_MS = 60_000;
 
 export interface ClusterOptions extends DirectoryOptions {
-  /** The start of every key and channel. */
+  /** The prefix of every key and channel. */
   readonly redisPrefix: string;
 }
 
@@ -46,11 +46,11 @@ export class Cluster implements Directory {
   readonly #registry: Registry;
   readonly #forwarder: Forwarder;
   readonly #topics: ClusterTopics;
-  /** The claim of this node whose response comes next; null if there is none. */
+  /** The claim of this node whose response is the next message; null if there is none. */
   #ownClaim: readonly [room: string, ChangeMessage] | null = null;
   /** Resolves after the first attempt to connect; null afterwards. */
   #starting: PromiseWithResolvers<void> | null = Promise.withResolvers();
-  /** The last reason for serving alone that was logged: a repeated one is logged once a minute. */
+  /** The last reason for serving alone. An unchanged one is logged once a minute. */
   #trouble = "";
   #troubleAtMs = 0;
 
@@ -102,7 +102,7 @@ export class Cluster implements Directory {
     );
   }
 
-  /** Connects. Resolves after the first attempt: if it fails, the node serves alone and keeps trying. */
+  /** Connects, and resolves after the first attempt. If that fails, the node serves alone and retries. */
   async start(): Promise<void> {
     await this.#node.start();
     this.#starting?.resolve();
@@ -113,7 +113,7 @@ export class Cluster implements Directory {
     this.#forwarder.expireStored();
   }
 
-  /** Leaves the cluster. All clients have been disconnected before. */
+  /** Leaves the cluster, after all clients were disconnected. */
   async stop(): Promise<void> {
     await this.#node.end();
     this.#forwarder.stop();
@@ -124,7 +124,7 @@ export class Cluster implements Directory {
     return !this.#node.isReady;
   }
 
-  /** See {@link Node.whenLeaseValid}. */
+  /** Returns null while the lease is valid, see {@link Node.whenLeaseValid}. */
   pauseAt(nowMs: number): Promise<void> | null {
     return this.#node.whenLeaseValid(nowMs);
   }
@@ -133,7 +133,7 @@ export class Cluster implements Directory {
     return this.#forwarder.stored;
   }
 
-  /** See {@link Registry.claim}. Waits for the first attempt to connect if that is pending. */
+  /** Claims an ID, see {@link Registry.claim}, after the first attempt to connect. */
   claim(registration: Registration, ownsId: boolean, attach: Attach): Promise<void> {
     const claim = () => this.#registry.claim(registration, ownsId, attach);
     return this.#starting === null ? claim() : this.#starting.promise.then(claim);
@@ -209,7 +209,7 @@ export class Cluster implements Directory {
     else this.#forwarder.flush(room, message.id, message.kind === "joined");
   }
 
-  /** Returns whether a change is a claim of this node, whose response comes next. */
+  /** Returns whether a change is a claim of this node, whose response is the next message. */
   #isOwnClaim({ kind, node }: ChangeMessage): boolean {
     return node === this.#node.id && (kind === "joined" || kind === "resumed");
   }
@@ -219,7 +219,7 @@ export class Cluster implements Directory {
     this.#forwarder.deliverNotices(session);
   }
 
-  /** Handles a broadcast now or, in order, once the lease is valid: until then another node may have the IDs. */
+  /** Handles a broadcast once the lease is valid, because until then another node may have the IDs. */
   #onBroadcast(room: string, broadcast: Broadcast): void {
     const renewal = this.#node.whenLeaseValid(this.#clock.now());
     const handle = (isOnTime: boolean) => () =>
@@ -228,7 +228,7 @@ export class Cluster implements Directory {
     else renewal.then(() => this.#guard(handle(false)));
   }
 
-  /** Runs a listener and emits its errors, over which the Redis client would close its connection. */
+  /** Runs a listener and emits its errors, for which the Redis client would close its connection. */
   #guard(action: () => void): void {
     try {
       action();
@@ -237,7 +237,7 @@ export class Cluster implements Directory {
     }
   }
 
-  /** Claims this node's clients again, releases those that left meanwhile, and reads the members of their rooms. */
+  /** Claims this node's clients again, reads the members of their rooms, and releases clients that have left. */
   async #sync(session: RedisSession): Promise<void> {
     await session.subscribe([this.#keys.nodeChannel(this.#node.id), this.#keys.nodes]);
     await this.#rooms.subscribe(session);
@@ -267,7 +267,7 @@ export class Cluster implements Directory {
     this.#requests.rejectAll();
   }
 
-  /** Lets other nodes acknowledge what this one has sent, and acknowledges all that it has received. */
+  /** Waits for the acknowledgements of other nodes, and acknowledges all that this node has received. */
   async #beforeLeaving(session: RedisSession): Promise<void> {
     if (!await this.#flush()) this.#forwarder.expireStored();
     await this.#flush();
@@ -275,7 +275,7 @@ export class Cluster implements Directory {
     await this.#flush();
   }
 
-  /** Returns false if something is still under way to other nodes at the time limit. */
+  /** Flushes, and returns false if a message is still stored or under way at the time limit. */
   #flush(): Promise<boolean> {
     const flushed = this.#forwarder.flushAll().then(() => true);
     const late = new Disconnected("no acknowledgement in time");

@@ -1,4 +1,4 @@
-/** Spreads the rooms over several Redis servers: one {@link Cluster} for each, and none knows of the others. */
+/** Spreads the rooms over several Redis servers, with a {@link Cluster} for each. */
 
 import type { Clock } from "../clock.ts";
 import type { Emit } from "../events.ts";
@@ -37,12 +37,12 @@ export class Clusters implements Directory {
     return [...this.#clusters.values()];
   }
 
-  /** See {@link Cluster.start}. */
+  /** Starts all clusters, see {@link Cluster.start}. */
   async start(): Promise<void> {
     await Promise.all(this.#all.map((cluster) => cluster.start()));
   }
 
-  /** True while this node serves alone in some of the rooms. */
+  /** True while this node serves some rooms alone. */
   get isDegraded(): boolean {
     return this.#all.some(({ isDegraded }) => isDegraded);
   }

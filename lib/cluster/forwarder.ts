@@ -1,6 +1,6 @@
 /**
- * Sends messages to clients of other nodes. What cannot be delivered waits in this node's mailbox, as in a single node; what
- * another node returns comes back into it. A client's messages wait here, too, while older ones may still come back.
+ * Sends messages to clients of other nodes. The sender's node stores those that cannot be delivered, those that another node
+ * returns, and those that must not overtake older ones.
  */
 
 import { Buffer } from "node:buffer";
@@ -26,48 +26,49 @@ import type { Node } from "./node.ts";
 import type { Registry } from "./registry.ts";
 import type { Rooms } from "./rooms.ts";
 
-/** Upper bound of the messages that other nodes have not acknowledged, and of broadcasts on their way, in bytes. */
+/** Upper bound of unacknowledged messages and of unconfirmed broadcasts, in bytes. */
 const MAX_BYTES_UNDER_WAY = 64 * 1024 * 1024;
-/** Time for which a message waits for older ones, even if the mailbox is off, in milliseconds. */
+/** Time for which a message may wait for older ones, even without a mailbox, in milliseconds. */
 const WAIT_MS = 5000;
-/** Upper bounds of the broadcasts of a node that wait for its older messages to a client, and of their time. */
+/** Upper bound of the broadcasts of one node that wait for its older messages to one client. */
 const MAX_DELAYED = 500;
+/** Upper bound of the time for which a broadcast waits for older messages, in milliseconds. */
 const MAX_DELAY_MS = 20_000;
-/** Time for which messages for a client that has moved wait for its former node, in milliseconds. */
+/** Time limit for a client's former node to return messages, in milliseconds. */
 const FORMER_NODE_TIMEOUT_MS = 2500;
-/** Time after which a message that was returned is sent to the same owner again, in milliseconds. */
+/** Time after which the node sends a returned message to the same owner again, in milliseconds. */
 const RETRY_MS = 50;
-/** Time between two looks whether anything is under way, at a shutdown, in milliseconds. */
+/** Time between two flushes at a shutdown, in milliseconds. */
 const FLUSH_INTERVAL_MS = 5;
-/** Time that Redis may be away before the senders of what it has not confirmed are notified, in milliseconds. */
+/** Time without Redis after which the senders of unconfirmed messages are notified, in milliseconds. */
 const OUTAGE_MS = 5000;
 
-/** A message of a client of this node, until it is delivered or its sender notified. */
+/** A message of a client of this node that is neither delivered nor dropped. */
 interface Item extends StoredMessage<Session> {
   readonly kind: ParcelKind;
-  /** Its place among all messages of this node. */
+  /** The place of the message among all messages of this node. */
   readonly order: number;
   readonly key: string;
   readonly bytes: number;
-  /** The registration that it was sent to and that has not acknowledged it; null if it is not under way. */
+  /** The unacknowledged messages that it belongs to; null if it is not under way. */
   flight: Flight | null;
 }
 
-/** Messages for one registration that have not been acknowledged. */
+/** Unacknowledged messages for one registration. */
 interface Flight {
   readonly node: string;
   readonly epoch: number;
   count: number;
-  /** True if newer messages wait for these no longer: what is returned then is too late. */
+  /** True if newer messages no longer wait for these, so that a return comes too late. */
   isLate: boolean;
-  /** True if newer messages have begun to wait for these. */
+  /** True if newer messages wait for these, or did. */
   isAwaited: boolean;
 }
 
-/** Broadcasts of a node for a client that may still get older messages from there. */
+/** Broadcasts of a node for a client that may still receive older messages of that node. */
 interface Delayed {
   readonly broadcasts: { readonly order: number; run(): void }[];
-  /** The epoch of the client's registration for which that node was asked; 0 before. */
+  /** The epoch of the registration for which this node has sent a request; 0 before. */
   epoch: number;
   cancel(): void;
 }
@@ -82,13 +83,13 @@ export class Forwarder {
   readonly #clock: Clock;
   readonly #mailbox: Mailbox<Session, Item>;
   readonly #links = new Map<string, Link<Item>>();
-  /** Messages under way by target. */
+  /** Unacknowledged messages, by target. */
   readonly #flights = new Map<string, Flight>();
-  /** Broadcasts that wait for older messages from the same node, by that node and the client. */
+  /** Broadcasts that wait for older messages, by {@link delayedKey}. */
   readonly #delayed = new Map<string, Delayed>();
-  /** The place of the last broadcast of each node: an earlier one is late, and its sender was notified. */
+  /** The order of the last broadcast of each node. An earlier one is late, and its sender was notified. */
   readonly #lastBroadcasts = new Map<string, number>();
-  /** Sends the responses that other nodes have requested, once no message for a client waits here. */
+  /** Responses to other nodes, by client: this node sends them once no message for the client waits here. */
   readonly #pendingResponses = new Map<string, (() => void)[]>();
   #mailboxTtlMs: number;
   #count = 0;
@@ -129,10 +130,10 @@ export class Forwarder {
     return this.#mailbox.hasStored(room);
   }
 
-  /** Handles a client's message for a client that is not connected here, or whose older messages wait here. */
+  /** Sends a message to a client that is not connected here, or whose older messages wait here. */
   send(from: Session, targetId: string, message: Message): void {
     const item = this.#itemOf("message", from, targetId, message.text, message.storage);
-    if (!isClientId(targetId)) return this.#fail(item, "target_not_found"); // no client can have it
+    if (!isClientId(targetId)) return this.#fail(item, "target_not_found"); // no client can have this ID
     const isLocal = this.#router.find(from.room.name, targetId) !== undefined;
     if (!this.#node.isReady && !isLocal) return this.#fail(item, "unavailable");
     const event = this.#route(item);
@@ -161,7 +162,7 @@ export class Forwarder {
     };
   }
 
-  /** Sends or stores a message, behind all older ones for its target. Returns null if it failed. */
+  /** Sends or stores a message after all older ones for its target; returns null if it was dropped. */
   #route(item: Item): "sent" | "stored" | null {
     const { targetId, sender: { room: { name: room } } } = item;
     if (this.#mailbox.has(room, targetId) || this.#mustWait(room, targetId)) {
@@ -178,11 +179,11 @@ export class Forwarder {
     return this.#sendTo(owner.node, owner.epoch, item) ? "sent" : null;
   }
 
-  /** Returns whether messages for a client may still come back from where it was before. */
+  /** Returns whether a client's former node may still return messages for it. */
   #mustWait(room: string, id: string): boolean {
     const flight = this.#flights.get(clientKey(room, id));
     if (flight === undefined) return false;
-    if (this.#router.find(room, id) !== undefined) return true; // even if the room does not know of that yet
+    if (this.#router.find(room, id) !== undefined) return true; // the view may not have the change yet
     const owner = this.#rooms.ownerOf(room, id);
     return flight.node !== owner?.node || flight.epoch !== owner.epoch;
   }
@@ -232,7 +233,7 @@ export class Forwarder {
     return link;
   }
 
-  /** Stores a message. Returns null if it failed. */
+  /** Stores a message; returns null if it was dropped. */
   #store(item: Item): "stored" | null {
     const { sender: { room: { name: room } }, targetId, storage, kind } = item;
     const owner = this.#rooms.ownerOf(room, targetId);
@@ -251,21 +252,21 @@ export class Forwarder {
     return "stored";
   }
 
-  /** Notifies the sender of a message that was not delivered, if it has to be. */
+  /** Notifies the sender of a dropped message, unless no notice is due: notices, broadcasts, `maxTtlMs` of 0. */
   #fail({ kind, sender, targetId, storage }: Item, code: ErrorCode): void {
     if (kind !== "message" || storage?.maxTtlMs === 0) return;
     this.#router.fail(sender, undelivered(code, targetId));
   }
 
   /**
-   * Handles messages that are not under way any more.
+   * Counts messages as no longer under way, and delivers newer ones that have waited for them.
    *
-   * @param later targets whose stored messages are not to be delivered yet
+   * @param later targets whose stored messages must wait on
    */
   #endFlights(items: readonly Item[], later: ReadonlySet<string> = new Set()): void {
     for (const item of items) {
       const { flight, key, bytes, sender: { room: { name: room } }, targetId } = item;
-      if (flight === null) continue; // its node has died, and come back
+      if (flight === null) continue; // its node was dead, and has come back
       item.flight = null;
       this.#bytesUnderWay -= bytes;
       if (--flight.count === 0 && !flight.isLate) {
@@ -276,13 +277,13 @@ export class Forwarder {
     }
   }
 
-  /** Stores messages that another node could not deliver, before those that came after them. */
+  /** Stores messages that another node has returned, before newer ones. */
   #onReturned(items: readonly Item[], node: string): void {
     const [soon, later] = [new Map<string, Item>(), new Map<string, Item>()];
     for (const item of items) {
       const { sender: { room: { name: room } }, targetId, key, flight } = item;
       const owner = this.#rooms.ownerOf(room, targetId);
-      // Otherwise that node was dead or did not answer, and newer messages have been sent elsewhere.
+      // Otherwise that node was dead or too slow, and newer messages have been sent elsewhere.
       const isInTime = flight !== null && !flight.isLate;
       if (!isInTime) this.#fail(item, "target_not_found");
       else if (this.#store(item) !== null) {
@@ -298,7 +299,7 @@ export class Forwarder {
     if (later.size > 0) this.#clock.after(RETRY_MS, () => flushTargets(later));
   }
 
-  /** Delivers what waits for a client, unless older messages may still come back. */
+  /** Delivers stored messages for a client, unless another node may still return older ones. */
   flush(room: string, id: string, isNew = false): void {
     const key = clientKey(room, id);
     const view = this.#rooms.get(room);
@@ -315,10 +316,10 @@ export class Forwarder {
     else if (this.#mailboxTtlMs === 0) this.#storeAgain(room, id);
     for (const respond of this.#pendingResponses.get(key) ?? []) respond();
     this.#pendingResponses.delete(key);
-    this.#rooms.closeUnused(room); // if those were the last stored messages of the room
+    this.#rooms.closeUnused(room); // these may have been its last stored messages
   }
 
-  /** Lets newer messages for a client that has moved wait for a bounded time: its former node may stand still. */
+  /** Limits the wait of newer messages for a client that has moved, because its former node may be paused. */
   #limitWait(room: string, id: string): void {
     const key = clientKey(room, id);
     const flight = this.#flights.get(key);
@@ -332,7 +333,7 @@ export class Forwarder {
     });
   }
 
-  /** @param isNew true if notices are for a former session */
+  /** @param isNew true if stored notices are for a former session */
   #deliverStored(room: string, id: string, isNew: boolean): void {
     for (const item of this.#take(room, id)) {
       if (isNew && item.kind === "notice") continue;
@@ -342,7 +343,7 @@ export class Forwarder {
     }
   }
 
-  /** Stores again what has waited for a client that has disconnected: messages fail, notices and broadcasts wait on. */
+  /** Stores messages for a disconnected client again: without a mailbox, only notices and broadcasts wait on. */
   #storeAgain(room: string, id: string): void {
     for (const item of this.#take(room, id)) this.#store(item);
   }
@@ -351,7 +352,7 @@ export class Forwarder {
     return this.#mailbox.take(room, id).sort((one, other) => one.order - other.order);
   }
 
-  /** Handles what another node has published for this one. */
+  /** Handles a shipment for this node. */
   receive(shipment: Shipment): void {
     this.#linkTo(shipment.node).receive(shipment);
   }
@@ -372,7 +373,7 @@ export class Forwarder {
     this.#pendingResponses.set(key, [...this.#pendingResponses.get(key) ?? [], respond]);
   }
 
-  /** Delivers a parcel of another node; returns false if that must keep it. */
+  /** Delivers a parcel of another node; returns false if this node returns it. */
   #deliver(node: string, parcel: Parcel): boolean {
     const { kind, room, targetId, epoch, senderId, order, text } = parcel;
     const target = this.#router.find(room, targetId);
@@ -413,9 +414,9 @@ export class Forwarder {
   }
 
   /**
-   * Delivers a broadcast of another node, after older messages from there.
+   * Delivers a broadcast of another node, after older messages of that node.
    *
-   * @param isOnTime false if this node was paused: then a late broadcast is no sign that its sender was notified
+   * @param isOnTime false if this node had no lease: then the sender of a late broadcast may not have been notified
    */
   onBroadcast(room: string, broadcast: Broadcast, isOnTime: boolean): void {
     const { node, order, deadlineMs, after, except } = broadcast;
@@ -424,7 +425,7 @@ export class Forwarder {
     if (isLate || order < (this.#lastBroadcasts.get(node) ?? 0)) return;
     this.#lastBroadcasts.set(node, order);
     const link = this.#linkTo(node);
-    const sessions = [...this.#router.room(room)?.sessions.values() ?? []]; // not those that come later
+    const sessions = [...this.#router.room(room)?.sessions.values() ?? []]; // clients that register later do not get it
     link.after(after[this.#node.id] ?? 0, () => {
       for (const session of sessions) {
         if (!except.includes(session.id)) this.#deliverBroadcast(session, broadcast, link);
@@ -436,7 +437,7 @@ export class Forwarder {
     const { room: { name: room }, id, connection } = session;
     if (connection === null) return;
     const { node, senderId, order, seenEpoch, text } = broadcast;
-    const run = () => { // not for a later connection: older messages may still be on their way to that
+    const run = () => { // a later connection may still receive older messages
       if (session.connection !== connection) return;
       this.#router.flushBefore(room, senderId, session);
       connection.send(text);
@@ -451,7 +452,7 @@ export class Forwarder {
       if (delayed.broadcasts.push({ order, run }) > MAX_DELAYED) this.#release(node, room, id);
       return;
     }
-    delayed?.cancel(); // it was for a former registration
+    delayed?.cancel(); // they were for a former registration
     this.#delayed.delete(key);
     if (isKnown && !link.hasReturned(clientKey(room, id))) return run();
     const cancel = this.#clock.after(MAX_DELAY_MS, () => this.#release(node, room, id));
@@ -459,7 +460,7 @@ export class Forwarder {
     if (isConfirmed) this.#sendControl("request", node, room, id, epoch);
   }
 
-  /** Asks for older messages, now that the other nodes know of a client. */
+  /** Requests responses for the broadcasts that wait for a client, now that Redis has its epoch. */
   onConfirmed(session: Session): void {
     const { room: { name: room }, id } = session;
     for (const node of this.#links.keys()) {
@@ -481,7 +482,7 @@ export class Forwarder {
     this.#linkTo(node).send({ parcel, item: null });
   }
 
-  /** Delivers the broadcasts that have waited, or those of them that were sent before something else. */
+  /** Delivers broadcasts that have waited for older messages: all, or those before a place in the order. */
   #release(node: string, room: string, id: string, beforeOrder = Infinity): void {
     const key = delayedKey(node, room, id);
     const delayed = this.#delayed.get(key);
@@ -504,12 +505,12 @@ export class Forwarder {
     }
   }
 
-  /** Delivers the notices of a session that came while it was detached, now that it is attached or has moved. */
+  /** Delivers the pending notices of a session that is attached again, or has moved to another node. */
   deliverNotices(session: Session): void {
     for (const notice of session.pendingNotices.splice(0)) this.#router.notify(session, notice);
   }
 
-  /** Handles that Redis cannot be reached. */
+  /** Starts the time after which unconfirmed messages are dropped, because Redis cannot be reached. */
   onLost(): void {
     this.#cancelOutage();
     this.#cancelOutage = this.#clock.after(OUTAGE_MS, () => {
@@ -521,13 +522,13 @@ export class Forwarder {
     });
   }
 
-  /** Goes on where the last session with Redis has ended. */
+  /** Resumes what the end of the last session with Redis has interrupted. */
   onReady(): void {
     this.#cancelOutage();
     for (const link of this.#links.values()) link.resume();
   }
 
-  /** Handles that another node has left, in good order or not. */
+  /** Handles the end of another node, which has left (`isOrderly`) or is dead. */
   onNodeEnd(node: string, isOrderly: boolean): void {
     const link = this.#links.get(node);
     if (!isOrderly) return link?.onDead();
@@ -538,7 +539,7 @@ export class Forwarder {
     }
   }
 
-  /** Sends again what was lost. Called again and again. */
+  /** Sends unacknowledged messages again, and forgets dead nodes. Called at each heartbeat. */
   check(): void {
     for (const [node, link] of this.#links) {
       link.check();
@@ -548,13 +549,13 @@ export class Forwarder {
     }
   }
 
-  /** Expires all stored messages: a node that has left cannot notify their senders. */
+  /** Expires all stored messages, because a node that has left cannot notify their senders. */
   expireStored(): void {
     this.#mailboxTtlMs = 0;
     this.#mailbox.expireAll();
   }
 
-  /** Resolves once nothing is under way to other nodes, and nothing waits for that. */
+  /** Flushes until no message is stored, and none is under way to another node. */
   async flushAll(): Promise<void> {
     while (this.stored > 0 || [...this.#links.values()].some(({ isIdle }) => !isIdle)) {
       for (const link of this.#links.values()) link.flush();

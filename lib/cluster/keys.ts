@@ -1,27 +1,27 @@
-/** The names of keys and channels in Redis. */
+/** Names of keys and channels in Redis. */
 
-/** The names of one cluster. Several clusters may share a Redis, each with a prefix of its own. */
+/** Names of one cluster. Several clusters may share a Redis, each with its own prefix. */
 export class Keys {
   /**
-   * The IDs of a room: hash of client ID to record. The text between the braces is a hash tag, which keeps the keys of a
-   * room on one shard. It is never empty, because `{}` is no tag.
+   * The IDs of a room: hash of client ID to record. The braces enclose a hash tag, which keeps the keys of a room on one
+   * shard; the `#` makes sure that the tag is never empty.
    */
   readonly idsPrefix: string;
   /** Channel of the changes and broadcasts in a room. */
   readonly roomChannelPrefix: string;
-  /** Channel of the messages to one node. */
+  /** Channel of the shipments and responses to one node. */
   readonly nodeChannelPrefix: string;
-  /** Channel of what is published on a topic. */
+  /** Channel of the publications on a topic. */
   readonly topicPrefix: string;
   /** The clients of a node: set of entries, see {@link readEntry}. */
   readonly clientsPrefix: string;
-  /** Sorted set of node to the time of its last heartbeat; also the channel on which the end of a node is published. */
+  /** Sorted set of node to the time of its last heartbeat; also the channel that announces the end of a node. */
   readonly nodes: string;
-  /** IDs that Redis holds for a resume after their nodes left: sorted set of entry to the time at which each expires. */
+  /** Sorted set of entry to expiry, for IDs that Redis holds for a resume after their nodes left. */
   readonly held: string;
   /** Counter of epochs. */
   readonly count: string;
-  /** The hash of the list of Redis servers that the nodes were started with. */
+  /** Hash of the list of Redis servers that the nodes were started with. */
   readonly list: string;
   /** The node that ends registrations for all. */
   readonly reaper: string;

@@ -1,7 +1,6 @@
 /**
- * The ways from this node to the others. All parcels to a node are numbered and kept until that node has acknowledged them,
- * so none is lost, doubled or overtaken while both nodes live, whatever happens to Redis. At most one publication is under
- * way to each node; what comes meanwhile goes together with the next one.
+ * Delivers parcels from this node to another one and back, each once and in order while both nodes live. A node numbers its
+ * parcels, and stores each until the other node has acknowledged it. One publication at a time is under way to a node.
  */
 
 import type { Clock } from "../clock.ts";
@@ -10,30 +9,30 @@ import type { Node } from "./node.ts";
 import { type Parcel, type Shipment, writeShipment } from "./messages.ts";
 import { clientKey } from "../relay/vocabulary.ts";
 
-/** Time after which a node acknowledges parcels, if it has nothing to send by then, in milliseconds. */
+/** Delay of an acknowledgement that no parcel carries, in milliseconds. */
 const ACKNOWLEDGE_MS = 20;
-/** Time without an acknowledgement after which parcels are sent again, in milliseconds. */
+/** Time after which a node publishes unacknowledged parcels again, in milliseconds. */
 const REPEAT_MS = 2000;
-/** Time without a sign of a node that does not acknowledge parcels after which it counts as dead, in milliseconds. */
+/** Time after which a node that owes an acknowledgement and publishes nothing counts as dead, in milliseconds. */
 const SILENCE_MS = 20_000;
 /**
- * Time within which a living node acknowledges a parcel. When a node dies, what was sent to it within this time after the
- * first parcel that it has not acknowledged may have been delivered; nothing later was. In milliseconds.
+ * Upper bound of the time from a delivery to its acknowledgement, in milliseconds. A dead node has delivered no parcel that
+ * was published later than this after the first unacknowledged one.
  */
 const DELIVERY_LIMIT_MS = 250;
-/** Upper bound of the characters that one publication carries. */
+/** Number of characters after which a publication takes no further parcel. */
 const MAX_CHARS = 256 * 1024;
-/** Time without a parcel after which a node that has died is forgotten, in milliseconds. */
+/** Time after which a dead node that publishes nothing is forgotten, in milliseconds. */
 const FORGET_MS = 60_000;
 
-/** Upper bound of the broadcasts that wait for parcels. Past it, they are delivered out of order. */
+/** Upper bound of the broadcasts that wait for parcels. Past it, the node delivers them out of order. */
 const MAX_PENDING = 1000;
-/** Upper bound of the clients of which a node remembers that it has returned something. */
+/** Upper bound of the clients whose returned parcels a node remembers. */
 const MAX_RETURNED = 10_000;
-/** Numbers rise for as long as this process lives, even if a node is forgotten: by this for each millisecond. */
+/** Factor from the clock's milliseconds to a link's first number, so that numbers rise even after a node was forgotten. */
 const NUMBERS_PER_MS = 1000;
 
-/** Something that is sent, with the item of the forwarder that it stands for; null for requests and responses. */
+/** A parcel to send, and the item of the forwarder that it carries; null for a request or a response. */
 export interface Sent<Item> {
   readonly parcel: Parcel;
   readonly item: Item | null;
@@ -42,22 +41,22 @@ export interface Sent<Item> {
 interface Entry<Item> extends Sent<Item> {
   readonly number: number;
   readonly handledReturn: number;
-  /** Time of the first publication; Infinity before. */
+  /** Time of the first publication, in milliseconds; Infinity before. */
   publishedAtMs: number;
-  /** True if Redis has confirmed a publication. */
+  /** True once Redis has confirmed a publication. */
   isConfirmed: boolean;
-  /** True unless the other node was not subscribed at any. */
+  /** True if the other node may have been subscribed at a publication. */
   mayBeReceived: boolean;
 }
 
-export interface LinkHooks<Item> {
+interface LinkHooks<Item> {
   /** Delivers a parcel of another node; returns false if this node cannot. */
   deliver(node: string, parcel: Parcel): boolean;
   /** Handles a request or a response of another node. */
   onControl(node: string, parcel: Parcel): void;
-  /** Called with items that need not be kept any more: they were delivered, or may have been. */
+  /** Called with items that were delivered, or may have been. */
   onDone(items: readonly Item[]): void;
-  /** Called with items that were not delivered, in order. */
+  /** Called with items that the other node has not delivered, in order. */
   onReturned(items: readonly Item[], node: string): void;
   /** Returns false while this node may have lost its clients' IDs. */
   mayDeliver(): boolean;
@@ -69,28 +68,29 @@ export class Link<Item> {
   readonly #clock: Clock;
   readonly #hooks: LinkHooks<Item>;
   readonly #channel: string;
-  /** What the other node has not acknowledged, in order: the first ones have been published. */
+  /** Unacknowledged parcels in order; the first `#published` ones have been published. */
   readonly #entries: Entry<Item>[] = [];
   #published = 0;
   #lastNumber: number;
-  /** The highest number that the other node has acknowledged, or that was dropped before it was published. */
+  /** The highest number that the other node has acknowledged. */
   #acknowledged: number;
-  /** The highest number that was returned, and handled. */
+  /** The highest number whose return this node has handled. */
   #handledReturn: number;
   #isPublishing = false;
   /** The highest number received; -1 before the first. */
   #received = -1;
-  /** Numbers received that could not be delivered, until the other node has handled that. */
+  /** Numbers of parcels that this node returns, until the other node has handled that. */
   #returned: number[] = [];
-  /** The number of the last parcel of each client that was returned. Later ones must not overtake it. */
+  /** The number of the last returned parcel of each client, which later ones must not overtake. */
   readonly #returnedKeys = new Map<string, number>();
   #hasGap = false;
   #owesAcknowledgement = false;
   #cancelTimer: (() => void) | null = null;
-  /** True if the other node has died. It may come back. */
+  /** True if the other node is dead. It may come back. */
   isDead = false;
+  /** Time of the last shipment from the other node, in milliseconds. */
   #receivedAtMs: number;
-  /** What waits until the parcel with this number has come. */
+  /** Broadcasts, each with the number of the parcel that it waits for. */
   readonly #pending: { readonly number: number; run(): void }[] = [];
 
   constructor(node: string, channel: string, self: Node, clock: Clock, hooks: LinkHooks<Item>) {
@@ -104,12 +104,12 @@ export class Link<Item> {
       NUMBERS_PER_MS;
   }
 
-  /** The number of the last parcel, if any is not acknowledged yet; else 0. */
+  /** The number of the last unacknowledged parcel; 0 if there is none. */
   get lastPending(): number {
     return this.#entries.at(-1)?.number ?? 0;
   }
 
-  /** True if nothing is lost when this is forgotten. */
+  /** True if the other node has been dead for so long that it can be forgotten. */
   get isForgettable(): boolean {
     return this.isDead && this.#clock.now() > this.#receivedAtMs + FORGET_MS;
   }
@@ -126,7 +126,7 @@ export class Link<Item> {
     this.flush();
   }
 
-  /** Publishes what is pending, unless a publication is under way. */
+  /** Publishes pending parcels, unless a publication is under way. */
   flush(): void {
     if (this.#isPublishing || !this.#self.isReady) return;
     const batch = this.#nextBatch();
@@ -180,7 +180,7 @@ export class Link<Item> {
     }
     this.#handleAcknowledgement(shipment);
     const mayDeliver = this.#hooks.mayDeliver();
-    // After a pause of this node a late message is no sign that its sender was notified.
+    // While this node has no lease, it returns late parcels too: their senders may not have been notified.
     if (mayDeliver && shipment.deadlineMs < this.#self.redisTimeMs) return;
     this.#handleParcels(shipment, mayDeliver);
   }
@@ -206,7 +206,7 @@ export class Link<Item> {
     if (parcels.length > 0) this.#acknowledge(hasReturned || this.#hasGap);
   }
 
-  /** Returns false if the parcel is returned. Later ones for the same client must not overtake it. */
+  /** Handles a parcel; returns false if this node returns it, as it does with later ones for the same client. */
   #handle(number: number, key: string, parcel: Parcel, mayDeliver: boolean): boolean {
     const { kind } = parcel;
     if (kind === "request" || kind === "response") {
@@ -216,7 +216,7 @@ export class Link<Item> {
     const isFirst = mayDeliver && !this.#returnedKeys.has(key);
     if (isFirst && this.#hooks.deliver(this.node, parcel)) return true;
     this.#returned.push(number);
-    this.#returnedKeys.delete(key); // so that it moves to the end
+    this.#returnedKeys.delete(key); // moves it to the end
     this.#returnedKeys.set(key, number);
     if (this.#returnedKeys.size > MAX_RETURNED) {
       this.#returnedKeys.delete(this.#returnedKeys.keys().next().value!);
@@ -241,42 +241,42 @@ export class Link<Item> {
     }
     this.#entries.splice(0, count);
     this.#published = Math.max(0, this.#published - count);
-    this.#handledReturn = Math.max(this.#handledReturn, returned.at(-1) ?? 0); // in order
+    this.#handledReturn = Math.max(this.#handledReturn, returned.at(-1) ?? 0); // numbers rise
     if (hasGap) this.repeat();
     if (done.length > 0) this.#hooks.onDone(done);
     if (back.length > 0) this.#hooks.onReturned(back, this.node);
   }
 
-  /** Publishes everything again that was not acknowledged: the other node ignores what it has received. */
+  /** Publishes all unacknowledged parcels again; the other node ignores those that it has received. */
   repeat(): void {
     this.#published = 0;
     this.flush();
   }
 
-  /** Goes on after a time without Redis, in which the other node could give no sign. */
+  /** Resumes after a time without Redis, in which the other node could not publish. */
   resume(): void {
     this.#receivedAtMs = this.#clock.now();
     this.repeat();
   }
 
-  /** Repeats what was not acknowledged for too long. Called again and again. */
+  /** Publishes parcels again that the other node has not acknowledged in time. Called at each heartbeat. */
   check(): void {
     const sentAtMs = this.#entries[0]?.publishedAtMs ?? Infinity;
     const nowMs = this.#clock.now();
     if (sentAtMs >= nowMs - REPEAT_MS || this.#isPublishing) return;
     const silentSinceMs = Math.max(sentAtMs, this.#receivedAtMs);
-    // Redis cannot say that a node has died if it has lost all that it knew of it.
+    // A Redis that has lost its data does not publish that a node is dead.
     if (!this.isDead && silentSinceMs < nowMs - SILENCE_MS) this.onDead();
-    else this.repeat(); // also to a dead node: it may have come back, and be silent
+    else this.repeat(); // to a dead node too: it may have come back, and publish nothing by itself
   }
 
-  /** Handles that the other node has left in good order: it has acknowledged all that it received. */
+  /** Returns all unacknowledged items: the other node has left, and had acknowledged all that it received. */
   onLeft(): void {
     this.isDead = true;
     this.#return(this.#removeFrom(0));
   }
 
-  /** Handles that the other node is dead, or cut off. What may have been delivered is kept, in case that it comes back. */
+  /** Returns items that a dead node cannot have delivered. Parcels that it may have delivered stay, in case it comes back. */
   onDead(): void {
     this.isDead = true;
     const [first] = this.#entries;
@@ -287,7 +287,7 @@ export class Link<Item> {
     this.#entries.push(...all.filter(mayBeDelivered));
     this.#published = this.#entries.length;
     const rest = all.filter((entry) => !mayBeDelivered(entry));
-    this.#hooks.onDone(itemsOf(this.#entries)); // they hold up nothing any more
+    this.#hooks.onDone(itemsOf(this.#entries)); // newer messages need not wait for these
     this.#return(rest);
   }
 
@@ -301,33 +301,33 @@ export class Link<Item> {
     return taken;
   }
 
-  /** Takes out what Redis has not confirmed: after its deadline it is not delivered any more. */
+  /** Removes and returns items that Redis has not confirmed; other nodes drop them after their deadline. */
   removeUnconfirmed(): Item[] {
     const start = this.#entries.findIndex(({ isConfirmed }) => !isConfirmed);
     return start === -1 ? [] : itemsOf(this.#removeFrom(start));
   }
 
-  /** Runs an action once the parcel with this number has come; a broadcast was sent after it. */
+  /** Runs the delivery of a broadcast once the parcel that its node sent before it has been received. */
   after(number: number, run: () => void): void {
-    if (number === 0) this.runAllPending(); // the other node has nothing under way
+    if (number === 0) this.#runAllPending(); // the other node has nothing under way
     if (number <= Math.max(0, this.#received) && this.#pending.length === 0) return run();
-    if (this.#pending.push({ number, run }) > MAX_PENDING) this.runAllPending();
+    if (this.#pending.push({ number, run }) > MAX_PENDING) this.#runAllPending();
   }
 
   #runPending(): void {
     while ((this.#pending[0]?.number ?? Infinity) <= this.#received) this.#pending.shift()!.run();
   }
 
-  runAllPending(): void {
+  #runAllPending(): void {
     for (const { run } of this.#pending.splice(0)) run();
   }
 
-  /** Returns whether a parcel for this client was returned, and may come again. */
+  /** Returns whether this node has returned a parcel for a client, which may come again. */
   hasReturned(key: string): boolean {
     return this.#returnedKeys.has(key);
   }
 
-  /** True if nothing is under way, either way. */
+  /** True if no parcel and no acknowledgement is under way in either direction. */
   get isIdle(): boolean {
     return !this.#isPublishing && !this.#owesAcknowledgement &&
       (this.#entries.length === 0 || this.isDead);

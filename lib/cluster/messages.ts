@@ -1,8 +1,8 @@
-/** Reads and writes the messages between nodes. Scripts write JSON; nodes write a header of JSON, a line feed, and texts. */
+/** Reads and writes messages between nodes: JSON from scripts; from nodes, a JSON header, a line feed, and texts. */
 
 import { isClientId } from "../relay/vocabulary.ts";
 
-/** Version of the format. Messages of other versions are ignored. */
+/** Version of the format. Nodes ignore messages of other versions. */
 export const VERSION = 4;
 
 /** The owner of an ID: the node, and the epoch of the registration. */
@@ -21,25 +21,25 @@ export interface ChangeMessage {
   readonly epoch: number;
 }
 
-/** The response to a request of this node. */
+/** The response of a script to a request of this node. */
 export interface ResponseMessage {
   readonly kind: "response";
   readonly requestId: number;
   readonly status: (typeof STATUSES)[number];
   /** The epoch of the registration; 0 if there is none. */
   readonly epoch: number;
-  /** The time of the claim by Redis's clock, in milliseconds since 1970. */
+  /** The time of the claim by Redis' clock, in milliseconds since 1970. */
   readonly claimedAtMs: number;
-  /** True if a newer registration on another node has resumed the session. */
+  /** True if a newer registration at another node has resumed the session. */
   readonly hasMoved: boolean;
   /** The members of the room, if the request asked for them. */
   readonly members: readonly (readonly [id: string, owner: Owner])[];
-  /** The cursor at which the next members begin; `"0"` after the last ones. */
+  /** The cursor of the next members; `"0"` after the last ones. */
   readonly cursor: string;
 }
 
-/** A node has left in good order, or is dead. */
-export interface NodeEndMessage {
+/** A notification that a node has left in good order, or is dead. */
+interface NodeEndMessage {
   readonly kind: "node_left" | "node_dead";
   readonly node: string;
 }
@@ -52,7 +52,7 @@ export type ScriptMessage = ChangeMessage | ResponseMessage | NodeEndMessage;
  */
 export type ParcelKind = "message" | "broadcast" | "notice" | "request" | "response";
 
-/** Something that one node sends to another, for one client. */
+/** A message, notice or request from one node to another, about one client. */
 export interface Parcel {
   readonly kind: ParcelKind;
   readonly room: string;
@@ -60,62 +60,62 @@ export interface Parcel {
   /** The epoch of the target's registration at the receiving node. */
   readonly epoch: number;
   readonly senderId: string;
-  /** Its place among all messages and broadcasts of the sending node. */
+  /** The place among all messages and broadcasts of the sending node. */
   readonly order: number;
   readonly text: string;
 }
 
-/** A numbered parcel. The numbers of one node's parcels to another rise. */
+/** A numbered parcel. Numbers rise from one parcel to the next between the same two nodes. */
 export interface Numbered {
   readonly number: number;
-  /** The highest number whose return the sending node had handled when it decided to send the parcel. */
+  /** The highest number whose return the sending node had handled before it sent the parcel. */
   readonly handledReturn: number;
   readonly parcel: Parcel;
 }
 
-/** What one node publishes on the channel of another, see link.ts. */
+/** A publication of one node on the channel of another, see link.ts. */
 export interface Shipment {
   readonly node: string;
   /** The last number that the sending node has received from the receiving one; -1 before the first. */
   readonly received: number;
-  /** Numbers among these of parcels that it could not deliver. */
+  /** Numbers up to `received` of parcels that the sending node returns. */
   readonly returned: readonly number[];
-  /** True if it has missed the parcels after `received`. */
+  /** True if the sending node has missed parcels after `received`. */
   readonly hasGap: boolean;
   /** The highest number whose return the sending node has handled. */
   readonly handledReturn: number;
-  /** The highest number that the receiving node has acknowledged: it need not wait for earlier ones. */
+  /** The highest number that the receiving node has acknowledged; it need not wait for lower ones. */
   readonly acknowledged: number;
   /** The number before the first parcel. */
   readonly previous: number;
-  /** The time after which the parcels must not be delivered, by Redis's clock, in milliseconds since 1970. */
+  /** The deadline of a delivery by Redis' clock, in milliseconds since 1970. */
   readonly deadlineMs: number;
   readonly parcels: readonly Numbered[];
 }
 
 /** A message for all clients of a room but its sender. */
 export interface Broadcast {
-  /** The node that has delivered it to its own clients. */
+  /** The sender's node, which has delivered it to its own clients. */
   readonly node: string;
   readonly senderId: string;
   /** See {@link Parcel.order}. */
   readonly order: number;
-  /** The time after which it must not be delivered, by Redis's clock, in milliseconds since 1970. */
+  /** See {@link Shipment.deadlineMs}. */
   readonly deadlineMs: number;
-  /** The highest epoch in the room that the node knew of. */
+  /** The highest epoch in the room that the node had seen. */
   readonly seenEpoch: number;
-  /** The number of the last parcel that was sent to a node before, for some nodes. */
+  /** The number of the last parcel to each node that has unacknowledged ones. */
   readonly after: Readonly<Record<string, number>>;
-  /** Clients that get it by itself, after older messages. */
+  /** Clients that get it as a parcel, after older messages. */
   readonly except: readonly string[];
   readonly text: string;
 }
 
 const STATUSES = ["ok", "resumed", "taken", "held", "lost", "large"] as const;
 const CHANGES = ["joined", "resumed", "held", "left"] as const;
-/** The kinds of parcels, each at the place of its code. */
+/** The kinds of parcels; the index of each is its code. */
 const KINDS: readonly ParcelKind[] = ["message", "broadcast", "notice", "request", "response"];
-/** Separates fields; neither rooms nor IDs contain it. */
+/** Separator of fields, which neither rooms nor IDs contain. */
 const SEPARATOR = "\0";
 
 export function writeShipment(shipment: Shipment): string {
@@ -246,7 +246,7 @@ function readResponse(header: Record<string, unknown>): ResponseMessage | null {
   };
 }
 
-/** Reads IDs and their records, in turn. */
+/** Reads alternating IDs and records. */
 function readMembers(fields: readonly string[]): [string, Owner][] {
   const members: [string, Owner][] = [];
   for (let at = 0; at + 1 < fields.length; at += 2) {
@@ -269,7 +269,7 @@ function readJson(text: string): unknown {
   }
 }
 
-/** Accepts a dialect's namespace too, which begins with a control character. */
+/** Returns whether a value is a room, or the namespace of a dialect, which begins with a control character. */
 function isRoom(value: unknown): value is string {
   return isString(value) &&
     (value === "" || isClientId(value.startsWith("\u0001") ? value.slice(1) : value));

@@ -1,4 +1,4 @@
-/** Keeps this node in the cluster: connects, sends heartbeats, renews its lease, reconnects. */
+/** Keeps this node in the cluster: connects, sends heartbeats, renews the lease, reconnects. */
 
 import { randomBytes } from "node:crypto";
 import { type Clock, within } from "../clock.ts";
@@ -7,39 +7,40 @@ import { RedisSession, type Reply } from "./redis.ts";
 import type { Keys } from "./keys.ts";
 import { NODE_LIFETIME_MS, readScripts, type ScriptName, type Scripts } from "./scripts.ts";
 
+/** Time between two heartbeats, in milliseconds. */
 const HEARTBEAT_MS = 2000;
-/** Time limit of a heartbeat. Past it, the node ends the session and rejects all pending requests. */
+/** Time limit of a heartbeat, in milliseconds. Past it, the node ends the session and rejects all pending requests. */
 const HEARTBEAT_TIMEOUT_MS = 3000;
-/** Bounds of the time between two attempts to connect. It doubles from one to the next. */
+/** Bounds of the time between two attempts to connect, which doubles from one to the next, in milliseconds. */
 const RECONNECT_MS = { first: 250, last: 5000 } as const;
-/** Time after which Redis must ignore a command, because its sender has stopped waiting. */
+/** Time after which Redis must ignore a command, because this node waits no longer, in milliseconds. */
 const COMMAND_LIFETIME_MS = 5000;
-/** Time that a node without a lease waits for Redis before it serves alone. */
+/** Time for which a node without a lease waits for Redis before it serves alone, in milliseconds. */
 const LEASE_RENEWAL_MS = 5000;
-/** Time limit of leaving. Past it, the other nodes miss the heartbeats. */
+/** Time limit of leaving, in milliseconds. Past it, the other nodes miss the heartbeats. */
 const LEAVE_TIMEOUT_MS = 3000;
-/** Time from the start of a session in which other nodes may still reconnect. */
+/** Time from the start of a session in which other nodes may still reconnect, in milliseconds. */
 const GRACE_PERIOD_MS = NODE_LIFETIME_MS;
 /** Upper bound of the drift between two clocks from one heartbeat to the next, in milliseconds. */
 const DRIFT_MS = 1;
-/** Time between two scripts that end registrations, for the commands of others, in milliseconds. */
+/** Time between two `reap` scripts, in which Redis runs the commands of others, in milliseconds. */
 const REAP_PAUSE_MS = 2;
 
-/** Functions that a node calls when its state changes. */
-export interface NodeHooks {
-  /** Called with all that comes on the channels; must not throw. */
+/** Listeners of a node's state. */
+interface NodeHooks {
+  /** Called with every message on the subscribed channels; must not throw. */
   onMessage(message: string, channel: string): void;
-  /** Claims this node's clients again, as Redis may have lost them, and reads what has changed meanwhile. */
+  /** Claims this node's clients again, as Redis may have lost them, and reads the changes of their rooms. */
   sync(session: RedisSession): Promise<void>;
   /** Called once {@link sync} is done. */
   onReady(session: RedisSession): void;
-  /** Called once the clients that have not reconnected count as disconnected. */
+  /** Called once clients of nodes that have not reconnected count as disconnected. */
   onGracePeriodEnd(session: RedisSession): void;
   /** Called after each heartbeat while the node is ready. */
   onHeartbeat(session: RedisSession): void;
-  /** Called when all clients have been disconnected, before the node leaves. */
+  /** Called after all clients were disconnected, before the node leaves. */
   beforeLeaving(session: RedisSession): Promise<void>;
-  /** Called when Redis cannot be reached. The node keeps trying. */
+  /** Called when Redis cannot be reached. The node retries. */
   onLost(error: unknown): void;
 }
 
@@ -56,7 +57,7 @@ export class Node {
   #hasGracePeriodEnded = false;
   #hasEnded = false;
   #readyAtMs = 0;
-  /** The end of the lease, or of the time in which this node serves alone. */
+  /** The end of the lease, or of the time for which this node serves alone. */
   #leaseUntilMs = Infinity;
   /** Redis' clock minus this one, in milliseconds. */
   #offsetMs: number;
@@ -67,7 +68,7 @@ export class Node {
   #isReaping = false;
   #leaseRenewal: PromiseWithResolvers<void> | null = null;
 
-  /** @param list the hash of the list of Redis servers, which all nodes have in common */
+  /** @param list the hash of the list of Redis servers, which all nodes share */
   constructor(
     url: string,
     list: string,
@@ -85,7 +86,7 @@ export class Node {
     this.#offsetMs = Date.now() - clock.now();
   }
 
-  /** Connects, and keeps trying until {@link end}. Resolves after the first attempt, even if it failed. */
+  /** Connects, and retries until {@link end}. Resolves after the first attempt, even if that failed. */
   async start(): Promise<void> {
     this.#serveAlone();
     let session: RedisSession | null = null;
@@ -119,7 +120,7 @@ export class Node {
     this.#hooks.onReady(session);
   }
 
-  /** True if Redis can be reached, and knows all of this node's clients. */
+  /** True while Redis can be reached and has all registrations of this node. */
   get isReady(): boolean {
     return this.#isReady;
   }
@@ -139,27 +140,27 @@ export class Node {
     return this.redisTimeMs + COMMAND_LIFETIME_MS;
   }
 
-  /** Runs a script. Rejects if Redis cannot be reached, or the session ends before the reply. */
+  /** Runs a script. Rejects with {@link Disconnected} if the node is not ready, or the session ends before the reply. */
   run(name: ScriptName, ...args: (string | number)[]): Promise<Reply> {
     return this.#isReady
       ? this.runEarly(name, ...args)
       : Promise.reject(new Disconnected("not connected"));
   }
 
-  /** Runs a script even if Redis does not know all of this node's clients yet. */
+  /** Runs a script even if Redis does not have all registrations of this node yet. */
   runEarly(name: ScriptName, ...args: (string | number)[]): Promise<Reply> {
     return this.#session?.run(name, ...args) ?? Promise.reject(new Disconnected("not connected"));
   }
 
-  /** Publishes a text, and returns the number of subscribers. Rejects if the session ends before Redis has confirmed it. */
+  /** Publishes a text. Resolves to the number of subscribers; rejects with {@link Disconnected}. */
   publish(channel: string, text: string): Promise<number> {
     return this.#session?.publish(channel, text) ??
       Promise.reject(new Disconnected("not connected"));
   }
 
   /**
-   * Returns null while the lease is valid, else a promise that resolves once it is renewed. After a pause of the process,
-   * another node may have this node's IDs.
+   * Returns null while the lease is valid, else a promise that resolves once it is renewed. Without a lease, another node
+   * may have this node's IDs.
    */
   whenLeaseValid(nowMs: number): Promise<void> | null {
     if (this.#leaseRenewal === null && nowMs > this.#leaseUntilMs) this.#suspend();
@@ -176,7 +177,7 @@ export class Node {
     });
   }
 
-  /** Serves without Redis, unless the lease ended while the process was paused. */
+  /** Serves without Redis. If the lease ended while the process was paused, the node waits for a renewal first. */
   #serveAlone(): void {
     const nowMs = this.#clock.now();
     if (this.#leaseRenewal === null && nowMs > this.#leaseUntilMs) this.#suspend();
@@ -194,7 +195,7 @@ export class Node {
     if (session !== this.#session) return;
     if (!isKnown) throw new Error("it does not know this node any more");
     const hasLease = this.#clock.now() <= this.#leaseUntilMs;
-    this.#schedule(session, hasLease ? HEARTBEAT_MS : 0); // a reply from before a pause proves nothing
+    this.#schedule(session, hasLease ? HEARTBEAT_MS : 0); // a reply from before a pause renews no lease
     if (!this.#isReady) return;
     if (hasLease) this.#leaseRenewal?.resolve();
     this.#hooks.onHeartbeat(session);
@@ -204,7 +205,7 @@ export class Node {
     await this.#reap(session);
   }
 
-  /** Ends what has expired and what belonged to dead nodes, a little at a time. */
+  /** Ends expired registrations and those of dead nodes, a bounded number at a time. */
   async #reap(session: RedisSession): Promise<void> {
     if (this.#isReaping) return;
     this.#isReaping = true;
@@ -232,7 +233,7 @@ export class Node {
     return isKnown === 1;
   }
 
-  /** Uses the time in a reply to a heartbeat. The faster the reply, the smaller its error. */
+  /** Estimates Redis' clock from a reply to a heartbeat. The faster the reply, the smaller the error. */
   #estimateTime(timeMs: number, sentAtMs: number): void {
     const nowMs = this.#clock.now();
     this.#offsetErrorMs += DRIFT_MS;
@@ -244,7 +245,7 @@ export class Node {
     this.#offsetErrorMs = errorMs;
   }
 
-  /** Waits for a reply as long as anything comes from Redis: behind a flood of messages it takes its time. */
+  /** Waits for a reply while this node receives messages from Redis, because the reply may come behind a flood of them. */
   async #whileReceiving<Value>(session: RedisSession, reply: Promise<Value>): Promise<Value> {
     const late = Symbol();
     while (true) {
@@ -266,7 +267,7 @@ export class Node {
     session?.end();
     this.#serveAlone();
     this.#hooks.onLost(error);
-    const delayMs = this.#reconnectMs * (0.5 + Math.random() / 2); // nodes do not come back all at once
+    const delayMs = this.#reconnectMs * (0.5 + Math.random() / 2); // nodes must not reconnect all at once
     this.#reconnectMs = Math.min(2 * this.#reconnectMs, RECONNECT_MS.last);
     this.#cancelTimer = this.#clock.after(delayMs, () => this.start());
   }

@@ -1,9 +1,9 @@
-/** Requests to Redis whose responses come on the node's own channel, in order with all other messages there. */
+/** Requests to Redis, whose responses arrive on the node's own channel, in order with its other messages. */
 
 import { unlessDisconnected } from "./disconnected.ts";
 import type { ResponseMessage } from "./messages.ts";
 
-/** Handles a response; null if none will come. */
+/** Handles a response; null if there will be none. */
 type Listener = (response: ResponseMessage | null) => void;
 
 export class PendingRequests {
@@ -11,10 +11,10 @@ export class PendingRequests {
   #count = 0;
 
   /**
-   * Sends a request. Resolves once the response has been handled, and rejects with what the listener throws.
+   * Sends a request. Resolves once the listener has handled the response, and rejects with what it throws.
    *
-   * @param send sends the request with this ID; `late` or a rejection means that no response will come
-   * @param listen receives the response before the next message on the channel is handled
+   * @param send sends the request with this ID; if it resolves to `late` or rejects, there will be no response
+   * @param listen receives the response before the node handles the next message on the channel
    */
   request(send: (requestId: number) => Promise<unknown>, listen: Listener): Promise<void> {
     const requestId = ++this.#count;
@@ -34,14 +34,14 @@ export class PendingRequests {
     });
   }
 
-  /** Handles a response. Returns false if it comes too late. */
+  /** Resolves the request of a response; returns false if it is no longer pending. */
   resolve(message: ResponseMessage): boolean {
     const listener = this.#listeners.get(message.requestId);
     listener?.(message);
     return listener !== undefined;
   }
 
-  /** Ends all requests without a response. */
+  /** Ends all pending requests without a response. */
   rejectAll(): void {
     for (const listener of [...this.#listeners.values()]) listener(null);
   }

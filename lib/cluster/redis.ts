@@ -1,4 +1,4 @@
-/** One session with Redis, which ends at the first error. The node then begins a new one. */
+/** A session with Redis, which ends at the first error of a command. The node then begins a new one. */
 
 import type { RedisClientType } from "redis";
 import { type Clock, within } from "../clock.ts";
@@ -6,14 +6,15 @@ import { Disconnected } from "./disconnected.ts";
 import { messageOf } from "../log.ts";
 import type { ScriptName, Scripts } from "./scripts.ts";
 
+/** Time limit for the connection alone, in milliseconds. */
 const CONNECT_TIMEOUT_MS = 3000;
 /** Time limit for connecting and loading the scripts, in milliseconds. */
 const BEGIN_TIMEOUT_MS = 5000;
 
-/** Thrown if the server cannot keep a cluster's state; the message is its mode and its role, as HELLO returns them. */
+/** Rejects a server that cannot store the state of a cluster. The message is its mode and role, as HELLO returns them. */
 export class WrongServer extends Error {}
 
-/** A reply of Redis, as the client library gives it. */
+/** A reply of Redis, as the client library returns it. */
 export type Reply = string | number | null | readonly Reply[];
 
 export class RedisSession {
@@ -22,11 +23,11 @@ export class RedisSession {
   #digests: Readonly<Record<string, string>> = {};
   readonly #clock: Clock;
   #end = Promise.withResolvers<unknown>();
-  /** Time of the last reply or message. */
+  /** Time of the last reply or message, in milliseconds of the clock. */
   receivedAtMs = 0;
-
-  /** Channels that are wanted, and subscriptions that Redis has not confirmed. */
+  /** Channels that this session is to receive. */
   readonly #channels = new Set<string>();
+  /** Subscriptions that Redis has not confirmed, by channel. */
   readonly #subscribing = new Map<string, Promise<unknown>>();
   readonly #listen: (message: string, channel: string) => void;
 
@@ -47,10 +48,10 @@ export class RedisSession {
   }
 
   /**
-   * Connects.
+   * Connects, and loads the scripts.
    *
-   * @param onMessage receives what comes on all channels, and must not throw
-   * @throws {WrongServer}, what the client library throws, or that Redis does not answer
+   * @param onMessage receives the messages on all channels, and must not throw
+   * @throws {WrongServer}, the errors of the client library, and an error if Redis does not reply in time
    */
   static async begin(
     url: string,
@@ -58,11 +59,11 @@ export class RedisSession {
     clock: Clock,
     onMessage: (message: string, channel: string) => void,
   ): Promise<RedisSession> {
-    const { createClient } = await import("redis"); // not at the top: loading it takes a tenth of a second
+    const { createClient } = await import("redis"); // lazy, because loading it takes a tenth of a second
     const session = new RedisSession(
       createClient({
         url,
-        RESP: 3, // published messages then come over the same connection
+        RESP: 3, // sends published messages over the same connection
         disableOfflineQueue: true,
         maintNotifications: "disabled",
         commandOptions: { timeout: 0 }, // a timer for each command would cost as much as the command
@@ -102,14 +103,14 @@ export class RedisSession {
     return this.#end.promise;
   }
 
-  /** Runs a script; its keys come first among `args`. Rejects if the session ends before the reply. */
+  /** Runs a script, whose keys come first in `args`. Rejects with {@link Disconnected} if the session ends before the reply. */
   async run(name: ScriptName, ...args: (string | number)[]): Promise<Reply> {
     const { keys } = this.#scripts[name];
     const command = ["EVALSHA", this.#digests[name]!, String(keys), ...args.map(String)];
     return await this.#send(command);
   }
 
-  /** Publishes a message, and returns the number of subscribers that get it. */
+  /** Publishes a message, and resolves to the number of subscribers that get it. */
   async publish(channel: string, message: string): Promise<number> {
     return await this.#send(["PUBLISH", channel, message]) as number;
   }
@@ -120,12 +121,12 @@ export class RedisSession {
       this.receivedAtMs = this.#clock.now();
       return reply;
     } catch (error) {
-      this.#end.resolve(error); // such as NOSCRIPT: loading them here would let messages overtake each other
+      this.#end.resolve(error); // NOSCRIPT too: if the scripts were loaded here, messages could overtake each other
       throw new Disconnected(messageOf(error));
     }
   }
 
-  /** Subscribes; a channel to which this session subscribed before is ignored. */
+  /** Subscribes to channels, and ignores those to which this session has subscribed before. */
   async subscribe(channels: readonly string[]): Promise<void> {
     if (channels.length > 0) await this.#subscribe(channels);
     this.receivedAtMs = this.#clock.now();
@@ -143,23 +144,23 @@ export class RedisSession {
     }
   }
 
-  /** Resolves once all messages have been received that came before. */
+  /** Unsubscribes, and resolves once all earlier messages on the channel have been received. */
   async unsubscribe(channel: string): Promise<void> {
     this.#channels.delete(channel);
-    // The client library sends no new subscription if it confirms one whose end is already under way.
+    // The client library omits a new subscription while an earlier one is confirmed whose end is already under way.
     while (this.#subscribing.has(channel)) await this.#subscribing.get(channel);
     if (this.#channels.has(channel)) return;
     await this.#whileOpen(this.#client.unsubscribe(channel, this.#listen));
   }
 
-  /** Rejects with {@link Disconnected} if the session ends first. */
+  /** Rejects with {@link Disconnected} if the session ends before Redis confirms a change of subscriptions. */
   #whileOpen(change: Promise<unknown>): Promise<unknown> {
     return change.catch((error) => {
       throw this.#client.isOpen ? error : new Disconnected(messageOf(error));
     });
   }
 
-  /** Ends the session at once, and rejects what is under way. */
+  /** Ends the session at once, and rejects all pending commands. */
   end(): void {
     this.#client.destroy();
   }

@@ -2,7 +2,7 @@
 
 import { messageOf } from "../log.ts";
 
-/** The start of an error's message, or its code, and its meaning. `{address}` stands for the address of Redis. */
+/** Codes, or first words of messages, and their meanings. `{address}` stands for the address of Redis. */
 const MEANINGS: readonly (readonly [sign: string, meaning: string])[] = [
   ["ECONNREFUSED", "nothing listens at {address}"],
   ["ENOTFOUND", "the host of {address} is not known"],
@@ -37,7 +37,7 @@ const MEANINGS: readonly (readonly [sign: string, meaning: string])[] = [
   ],
 ];
 
-/** Meanings that several errors share. */
+/** Meanings that several errors have. */
 const SHARED: Readonly<Record<string, string>> = {
   "{replica}": "Redis at {address} is a replica: --redis has to name the primary",
   "{rights}": "Redis at {address} does not allow its user all that is needed " +

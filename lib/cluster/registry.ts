@@ -1,4 +1,4 @@
-/** Claims, holds and releases the IDs of this node's clients in Redis, and claims them again if Redis has lost them. */
+/** Claims, holds and releases the IDs of this node's clients in Redis, and claims them again after a loss of Redis. */
 
 import { createHash } from "node:crypto";
 import { type Attach, type Claim, decideClaim, idHeld, idTaken } from "../relay/directory.ts";
@@ -21,26 +21,26 @@ interface Record {
   epoch: number;
   /** The time of the claim by Redis' clock, in milliseconds since 1970. */
   readonly claimedAtMs: number;
-  /** The hash of the secret; `""` if there is none. */
+  /** The hash of the resume secret; `""` if there is none. */
   readonly secretHash: string;
-  /** True if Redis is known to have it. */
+  /** True if Redis has confirmed the registration. */
   isConfirmed: boolean;
 }
 
-/** The secret that a client gives, and the one that it gets if it does not resume. */
+/** The secret that a client has sent, and the one that it gets if it does not resume. */
 interface Secrets {
   readonly given: string | null;
   readonly fresh: string | null;
-  /** True if the client chose the secret: then its ID is never held. */
+  /** True if the client has chosen the secret, so that its ID is never held. */
   readonly isOwn: boolean;
 }
 
-export interface RegistryHooks {
-  /** Called when this node has an ID anew, after the client's `registered`. */
+interface RegistryHooks {
+  /** Called after a client of this node got its `registered`. */
   onAttached(session: Session, resumed: boolean): void;
-  /** Called when the epoch of a client is known that this node has accepted, or kept, by itself. */
+  /** Called when Redis has confirmed a client that this node has registered, or retained, alone. */
   onConfirmed(session: Session): void;
-  /** Called when a newer connection on another node has a client's ID. */
+  /** Called when a newer connection at another node has taken a client's ID. */
   onEvicted(session: Session): void;
 }
 
@@ -76,8 +76,7 @@ export class Registry {
   /**
    * Claims an ID for a connection of this node.
    *
-   * @param attach is called when Redis has decided, before the result of any later decision arrives. If Redis cannot be
-   * reached, this node decides alone.
+   * @param attach is called at the response, before that of any later claim arrives; without Redis, this node decides alone
    * @throws {ProtocolError} `id_taken`, `id_held`, and what `attach` throws
    */
   async claim(registration: Registration, ownsId: boolean, attach: Attach): Promise<void> {
@@ -89,7 +88,7 @@ export class Registry {
         this.#request(registration, ownsId, secrets, attach)
       );
       if (isDone) return;
-      // The room is too large to be read in one step.
+      // The room is too large for a response with all members.
       const { session } = this.#node;
       if (session !== null) await unlessDisconnected(this.#rooms.refresh(session, room, true));
       await this.#claims.run(() => this.#request(registration, ownsId, secrets, attach));
@@ -98,7 +97,7 @@ export class Registry {
     }
   }
 
-  /** Returns false if the members of the room have to be read first. */
+  /** Requests a claim; returns false if the node has to read the members of the room first. */
   async #request(
     registration: Registration,
     ownsId: boolean,
@@ -158,7 +157,7 @@ export class Registry {
     }
   }
 
-  /** Decides without Redis. The ID is claimed there later. */
+  /** Decides a claim without Redis, where this node claims the ID later. */
   #claimAlone(registration: Registration, ownsId: boolean, attach: Attach): void {
     const { clientId: id, room } = registration;
     const existing = this.#router.find(room, id);
@@ -187,7 +186,7 @@ export class Registry {
     return { given, fresh: isOn ? newSecret() : null, isOwn: false };
   }
 
-  /** Releases the ID if its connection ended during the claim, and evicts an older session, which Redis no longer knows. */
+  /** Releases the ID if its connection ended during the claim, and evicts an older session, which Redis has replaced. */
   #checkAttached(room: string, id: string, record: Record, resumed: boolean): void {
     const client = this.#router.find(room, id);
     if (client !== undefined && this.#records.get(client) === record) return;
@@ -228,7 +227,7 @@ export class Registry {
     unlessDisconnected(releasing, false).then((isReleased) => isReleased || forget());
   }
 
-  /** Evicts a client whose ID a newer connection on another node has. */
+  /** Evicts a client whose ID a newer connection at another node has taken. */
   onChange(room: string, { kind, id, node, epoch }: ChangeMessage): void {
     if (node === this.#node.id || kind === "left" || kind === "held") return;
     const client = this.#router.find(room, id);
@@ -236,7 +235,7 @@ export class Registry {
     if (record?.isConfirmed && record.epoch < epoch) this.#evict(client!, kind === "resumed");
   }
 
-  /** Claims an ID again, or releases it: Redis has carried out a claim for which this node waits no longer. */
+  /** Claims an ID again, or releases it, because Redis has run a claim that is no longer pending. */
   onLateClaim(room: string, { id, epoch }: ChangeMessage): void {
     const client = this.#router.find(room, id);
     const record = client && this.#records.get(client);
@@ -248,7 +247,7 @@ export class Registry {
   #evict(client: Session, hasMoved: boolean): void {
     const { room: { name: room } } = client;
     this.#records.delete(client);
-    this.#rooms.use(room); // its notices are routed by the view
+    this.#rooms.use(room); // the view routes its notices
     this.#router.evict(client, hasMoved);
     this.#hooks.onEvicted(client);
     this.#rooms.release(room);
@@ -259,12 +258,12 @@ export class Registry {
     return this.#records.get(client)?.epoch ?? 0;
   }
 
-  /** Returns whether Redis is known to have a client's registration. */
+  /** Returns whether Redis has confirmed a client's registration. */
   isConfirmed(client: Session): boolean {
     return this.#records.get(client)?.isConfirmed ?? false;
   }
 
-  /** Marks all clients as unconfirmed, because Redis cannot be reached and may have lost them. */
+  /** Marks all clients as unconfirmed, because Redis may have lost them. */
   unconfirmAll(): void {
     for (const record of this.#records.values()) record.isConfirmed = false;
   }
@@ -311,7 +310,7 @@ export class Registry {
     });
   }
 
-  /** Releases the IDs of clients that left while Redis could not be reached. */
+  /** Releases the IDs of clients that disconnected while Redis could not be reached. */
   async forgetLeft(session: RedisSession): Promise<void> {
     const known = await session.run("owned", this.#node.id) as string[];
     await atOnce(known, async (entry) => {
@@ -335,7 +334,7 @@ function readClaim(
   };
 }
 
-/** Returns the hash of a secret that Redis stores; `""` for none. The `=` marks an ID that is never held, see scripts.ts. */
+/** Returns the hash of a secret for a record; `""` for none. A `=` marks an ID that is never held, see scripts.ts. */
 function hash(secret: string | null, isOwn: boolean): string {
   if (secret === null) return "";
   return (isOwn ? "=" : "") + createHash("sha256").update(secret).digest("base64");

@@ -1,4 +1,4 @@
-/** The members of a room on all nodes and their owners, kept up to date by the changes that this node receives. */
+/** The members of a room at all nodes, and their owners, updated by the changes that this node receives. */
 
 import type { Change } from "../relay/presence.ts";
 import type { ChangeMessage, Owner } from "./messages.ts";
@@ -6,16 +6,16 @@ import type { ChangeMessage, Owner } from "./messages.ts";
 export class RoomView {
   readonly #owners = new Map<string, Owner>();
   readonly #onChange: (change: Change, id: string) => void;
-  /** The members that a scan has not found yet; null while there is no scan. */
+  /** Members that the current scan has not found yet; null if there is none. */
   #unseen: Set<string> | null = null;
   #isStale = true;
   #seenEpoch = 0;
-  /** Claims, stored messages and messages under way of this node in the room: they need its channel. */
+  /** The number of claims and of messages under way of this node, which need the room's channel. */
   uses = 0;
-  /** Clients whose messages wait, at this node, for older ones. */
+  /** Clients whose messages wait at this node for older ones. */
   readonly waiting = new Set<string>();
 
-  /** @param onChange receives each join and leave, but not the move of an ID to another connection */
+  /** @param onChange receives each join and leave; the move of an ID to another connection is neither */
   constructor(onChange: (change: Change, id: string) => void) {
     this.#onChange = onChange;
   }
@@ -28,12 +28,12 @@ export class RoomView {
     return this.#owners.keys();
   }
 
-  /** True if changes may have been missed, so it needs a scan. */
+  /** True if this node may have missed changes, so that it has to scan the room. */
   get isStale(): boolean {
     return this.#isStale;
   }
 
-  /** The highest epoch that this node knows of. */
+  /** The highest epoch that this node has seen in the room. */
   get seenEpoch(): number {
     return this.#seenEpoch;
   }
@@ -47,12 +47,12 @@ export class RoomView {
     return this.#owners.get(id);
   }
 
-  /** Begins to read all members. Changes that come meanwhile count as read. */
+  /** Begins a scan of all members. Members that change meanwhile count as found. */
   beginScan(): void {
     this.#unseen = new Set(this.#owners.keys());
   }
 
-  /** Takes members that were read; they are as new as the last change. Returns those with another owner than before. */
+  /** Applies scanned members, which are as new as the last change; returns the IDs whose owner differs. */
   read(members: readonly (readonly [id: string, owner: Owner])[]): string[] {
     const changed = members.filter(([id, { epoch, isHeld }]) => {
       const before = this.#owners.get(id);
@@ -62,10 +62,10 @@ export class RoomView {
     return changed.map(([id]) => id);
   }
 
-  /** @param areAll false if Redis may not know all members yet: then none is removed */
+  /** @param areAll false if Redis may not have all members yet, so that none is removed */
   endScan(areAll: boolean): void {
     for (const id of areAll && this.#unseen || []) {
-      if (this.#owners.get(id)?.epoch !== 0) this.remove(id); // 0: this node has not claimed it yet
+      if (this.#owners.get(id)?.epoch !== 0) this.remove(id); // at 0, Redis has not assigned one yet
     }
     this.#unseen = null;
     this.#isStale = false;

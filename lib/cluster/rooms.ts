@@ -1,4 +1,4 @@
-/** Tracks the members, on all nodes, of the rooms in which this node has clients, claims or messages. */
+/** Tracks the members, at all nodes, of the rooms in which this node has clients, claims or messages. */
 
 import type { Router } from "../relay/router.ts";
 import { atOnce } from "./at_once.ts";
@@ -10,10 +10,10 @@ import type { PendingRequests } from "./pending_requests.ts";
 import type { RedisSession } from "./redis.ts";
 import { RoomView } from "./room_view.ts";
 
-export interface RoomsHooks {
+interface RoomsHooks {
   /** Returns whether messages are stored for clients of a room. */
   isStored(room: string): boolean;
-  /** Called when a client has another owner than before, and this node has missed the change. */
+  /** Called when a scan finds a client whose change of owner this node has missed. */
   onMoved(room: string, id: string): void;
 }
 
@@ -47,7 +47,7 @@ export class Rooms {
     return this.#views.get(room)?.ownerOf(id);
   }
 
-  /** Returns the view of a room, and subscribes to it if this node had no use for it. */
+  /** Returns the view of a room, and subscribes to the room if there was none. */
   open(room: string): RoomView {
     let view = this.#views.get(room);
     if (view === undefined) {
@@ -58,12 +58,12 @@ export class Rooms {
     return view;
   }
 
-  /** Counts a use of a room, which keeps its view. */
+  /** Counts a use of a room, whose view stays until {@link release}. */
   use(room: string): void {
     this.open(room).uses++;
   }
 
-  /** Ends a use. */
+  /** Ends a use of a room. */
   release(room: string): void {
     const view = this.#views.get(room);
     if (view === undefined) return;
@@ -71,7 +71,7 @@ export class Rooms {
     this.closeUnused(room);
   }
 
-  /** Ends the subscription of a room, unless this node has a use for it. */
+  /** Removes the view of a room, and unsubscribes, unless this node uses the room. */
   closeUnused(room: string): void {
     const view = this.#views.get(room);
     const isUsed = view === undefined || view.uses > 0 || this.#router.room(room) !== undefined;
@@ -89,18 +89,18 @@ export class Rooms {
     await session.subscribe([...this.#views.keys()].map((room) => this.#keys.roomChannel(room)));
   }
 
-  /** Reads the members of rooms whose changes this node may have missed. No member counts as disconnected yet. */
+  /** Scans rooms whose changes this node may have missed, and removes no member yet. */
   async refreshStale(session: RedisSession): Promise<void> {
     const stale = [...this.#views].filter(([, { isStale }]) => isStale);
     await atOnce(stale, ([room]) => this.refresh(session, room, false));
   }
 
-  /** Reads the members of all rooms. Members that Redis does not know count as disconnected. */
+  /** Scans all rooms, and removes members that Redis does not have. */
   async refreshAll(session: RedisSession): Promise<void> {
     await atOnce([...this.#views.keys()], (room) => this.refresh(session, room, true));
   }
 
-  /** Reads the members of a room. */
+  /** Scans a room. If `areAll`, members that Redis does not have are removed. */
   async refresh(session: RedisSession, room: string, areAll: boolean): Promise<void> {
     const view = this.#views.get(room);
     view?.beginScan();
@@ -110,7 +110,7 @@ export class Rooms {
     });
   }
 
-  /** Lists the IDs of a room, even if this node does not watch it. Without Redis, lists those that this node knows. */
+  /** Lists the IDs of a room that this node need not track; without Redis, those that it tracks. */
   async list(room: string): Promise<readonly string[]> {
     const view = this.#views.get(room);
     const known = new Set(view?.ids ?? []);
@@ -123,7 +123,7 @@ export class Rooms {
     return await unlessDisconnected(reading.then(() => [...ids]), [...known]);
   }
 
-  /** Reads a room, some members at a time. */
+  /** Reads the members of a room, a bounded number at a time. */
   async #scan(
     session: RedisSession,
     room: string,

@@ -1,19 +1,22 @@
 /**
- * The Lua scripts in `scripts/`. Redis runs each in one step, so a script decides whatever two nodes could do at the same
- * time. It publishes decisions whose order matters on a node's own channel, in order with all other messages there.
+ * The Lua scripts in `scripts/`. Redis runs each atomically, so scripts decide all races between nodes. A script publishes
+ * its response on the node's own channel, in order with all other messages there.
  *
- * A record describes a registered ID: its node, or nothing if Redis itself holds it for a resume; the epoch; the time of the
- * claim (ms); the end of the time for which it is held (ms), 1 if its node knows that, 0 if it is not held; the hash of its
- * secret, or nothing. A `=` before the hash marks a secret that takes the ID over, but does not hold it.
+ * A record describes a registered ID by five fields:
+ * - the node; empty if Redis holds the ID for a resume
+ * - the epoch
+ * - the time of the claim, in milliseconds
+ * - the end of the hold, in milliseconds; 1 if the node tracks it, 0 if the ID is not held
+ * - the hash of the secret; empty if there is none. After a `=`, the secret takes the ID over, but does not hold it.
  */
 
 import type { Keys } from "./keys.ts";
 import { VERSION } from "./messages.ts";
 
-/** Time without a heartbeat after which a node is dead and its clients count as disconnected, in milliseconds. */
+/** Time without a heartbeat after which a node counts as dead, in milliseconds. */
 export const NODE_LIFETIME_MS = 9000;
 
-/** Returns the constants that scripts use, by their names there. */
+/** Returns the constants of the scripts, by name. */
 const constantsFor = (keys: Keys) => ({
   IDS_PREFIX: keys.idsPrefix,
   ROOM_CHANNEL_PREFIX: keys.roomChannelPrefix,
@@ -26,14 +29,14 @@ const constantsFor = (keys: Keys) => ({
   REAPER_KEY: keys.reaper,
   VERSION,
   NODE_LIFETIME_MS,
-  /** The number of records that one script reads, or ends: meanwhile, all other commands wait. */
+  /** Upper bounds of the records that one script reads or ends, because all other commands wait for it. */
   MEMBERS_AT_ONCE: 500,
   REAPED_AT_ONCE: 25,
-  /** Time for which one node ends registrations for all, in milliseconds. */
+  /** Time for which one node ends the registrations of all dead nodes, in milliseconds. */
   REAPER_MS: 5000,
 });
 
-/** The number of each script's arguments that are keys. */
+/** The number of key arguments of each script. */
 const KEY_COUNTS = {
   heartbeat: 0,
   claim: 1,
@@ -49,15 +52,15 @@ const KEY_COUNTS = {
 
 export type ScriptName = keyof typeof KEY_COUNTS;
 
-export interface Script {
-  /** The number of arguments that are keys. */
+interface Script {
+  /** The number of key arguments. */
   readonly keys: number;
   readonly text: string;
 }
 
 export type Scripts = Readonly<Record<ScriptName, Script>>;
 
-/** Reads the scripts. */
+/** Reads all scripts, and defines their constants. */
 export function readScripts(keys: Keys): Scripts {
   const constants = constantsFor(keys);
   const functions = readLua("functions").split("\n\n").slice(1);
@@ -72,7 +75,7 @@ function readLua(name: string): string {
   return Deno.readTextFileSync(new URL(`./scripts/${name}.lua`, import.meta.url));
 }
 
-/** Adds the functions and constants that a script uses, and no others: each costs time whenever the script runs. */
+/** Adds only the functions and constants that a script uses, because each costs time at every run. */
 function withDefinitions(
   script: string,
   functions: readonly string[],

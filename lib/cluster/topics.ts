@@ -1,4 +1,4 @@
-/** The topics of this node's subscribers, on channels of Redis. */
+/** Topics with subscribers at this node, each on a channel of Redis. */
 
 import { Buffer } from "node:buffer";
 import { unlessDisconnected } from "./disconnected.ts";
@@ -6,7 +6,7 @@ import type { Keys } from "./keys.ts";
 import type { Node } from "./node.ts";
 import type { RedisSession } from "./redis.ts";
 
-/** Upper bound of what is on its way to Redis; more would wait in this node's memory. In bytes. */
+/** Upper bound of unconfirmed publications, which wait in this node's memory, in bytes. */
 const MAX_BYTES_UNDER_WAY = 16 * 1024 * 1024;
 
 export class ClusterTopics {
@@ -16,7 +16,7 @@ export class ClusterTopics {
   readonly #watched = new Set<string>();
   #bytesUnderWay = 0;
 
-  /** @param deliver receives what other nodes publish */
+  /** @param deliver receives the publications of other nodes */
   constructor(node: Node, { topicPrefix }: Keys, deliver: (key: string, text: string) => void) {
     this.#node = node;
     this.#prefix = topicPrefix;
@@ -32,7 +32,7 @@ export class ClusterTopics {
     unlessDisconnected(change); // the next session subscribes to all topics
   }
 
-  /** Publishes to the other nodes, unless Redis is unreachable or too slow: these protocols promise no delivery. */
+  /** Publishes to other nodes, or drops the text if Redis is unreachable or too slow: topics promise no delivery. */
   publish(key: string, text: string): void {
     const bytes = Buffer.byteLength(text);
     if (!this.#node.isReady || this.#bytesUnderWay + bytes > MAX_BYTES_UNDER_WAY) return;
@@ -47,7 +47,7 @@ export class ClusterTopics {
     await session.subscribe(channels);
   }
 
-  /** Handles what another node has published. */
+  /** Delivers a publication of another node. */
   onMessage(message: string, channel: string): void {
     const lineFeed = message.indexOf("\n");
     if (message.slice(0, lineFeed) === this.#node.id) return;

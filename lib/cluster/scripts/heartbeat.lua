@@ -1,6 +1,6 @@
--- Notes a node's heartbeat. Replies with the time and whether the node was known; or `refused` if other nodes were started
--- with another list of Redis servers. Only the first heartbeat of a session makes a node known: at a later one, an unknown
--- node is about to end its session, and nothing may be sent to it.
+-- Stores a node's heartbeat. Replies with the time and whether the node was alive; or with `refused` if other nodes were
+-- started with another list of Redis servers. Only the first heartbeat of a session revives a node: at a later one, a dead node
+-- is about to end its session.
 local node, isFirst, list = unpack(ARGV)
 local time = now()
 local known = isAlive(node)

@@ -1,5 +1,5 @@
--- Ends held IDs that have expired, and registrations of dead nodes, a bounded number at a time. One node does this for all.
--- Replies with the number; 0 if none is left, or if another node does it.
+-- Ends a bounded number of held IDs that have expired, or of registrations of a dead node. One node does this for all.
+-- Replies with the number; 0 if none is left, or if another node does this.
 local node, ttl = unpack(ARGV)
 if not redis.call('SET', REAPER_KEY, node, 'NX', 'PX', REAPER_MS) then
   if redis.call('GET', REAPER_KEY) ~= node then return 0 end

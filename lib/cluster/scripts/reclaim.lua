@@ -1,5 +1,5 @@
--- Restores a registration that Redis may have lost. Responds with `ok` with its epoch, or `lost` if there is a newer one on another
--- node, with whether that has resumed the same session.
+-- Restores a registration that Redis may have lost. Responds with `ok` and its epoch; or, if another node has a newer one, with
+-- `lost` and whether that has resumed the same session.
 local room, id, node, epoch, time, secret, held, requestId, deadline = unpack(ARGV)
 if now() > tonumber(deadline) then return 'late' end
 epoch, time, held = tonumber(epoch), tonumber(time), tonumber(held)
