@@ -501,7 +501,10 @@ export class Forwarder {
     const isDetached = this.#router.find(session.room.name, session.id) === session;
     if (isDetached) session.pendingNotices.push(notice);
     else if (session.hasMoved) {
-      this.#route(this.#itemOf("notice", session, session.id, JSON.stringify(notice)));
+      const { room: { name: room }, id } = session;
+      this.#rooms.openAndRead(room); // the client may have been the last one of the room here
+      this.#route(this.#itemOf("notice", session, id, JSON.stringify(notice)));
+      this.#rooms.closeUnused(room); // if the mailbox is full
     }
   }
 

@@ -58,6 +58,14 @@ export class Rooms {
     return view;
   }
 
+  /** Opens a room, and reads its members if this node had no use for it. */
+  openAndRead(room: string): void {
+    const isOpen = this.#views.has(room);
+    this.open(room);
+    const { session } = this.#node;
+    if (!isOpen && session !== null) unlessDisconnected(this.refresh(session, room, true));
+  }
+
   /** Counts a use of a room, whose view stays until {@link release}. */
   use(room: string): void {
     this.open(room).uses++;

@@ -10,7 +10,7 @@ import { PendingRequests } from "../../lib/cluster/pending_requests.ts";
 import { Registry } from "../../lib/cluster/registry.ts";
 import { Rooms } from "../../lib/cluster/rooms.ts";
 import { Capacity } from "../../lib/relay/capacity.ts";
-import type { Directory } from "../../lib/relay/directory.ts";
+import { type Directory, undelivered } from "../../lib/relay/directory.ts";
 import { Router } from "../../lib/relay/router.ts";
 import type { Session, SessionConnection } from "../../lib/relay/session.ts";
 import type { Registration } from "../../lib/relay/vocabulary.ts";
@@ -49,7 +49,7 @@ function setUp({ mailboxTtlMs = 10_000 } = {}) {
   const [keys, requests] = [new Keys(""), new PendingRequests()];
   const rooms: Rooms = new Rooms(keys, node, requests, router, {
     isStored: (room) => forwarder.hasStored(room),
-    onMoved() {},
+    onMoved: (room, id) => forwarder.flush(room, id),
   });
   const registry = new Registry(keys, options, router, node, requests, rooms, {
     onAttached: (session) => forwarder.flush("", session.id, true),
@@ -74,6 +74,7 @@ function setUp({ mailboxTtlMs = 10_000 } = {}) {
       isOpen: true,
       send: (text: string) => texts.push(text) > 0,
       attached() {},
+      replaced() {},
     } as unknown as SessionConnection;
     const claim = { resumed: false, secret: null };
     return [router.attach(registrationOf(clientId), connection, claim), texts];
@@ -82,8 +83,13 @@ function setUp({ mailboxTtlMs = 10_000 } = {}) {
     if (router.deliver(from, "bob", text)) return;
     forwarder.send(from, "bob", { type: undefined, text, bytes: text.length, receivedAtMs: 0 });
   };
-  const respond = (requestId: number, epoch: number, status: ResponseMessage["status"] = "ok") => {
-    const rest = { claimedAtMs: 1, hasMoved: false, members: [], cursor: "0" };
+  const respond = (
+    requestId: number,
+    epoch: number,
+    status: ResponseMessage["status"] = "ok",
+    members: ResponseMessage["members"] = [],
+  ) => {
+    const rest = { claimedAtMs: 1, hasMoved: false, members, cursor: "0" };
     const message: ResponseMessage = { kind: "response", requestId, status, epoch, ...rest };
     return requests.resolve(message);
   };
@@ -149,6 +155,19 @@ testPure("a room is closed when the last message that was stored there has faile
   view.apply({ kind: "left", id: "bob", node: "there", epoch: 1 });
   forwarder.flush("", "bob");
   assert.deepEqual([forwarder.stored, rooms.get("")], [0, undefined]);
+  forwarder.stop();
+});
+
+testPure("an error reaches a sender that has moved after the last client of its room", async () => {
+  const { published, router, rooms, forwarder, attach, respond } = setUp();
+  const [alice] = attach("alice");
+  router.evict(alice, true);
+  assert.equal(rooms.get(""), undefined);
+  forwarder.notify(alice, undelivered("target_not_found", "bob"));
+  await Promise.resolve();
+  respond(1, 0, "ok", [["alice", { node: "there", epoch: 2, isHeld: false }]]);
+  const [{ parcels: [parcel] }] = published as [Shipment];
+  assert.deepEqual([parcel?.parcel.kind, parcel?.parcel.targetId], ["notice", "alice"]);
   forwarder.stop();
 });
 
