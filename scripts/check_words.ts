@@ -22,6 +22,8 @@ const WORDS: readonly (readonly [word: RegExp, instead: string])[] = [
   [/(?<!\btcp )\b(backlog|outlet)\b/i, "send buffer"],
   [/\b(hasRoomFor|checkRoom)\b/, "hasCapacityFor, checkCapacity"],
   [/\bnotAfter/, "deadline"],
+  [/\b(im)?patien(ce|t)\b/i, "timeout, time limit"],
+  [/\b(null|undefined|true|false|zero|0) where\b/i, "if"],
   [
     new RegExp(`(/\\*\\*|""")\\s*(${LATER.join("|")})\\b`),
     "a noun or a verb in the present first",

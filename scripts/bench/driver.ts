@@ -7,7 +7,7 @@ import { Sockets } from "./sockets.ts";
 const RECEIVE_BUFFER_BYTES = 1024 * 1024;
 const UPGRADED = "HTTP/1.1 101 ";
 const END_OF_HEAD = "\r\n\r\n";
-const PATIENCE_MS = 20_000;
+const TIMEOUT_MS = 20_000;
 const OPENED_AT_ONCE = 64;
 
 type State = "connecting" | "upgrading" | "registering" | "ready" | "closing" | "closed";
@@ -102,8 +102,8 @@ export class Driver {
    * @param sleepMs the longest sleep if there is nothing to receive
    * @throws {Error} if it takes so long that something must be wrong
    */
-  waitUntil(isDone: () => boolean, sleepMs = 10, patienceMs = PATIENCE_MS): void {
-    const giveUpAt = performance.now() + patienceMs;
+  waitUntil(isDone: () => boolean, sleepMs = 10, timeoutMs = TIMEOUT_MS): void {
+    const giveUpAt = performance.now() + timeoutMs;
     while (!isDone()) {
       this.poll(sleepMs);
       if (performance.now() > giveUpAt) throw new Error("the server does not answer");

@@ -29,7 +29,7 @@ export interface Way {
   readonly url: string;
   readonly ledger: Ledger;
   /** How long a node may give no answer, in milliseconds, before it is left. */
-  readonly patienceMs: number;
+  readonly timeoutMs: number;
 }
 
 export class Connection {
@@ -79,12 +79,12 @@ export class Connection {
 
   /** Ends the connection if nothing has come in time; the answer is to be called when it has. */
   #expectAnswer(what: string): () => void {
-    const { url, ledger, patienceMs } = this.#way;
+    const { url, ledger, timeoutMs } = this.#way;
     const sinceMs = performance.now();
     const timer = setTimeout(() => {
       if (!this.#hasTalkedNonsense) ledger.silent(url, what, sinceMs);
       this.drop();
-    }, patienceMs);
+    }, timeoutMs);
     return () => clearTimeout(timer);
   }
 
@@ -243,7 +243,7 @@ function closeCodeOf(payload: Uint8Array): number {
 }
 
 /** Connects; null if that is refused, or takes too long. */
-async function openInTime({ url, ledger, patienceMs }: Way): Promise<RawPeer | null> {
+async function openInTime({ url, ledger, timeoutMs }: Way): Promise<RawPeer | null> {
   const sinceMs = performance.now();
   const opening = RawPeer.open(url).catch(() => null);
   const late = Promise.withResolvers<null>();
@@ -251,7 +251,7 @@ async function openInTime({ url, ledger, patienceMs }: Way): Promise<RawPeer | n
     ledger.silent(url, "an upgrade", sinceMs);
     opening.then((peer) => peer?.close());
     late.resolve(null);
-  }, patienceMs);
+  }, timeoutMs);
   const peer = await Promise.race([opening, late.promise]);
   clearTimeout(timer);
   return peer;

@@ -53,7 +53,7 @@ const PROTOCOLS: readonly Protocol[] = [
 ];
 
 const LONGEST_PAUSE_MS = 50;
-const PATIENCE_MS = 10_000;
+const TIMEOUT_MS = 10_000;
 
 /** Lets two clients of each protocol talk until `isOver`. What is wrong goes to the ledger. */
 export async function talkInDialects(
@@ -79,7 +79,7 @@ async function talk(
     for (const speaker of speakers) speaker.send(sent);
     await pause(LONGEST_PAUSE_MS);
   }
-  const untilMs = performance.now() + PATIENCE_MS;
+  const untilMs = performance.now() + TIMEOUT_MS;
   const isComplete = () => speakers.every((speaker) => speaker.hasAll(sent));
   while (!isComplete() && performance.now() < untilMs) await pause(LONGEST_PAUSE_MS);
   if (!isComplete()) ledger.oddities.push(`${protocol.name}: of ${sent} messages some are lost`);

@@ -1,4 +1,4 @@
-/** Watches who comes and goes, and notices where that does not fit together. */
+/** Watches who comes and goes, and notices what does not fit together. */
 
 import { Connection, type Listener, type Registered, type Way } from "./connection.ts";
 import type { Ledger } from "./ledger.ts";
@@ -38,19 +38,19 @@ export class Observer implements Listener {
     if (this.#present.size === 0) this.#onEmpty();
   }
 
-  /** Ends when it has seen the last of the others leave, or after `patienceMs`. */
-  async end(patienceMs: number): Promise<void> {
+  /** Ends when it has seen the last of the others leave, or after `timeoutMs`. */
+  async end(timeoutMs: number): Promise<void> {
     const isOpen = this.#connection?.isOpen ?? false;
     if (!isOpen) this.#ledger.oddities.push("the observer was dropped");
-    if (isOpen && this.#present.size > 0) await this.#empty(patienceMs);
+    if (isOpen && this.#present.size > 0) await this.#empty(timeoutMs);
     for (const id of this.#present) this.#ledger.oddities.push(`${id} has left, but never did`);
     if (this.#connection?.isOpen) await this.#connection.close();
   }
 
-  async #empty(patienceMs: number): Promise<void> {
+  async #empty(timeoutMs: number): Promise<void> {
     const { promise, resolve } = Promise.withResolvers<void>();
     this.#onEmpty = resolve;
-    const timer = setTimeout(resolve, patienceMs);
+    const timer = setTimeout(resolve, timeoutMs);
     await promise;
     clearTimeout(timer);
   }

@@ -30,23 +30,23 @@ const BROADCAST_SHARE_WITH_FAILURES = 0.3;
 /** IDs that are talked to, and never come. */
 const ABSENT_IDS = ["absent", "absent too"];
 /** How long the server may take to notice that the last have left. */
-const PATIENCE_MS = 60_000;
+const TIMEOUT_MS = 60_000;
 /** How long a client waits for an answer. From a server that fails it expects less. */
-const CLIENT_PATIENCE_MS = 30_000;
-const CLIENT_PATIENCE_WITH_FAILURES_MS = 4000;
+const CLIENT_TIMEOUT_MS = 30_000;
+const CLIENT_TIMEOUT_WITH_FAILURES_MS = 4000;
 /** Time before and after a failure in which all is well. */
 const CALM_MS = 2000;
 
 export async function playRound(options: RoundOptions): Promise<Verdict> {
   const { urls, participants, activeMs, seed, terms, hurt } = options;
   const ledger = new Ledger();
-  const patienceMs = hurt === undefined ? CLIENT_PATIENCE_MS : CLIENT_PATIENCE_WITH_FAILURES_MS;
+  const timeoutMs = hurt === undefined ? CLIENT_TIMEOUT_MS : CLIENT_TIMEOUT_WITH_FAILURES_MS;
   const steadyShare = hurt === undefined ? STEADY_SHARE : STEADY_SHARE_WITH_FAILURES;
-  const observer = new Observer({ url: urls.at(-1)!, ledger, patienceMs });
+  const observer = new Observer({ url: urls.at(-1)!, ledger, timeoutMs });
   await observer.register("observer");
   const names = Array.from({ length: participants }, (_, n) => `participant ${n}`);
   const broadcastShare = hurt === undefined ? 0 : BROADCAST_SHARE_WITH_FAILURES;
-  const deps = { urls, ledger, patienceMs, ids: [...names, ...ABSENT_IDS], broadcastShare };
+  const deps = { urls, ledger, timeoutMs, ids: [...names, ...ABSENT_IDS], broadcastShare };
   const people = names.map((id, n) =>
     new Participant(id, n < participants * steadyShare, new Random(seed + n), deps)
   );
@@ -62,7 +62,7 @@ export async function playRound(options: RoundOptions): Promise<Verdict> {
   await Promise.all(running);
   await settle(people, terms, failures);
   await Promise.all(people.map((person) => person.end()));
-  await observer.end(PATIENCE_MS);
+  await observer.end(TIMEOUT_MS);
   return judge(ledger, terms, failures);
 }
 

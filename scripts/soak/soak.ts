@@ -17,7 +17,7 @@ interface SoakOptions {
   /** Seed of the first round; each further round has the next one. */
   readonly seed: number;
   readonly terms: Terms;
-  /** The server's resident memory in bytes; null where that cannot be seen. */
+  /** The server's resident memory in bytes; null if that cannot be seen. */
   readonly readMemory: (() => number) | null;
   /** The address of the admin page, whose password attackers guess; undefined if they shall not. */
   readonly adminUrl?: string | undefined;
@@ -30,7 +30,7 @@ export interface RoundReport extends Verdict {
   readonly seed: number;
   /** Clients that the server still had when all had gone. */
   readonly leftBehind: number;
-  /** Null where it cannot be seen. */
+  /** Null if it cannot be seen. */
   readonly memoryBytes: number | null;
   /** Times of a well-behaved pair while the attackers were at it; null without them. */
   readonly pair: PairTimes | null;
@@ -39,7 +39,7 @@ export interface RoundReport extends Verdict {
 /** Longer ones would only make the books longer. */
 const LONGEST_ROUND_MS = 10_000;
 /** Time that the server may take to notice that all clients have left. */
-const PATIENCE_MS = 10_000;
+const TIMEOUT_MS = 10_000;
 
 export async function soak(options: SoakOptions): Promise<readonly RoundReport[]> {
   const { urls, participants, seconds, terms, hurt, adminUrl } = options;
@@ -74,7 +74,7 @@ async function attackBeside(
 }
 
 async function countLeftBehind(urls: readonly string[], strangers: number): Promise<number> {
-  const giveUpAtMs = performance.now() + PATIENCE_MS;
+  const giveUpAtMs = performance.now() + TIMEOUT_MS;
   while (true) {
     const leftBehind = await countClients(urls) - strangers;
     if (leftBehind <= 0 || performance.now() > giveUpAtMs) return leftBehind;

@@ -11,7 +11,7 @@ export interface Subject extends AsyncDisposable {
   readonly urls: readonly string[];
   readonly terms: Terms;
   readonly readMemory: (() => number) | null;
-  /** Upper bound of that memory under attack; null where it cannot be seen. */
+  /** Upper bound of that memory under attack; null if it cannot be seen. */
   readonly maxMemoryBytes: number | null;
   readonly adminUrl?: string | undefined;
   readonly hurt?: () => Promise<readonly Failure[]>;

@@ -10,7 +10,7 @@ export interface Terms {
   readonly mailboxTtlMs: number;
   /** How long it may take to notice that a connection has ended without a word. */
   readonly noticeMs: number;
-  /** How long a message may be under way within the server: 0 where it is one node. */
+  /** How long a message may be under way within the server: 0 if it is one node. */
   readonly transitMs: number;
 }
 

@@ -7,7 +7,7 @@ import { Certificate, isMissingOpenssl } from "../helpers/certificate.ts";
 import { TestClient } from "../helpers/client.ts";
 import { startServer } from "../helpers/server.ts";
 import { SECRET, sign } from "../helpers/tokens.ts";
-import { Greeter, HttpHost, ImpatientProxy, proxyWithoutUpgrade } from "./setups.ts";
+import { CuttingProxy, Greeter, HttpHost, proxyWithoutUpgrade } from "./setups.ts";
 
 interface Outcome {
   readonly isGood: boolean;
@@ -146,9 +146,9 @@ Deno.test("check() explains what a proxy answers itself", async () => {
 
 Deno.test("check() explains a proxy that cuts what is silent", async () => {
   await using server = startServer();
-  await using proxy = new ImpatientProxy(server.server.address.port);
+  await using proxy = new CuttingProxy(server.server.address.port);
   const outcome = await check(proxy.url, { idleMs: 3_600_000 }, (line) => {
-    if (line.includes("large message")) proxy.beImpatient(200);
+    if (line.includes("large message")) proxy.cutAfter(200);
   });
   assertBad(outcome, "idle", /cut after \d+\.\d s of silence/, /timeout tunnel/, /--idle-timeout/);
 });

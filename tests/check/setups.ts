@@ -29,13 +29,13 @@ export function proxyWithoutUpgrade(target: string): HttpHost {
 }
 
 /** Passes bytes on, and cuts connections that are silent for a time, once it is asked to. */
-export class ImpatientProxy implements AsyncDisposable {
+export class CuttingProxy implements AsyncDisposable {
   readonly #listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
   readonly #targetPort: number;
   readonly #running: Promise<void>;
   /** Starts the time of each connection anew. */
   readonly #restarts = new Set<() => void>();
-  #patienceMs: number | null = null;
+  #timeoutMs: number | null = null;
 
   constructor(targetPort: number) {
     this.#targetPort = targetPort;
@@ -46,9 +46,9 @@ export class ImpatientProxy implements AsyncDisposable {
     return `ws://127.0.0.1:${this.#listener.addr.port}`;
   }
 
-  /** Cuts from now on what is silent for this time. */
-  beImpatient(patienceMs: number): void {
-    this.#patienceMs = patienceMs;
+  /** Makes it cut what is silent for this time. */
+  cutAfter(timeoutMs: number): void {
+    this.#timeoutMs = timeoutMs;
     for (const restart of this.#restarts) restart();
   }
 
@@ -64,7 +64,7 @@ export class ImpatientProxy implements AsyncDisposable {
     let timer: ReturnType<typeof setTimeout> | undefined;
     const restart = () => {
       clearTimeout(timer);
-      if (this.#patienceMs !== null) timer = setTimeout(cut, this.#patienceMs);
+      if (this.#timeoutMs !== null) timer = setTimeout(cut, this.#timeoutMs);
     };
     this.#restarts.add(restart);
     const pump = async (from: Deno.TcpConn, to: Deno.TcpConn) => {

@@ -8,7 +8,7 @@ import { printedCommand, printedFile, replaceAll } from "./document.ts";
 const POLL_MS = 20;
 
 /** The idle timeout of each proxy, in the document and here. */
-const PATIENCE = { printed: "90", tested: "3" };
+const TIMEOUT = { printed: "90", tested: "3" };
 
 /** The settings of a proxy. */
 interface Setup {
@@ -48,7 +48,7 @@ const NGINX: ProxyKind = {
       [`/etc/letsencrypt/live/${name}/fullchain.pem`]: certificate.certPath,
       [`/etc/letsencrypt/live/${name}/privkey.pem`]: certificate.keyPath,
       [`server_name ${name}`]: "server_name localhost",
-      [`read_timeout ${PATIENCE.printed}s`]: `read_timeout ${PATIENCE.tested}s`,
+      [`read_timeout ${TIMEOUT.printed}s`]: `read_timeout ${TIMEOUT.tested}s`,
     });
     const temporary = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"];
     return `
@@ -106,7 +106,7 @@ const HAPROXY: ProxyKind = {
       "127.0.0.1:8765": `127.0.0.1:${serverPort}`,
       ":::443": `:::${port}`,
       [pem]: `${folder}/both.pem`,
-      [`timeout tunnel ${PATIENCE.printed}s`]: `timeout tunnel ${PATIENCE.tested}s`,
+      [`timeout tunnel ${TIMEOUT.printed}s`]: `timeout tunnel ${TIMEOUT.tested}s`,
     });
     // As in Debian's own defaults section.
     return `
@@ -151,7 +151,7 @@ Mutex file:${folder} default
 ErrorLog /dev/stderr
 User www-data
 Group www-data
-Timeout ${PATIENCE.tested}
+Timeout ${TIMEOUT.tested}
 ${[...APACHE_MODULES, ...enabled].map(load).join("\n")}
 Listen ${port}
 ${site}`;

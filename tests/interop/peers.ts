@@ -4,7 +4,7 @@ import { type Browser, chromium, type Page } from "playwright-core";
 import { CHROMIUM_ARGS, CHROMIUM_PATH } from "../helpers/chromium.ts";
 
 /** The time that a peer may take to print a line: far more than any takes. */
-const PATIENCE_MS = 60_000;
+const TIMEOUT_MS = 60_000;
 
 /** A peer, and the lines in which it says what happens to it. */
 export interface Peer extends AsyncDisposable {
@@ -46,7 +46,7 @@ export class ProgramPeer implements Peer {
   }
 
   async said(line: string, times = 1): Promise<void> {
-    const giveUp = setTimeout(() => this.kill("SIGKILL"), PATIENCE_MS);
+    const giveUp = setTimeout(() => this.kill("SIGKILL"), TIMEOUT_MS);
     try {
       while (this.#printed.split("\n").filter((said) => said === line).length < times) {
         const { value, done } = await this.#stdout.read();
@@ -114,7 +114,7 @@ export class PagePeer implements Peer {
   async said(line: string, times = 1): Promise<void> {
     const item = this.#page.locator("#log").getByText(line, { exact: true });
     try {
-      await item.nth(times - 1).waitFor({ timeout: PATIENCE_MS });
+      await item.nth(times - 1).waitFor({ timeout: TIMEOUT_MS });
     } catch (cause) {
       const lines = await this.#page.locator("#log > li").allTextContents();
       throw new Error(`it never said "${line}", but:\n${lines.join("\n")}`, { cause });

@@ -122,7 +122,7 @@ class Json {
 
   std::string text(const char* name, const char* otherwise = "") const {
     const char* value = json_object_get_string_member_with_default(object(), name, otherwise);
-    return value == nullptr ? otherwise : value;  // null where the member is no string
+    return value == nullptr ? otherwise : value;  // null if the member is no string
   }
 
   gint64 number(const char* name) const {
@@ -172,7 +172,7 @@ struct Config {
   std::string targetId;
   std::string server;
   bool video;
-  /** Use this address of the machine only, such as 127.0.0.1; all of them where it is empty. */
+  /** Use this address of the machine only, such as 127.0.0.1; all of them if it is empty. */
   std::string iceAddress;
 };
 
@@ -401,7 +401,7 @@ class Call {
   /** Begins, the first time; the offer follows by itself. */
   void start() {
     if (channel_) return;
-    // A data channel needs as much. Where it fails, the reason comes over the bus.
+    // A data channel needs as much. If it fails, the reason comes over the bus.
     if (gst_element_set_state(pipeline_.get(), GST_STATE_READY) == GST_STATE_CHANGE_FAILURE) return;
     GstWebRTCDataChannel* channel = nullptr;
     g_signal_emit_by_name(webrtc_, "create-data-channel", "chat", nullptr, &channel);

@@ -9,7 +9,7 @@ const LISTENING = /port=(\d+)[^]*Ready to accept connections/;
 /**
  * Runs something with a Redis that is new, and keeps nothing on disk.
  *
- * @throws {Error} where there is no redis-server
+ * @throws {Error} if there is no redis-server
  */
 export async function withRedis<Answer>(
   { cores, logs }: Bench,

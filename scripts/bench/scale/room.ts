@@ -61,7 +61,7 @@ export function measureRoom(
 const OPENED_AT_ONCE = 64;
 const BROADCASTS = 20;
 /** Upper bound of the time for one step. A mass reconnect in a large room sends many messages. */
-const PATIENCE_MS = 120_000;
+const TIMEOUT_MS = 120_000;
 
 class Room {
   readonly #driver: Driver;
@@ -101,7 +101,7 @@ class Room {
       this.#clients.push(this.#join(id));
       if (this.#clients.length % OPENED_AT_ONCE === 0) this.#driver.poll(0);
     }
-    this.#driver.waitUntil(() => this.#complete === this.#ids.length, 10, PATIENCE_MS);
+    this.#driver.waitUntil(() => this.#complete === this.#ids.length, 10, TIMEOUT_MS);
     return {
       members: this.#ids.length,
       registeredMs: this.#registeredAt - startedAt,
