@@ -51,7 +51,7 @@ export type Event =
     readonly message: string;
   }
   | { readonly kind: "registered"; readonly client: ClientInfo }
-  /** A connection was lost, and the client's ID is held for a resume. */
+  /** A client is detached: its connection has ended, and its ID is held for a resume. */
   | {
     readonly kind: "detached";
     readonly client: ClientInfo;

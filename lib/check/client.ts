@@ -17,7 +17,7 @@ import { CheckSocket, type Ending, get, type HttpAnswer, openWebSocket } from ".
 
 /** Time for the answer to `register`, in milliseconds. */
 const REGISTER_TIMEOUT_MS = 5000;
-/** Time for a message, in milliseconds: a little more than the mailbox keeps one for a client that is not there. */
+/** Time for a message, in milliseconds: a little more than the mailbox stores one for a client that is not there. */
 const DELIVERY_TIMEOUT_MS = 12_000;
 
 /** A parsed message of the server. */

@@ -31,7 +31,7 @@ export function hits({ urls }: Failure, { url }: { readonly url: string }): bool
   return urls.includes(url);
 }
 
-/** A message on its way, and how long one of its kind may be kept, in milliseconds. */
+/** A message on its way, and how long one of its kind may be stored, in milliseconds. */
 export interface Journey {
   readonly message: MessageRecord;
   /** Time at which it had reached the target's node for certain, had there been no failure. */

@@ -172,7 +172,7 @@ class Judgement {
       );
   }
 
-  /** Broadcasts are not kept: only who was there all the time has to get them. */
+  /** Broadcasts are not stored: only clients that were there all the time have to get them. */
   *#lostBroadcasts(): Generator<string> {
     const broadcasts = this.#ledger.messages.filter(({ to }) => to === null);
     for (const [from, messages] of Map.groupBy(broadcasts, ({ from }) => from.id)) {

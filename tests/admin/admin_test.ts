@@ -30,7 +30,7 @@ Deno.test("/metrics shows what has happened, under the names of the reference", 
   await using server = startServerWithAdmin();
   const [alice, bob, carol] = await TestClient.registerAll(server.url, "alice", "bob", "carol");
   const sent = ['{"type":"offer","target_id":"bob"}', '{"type":"hé"}', '{"target_id":"dave"}'];
-  for (const message of sent) alice.send(message); // the last is kept
+  for (const message of sent) alice.send(message); // the last is stored
   await Promise.all([bob.next(), bob.next(), carol.next()]);
   alice.send("not JSON");
   await alice.next();

@@ -54,7 +54,7 @@ for (const [python, chromium] of [["alice", "bob"], ["bob", "alice"]] as const) 
       // With video: Chromium cannot take back an offer if its data channel has another place in the one that wins.
       const options = ["--client-id", python, "--target-id", chromium, "--video"];
       await using first = await startPython("sender_demo.py", server.url, ...options);
-      await server.logged(`${chromium}: offer`); // which is kept, and crosses the page's own
+      await server.logged(`${chromium}: offer`); // which is stored, and crosses the page's own
       await using second = await PagePeer.open(
         { server: server.url, client_id: chromium, target_id: python },
         "call_peer.html",

@@ -5,7 +5,7 @@ import type { Random } from "../../helpers/random.ts";
 import { RawPeer } from "../../helpers/raw_peer.ts";
 
 /**
- * The end of an attack: `cut` if the connection ended without a close frame, `open` if the server goes on, or
+ * The end of an attack. It is `cut` if the connection ended without a close frame, and `open` if the server goes on. It is
  * `left` if the attacker waited for no answer. Otherwise it is the close code, the `code` of an error notice, or the HTTP status.
  */
 export type Outcome = string;
