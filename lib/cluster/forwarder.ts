@@ -148,29 +148,19 @@ export class Forwarder {
     storage?: Item["storage"],
   ): Item {
     const key = clientKey(sender.room.name, targetId);
-    const bytes = Buffer.byteLength(text);
-    return {
-      kind,
-      sender,
-      targetId,
-      text,
-      storage,
-      order: ++this.#count,
-      key,
-      bytes,
-      flight: null,
-    };
+    const [order, bytes] = [++this.#count, Buffer.byteLength(text)];
+    return { kind, sender, targetId, text, storage, order, key, bytes, flight: null };
   }
 
   /** Sends or stores a message after all older ones for its target; returns null if it was dropped. */
   #route(item: Item): "sent" | "stored" | null {
-    const { targetId, sender: { room: { name: room } } } = item;
+    const { kind, targetId, text, sender: { id, room: { name: room } } } = item;
     if (this.#mailbox.has(room, targetId) || this.#mustWait(room, targetId)) {
       return this.#store(item);
     }
     const local = this.#router.find(room, targetId);
     if (local !== undefined) {
-      return this.#deliverHere(item, local) ? "sent" : this.#store(item);
+      return this.#deliverTo(local, kind, id, text) ? "sent" : this.#store(item);
     }
     const owner = this.#rooms.ownerOf(room, targetId);
     if (owner === undefined || owner.isHeld || owner.node === this.#node.id) {
@@ -188,18 +178,18 @@ export class Forwarder {
     return flight.node !== owner?.node || flight.epoch !== owner.epoch;
   }
 
-  #deliverHere(item: Item, target: Session): boolean {
-    const { kind, sender, text } = item;
+  /** Delivers a message or notice to a client of this node; returns false if it is not connected. */
+  #deliverTo(target: Session, kind: ParcelKind, senderId: string, text: string): boolean {
     if (kind === "notice") {
       this.#router.notify(target, JSON.parse(text));
       return true;
     }
-    this.#router.flushBefore(sender.room.name, sender.id, target);
+    this.#router.flushBefore(target.room.name, senderId, target);
     return target.connection?.send(text) ?? false;
   }
 
   #sendTo(node: string, epoch: number, item: Item): boolean {
-    const { kind, sender, targetId, text, key, bytes } = item;
+    const { kind, sender, targetId, text, order, key, bytes } = item;
     if (this.#bytesUnderWay + bytes > MAX_BYTES_UNDER_WAY) {
       this.#fail(item, "unavailable");
       return false;
@@ -212,7 +202,6 @@ export class Forwarder {
     item.flight = flight;
     const room = sender.room.name;
     this.#rooms.use(room);
-    const { order } = item;
     const parcel = { kind, room, targetId, epoch, senderId: sender.id, order, text };
     this.#linkTo(node).send({ parcel, item });
     return true;
@@ -379,12 +368,7 @@ export class Forwarder {
     const target = this.#router.find(room, targetId);
     if (target === undefined || this.#registry.epochOf(target) !== epoch) return false;
     this.#release(node, room, targetId, order);
-    if (kind === "notice") {
-      this.#router.notify(target, JSON.parse(text));
-      return true;
-    }
-    this.#router.flushBefore(room, senderId, target);
-    return target.connection?.send(text) ?? false;
+    return this.#deliverTo(target, kind, senderId, text);
   }
 
   /** Sends a message to all clients of the sender's room on other nodes. */

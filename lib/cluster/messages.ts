@@ -119,21 +119,11 @@ const KINDS: readonly ParcelKind[] = ["message", "broadcast", "notice", "request
 const SEPARATOR = "\0";
 
 export function writeShipment(shipment: Shipment): string {
-  const { node, received, returned, hasGap, handledReturn, acknowledged, previous, deadlineMs } =
-    shipment;
-  const gap = hasGap ? 1 : 0;
-  let text = JSON.stringify([
-    VERSION,
-    node,
-    received,
-    returned,
-    gap,
-    handledReturn,
-    acknowledged,
-    previous,
-    deadlineMs,
-  ]);
-  for (const { number, handledReturn, parcel } of shipment.parcels) {
+  const { node, received, returned, hasGap, parcels } = shipment;
+  const { handledReturn, acknowledged, previous, deadlineMs } = shipment;
+  const numbers = [handledReturn, acknowledged, previous, deadlineMs];
+  let text = JSON.stringify([VERSION, node, received, returned, hasGap ? 1 : 0, ...numbers]);
+  for (const { number, handledReturn, parcel } of parcels) {
     const { kind, room, targetId, epoch, senderId, order, text: body } = parcel;
     const ids = [room, targetId, senderId];
     const fields = [KINDS.indexOf(kind), number, handledReturn, epoch, order, body.length, ...ids];
@@ -153,17 +143,8 @@ export function readShipment(written: string): Shipment | null {
     isArrayOf(returned, isCount) && numbers.length === 4 && numbers.every(isCount);
   const parcels = isValid ? readParcels(written, end + 1) : null;
   if (parcels === null) return null;
-  return {
-    node,
-    received,
-    returned,
-    hasGap: gap === 1,
-    handledReturn,
-    acknowledged,
-    previous,
-    deadlineMs,
-    parcels,
-  };
+  const counts = { handledReturn, acknowledged, previous, deadlineMs };
+  return { node, received, returned, hasGap: gap === 1, ...counts, parcels };
 }
 
 function readParcels(written: string, start: number): Numbered[] | null {
@@ -180,11 +161,8 @@ function readParcels(written: string, start: number): Numbered[] | null {
       end + 1 + length <= written.length;
     if (!isValid) return null;
     const text = written.slice(end + 1, end + 1 + length);
-    parcels.push({
-      number,
-      handledReturn,
-      parcel: { kind, room, targetId, epoch, senderId, order, text },
-    });
+    const parcel = { kind, room, targetId, epoch, senderId, order, text };
+    parcels.push({ number, handledReturn, parcel });
     at = end + 1 + length + 1;
   }
   return parcels;
@@ -233,17 +211,8 @@ function readResponse(header: Record<string, unknown>): ResponseMessage | null {
   const isValid = status !== undefined && isCount(requestId) && isCount(epoch) &&
     isCount(claimedAtMs) && isArrayOf(members, isString) && isString(cursor);
   if (!isValid) return null;
-  const read = readMembers(members);
-  return {
-    kind: "response",
-    requestId,
-    status,
-    epoch,
-    claimedAtMs,
-    hasMoved: m === true,
-    members: read,
-    cursor,
-  };
+  const rest = { claimedAtMs, hasMoved: m === true, members: readMembers(members), cursor };
+  return { kind: "response", requestId, status, epoch, ...rest };
 }
 
 /** Reads alternating IDs and records. */

@@ -109,10 +109,7 @@ export class Registry {
     const put = (requestId: number) =>
       this.#node.run(
         "claim",
-        this.#keys.ids(room),
-        room,
-        id,
-        this.#node.id,
+        ...this.#argsOf(room, id),
         this.#options.onDuplicate,
         ownsId ? 1 : 0,
         hash(secrets.given, secrets.isOwn),
@@ -198,9 +195,7 @@ export class Registry {
     const record = this.#records.get(client);
     if (!record?.isConfirmed) return;
     const { id, room: { name: room } } = client;
-    unlessDisconnected(
-      this.#node.runEarly("hold", this.#keys.ids(room), room, id, this.#node.id, record.epoch),
-    );
+    unlessDisconnected(this.#node.runEarly("hold", ...this.#argsOf(room, id), record.epoch));
   }
 
   ended(client: Session): void {
@@ -221,10 +216,9 @@ export class Registry {
       if (this.#router.find(room, id) === undefined) this.#rooms.get(room)?.remove(id);
     };
     if (!isConfirmed) return forget();
-    const releasing = this.#node
-      .runEarly("release", this.#keys.ids(room), room, id, this.#node.id, epoch, ttlMs)
-      .then(() => true);
-    unlessDisconnected(releasing, false).then((isReleased) => isReleased || forget());
+    const releasing = this.#node.runEarly("release", ...this.#argsOf(room, id), epoch, ttlMs);
+    unlessDisconnected(releasing.then(() => true), false)
+      .then((isReleased) => isReleased || forget());
   }
 
   /** Evicts a client whose ID a newer connection at another node has taken. */
@@ -285,10 +279,7 @@ export class Registry {
     const put = (requestId: number) =>
       session.run(
         "reclaim",
-        this.#keys.ids(room.name),
-        room.name,
-        id,
-        this.#node.id,
+        ...this.#argsOf(room.name, id),
         record.epoch,
         record.claimedAtMs,
         record.secretHash,
@@ -316,8 +307,13 @@ export class Registry {
     await atOnce(known, async (entry) => {
       const [room, id] = readEntry(entry);
       if (this.#router.find(room, id) !== undefined) return;
-      await session.run("forget", this.#keys.ids(room), room, id, this.#node.id);
+      await session.run("forget", ...this.#argsOf(room, id));
     });
+  }
+
+  /** Returns the first arguments of every script about an ID. */
+  #argsOf(room: string, id: string): readonly string[] {
+    return [this.#keys.ids(room), room, id, this.#node.id];
   }
 }
 

@@ -93,19 +93,8 @@ function setUp({ mailboxTtlMs = 10_000 } = {}) {
     const message: ResponseMessage = { kind: "response", requestId, status, epoch, ...rest };
     return requests.resolve(message);
   };
-  return {
-    clock,
-    published,
-    scripts,
-    node,
-    router,
-    rooms,
-    registry,
-    forwarder,
-    attach,
-    send,
-    respond,
-  };
+  const fakes = { clock, published, scripts, node };
+  return { ...fakes, router, rooms, registry, forwarder, attach, send, respond };
 }
 
 function registrationOf(clientId: string): Registration {
