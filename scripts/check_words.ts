@@ -30,9 +30,9 @@ const WORDS: readonly (readonly [word: RegExp, instead: string])[] = [
   ],
 ];
 
-const FOLDERS = ["lib", "scripts", "tests"];
+const FOLDERS = [".github", "lib", "scripts", "tests"];
 const FILES = ["main.ts", "README.md", "deno.json", "scripts/cluster-demo"];
-const TEXTS = /\.(ts|js|css|html|lua|md|py|sh|cpp|json|yml)$/;
+const TEXTS = /\.(ts|js|css|html|lua|md|py|sh|cpp|json|yml|service)$/;
 
 /** Finds the words that are out in a text, a line each. */
 export function checkWords(path: string, text: string): string[] {

@@ -127,9 +127,9 @@ export function explainEnding({ code, reason }: Ending): string {
 /** Explains a connection that ended while nothing was sent. */
 export function explainSilence(seconds: string): string {
   return `The connection was cut after ${seconds} s of silence. A proxy or a firewall ends what is ` +
-    "silent for that long: raise its timeout (nginx: proxy_read_timeout; HAProxy: timeout tunnel; " +
-    "Apache: ProxyTimeout; a cloud's load balancer: idle timeout), or set --idle-timeout to less " +
-    "than twice that, as the server pings at half of it.";
+    "silent for that long. Raise its timeout (nginx: proxy_read_timeout; HAProxy: timeout tunnel; " +
+    "Apache: ProxyTimeout; a cloud's load balancer: idle timeout). Or set --idle-timeout to less " +
+    "than twice that, because the server pings at half of it.";
 }
 
 /** Explains that a message has not come through. */

@@ -25,7 +25,7 @@ export function explainListening(
     return `the port is in use by another program: stop that, or ${advice}`;
   }
   if (error instanceof Deno.errors.PermissionDenied && port > 0 && port < 1024) {
-    return `${reason}. A port below 1024 needs the capability CAP_NET_BIND_SERVICE: put ` +
+    return `${reason}. A port below 1024 needs the capability CAP_NET_BIND_SERVICE. Put ` +
       "AmbientCapabilities=CAP_NET_BIND_SERVICE into the systemd unit, run setcap " +
       "cap_net_bind_service=+ep on the executable, or take a port of 1024 or above";
   }
