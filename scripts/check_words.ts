@@ -1,11 +1,8 @@
 /** Checks for words that comments, strings and documents do without: one thing has one word. */
 
 /** Words with which no doc comment begins. */
-const LATER = [
-  ...["After", "As", "At", "Because", "Before", "Between", "By", "For", "From", "If", "In", "Like"],
-  ...["Of", "On", "Only", "So", "Then", "To", "Until", "When", "Where", "Whether", "While", "Who"],
-  ...["Whom", "Whose", "With", "Without"],
-];
+const NO_BEGINNINGS = "After|As|At|Because|Before|Between|By|For|From|If|In|Like|Of|On|Only|So|" +
+  "Then|To|Until|When|Where|Whether|While|Who|Whom|Whose|With|Without";
 
 /** A word that is out, and what to write. */
 const WORDS: readonly (readonly [word: RegExp, instead: string])[] = [
@@ -25,7 +22,7 @@ const WORDS: readonly (readonly [word: RegExp, instead: string])[] = [
   [/\b(im)?patien(ce|t)\b/i, "timeout, time limit"],
   [/\b(null|undefined|true|false|zero|0) where\b/i, "if"],
   [
-    new RegExp(`(/\\*\\*|""")\\s*(${LATER.join("|")})\\b`),
+    new RegExp(`(/\\*\\*|""")\\s*(${NO_BEGINNINGS})\\b`),
     "a noun or a verb in the present first",
   ],
 ];
@@ -36,6 +33,7 @@ const TEXTS = /\.(ts|js|css|html|lua|md|py|sh|cpp|json|yml|service)$/;
 
 /** Finds the words that are out in a text, a line each. */
 export function checkWords(path: string, text: string): string[] {
+  // Moves the opening mark to the line of the first word, without a change of the number of lines.
   const lines = text.replace(/(\/\*\*|""")\n\s*\*?/g, "\n$1").split("\n");
   return lines.flatMap((line, index) =>
     WORDS.flatMap(([word, instead]) => {
