@@ -10,7 +10,7 @@ import { checkHealth } from "./lib/check/healthcheck.ts";
 import { systemClock } from "./lib/clock.ts";
 import { readCommandLine, type Task } from "./lib/config/command_line.ts";
 import type { Emit } from "./lib/events.ts";
-import { createLog, type Fields, LineWriter, type Log, messageOf } from "./lib/log.ts";
+import { asSentence, createLog, type Fields, LineWriter, type Log, messageOf } from "./lib/log.ts";
 import { createEventLog } from "./lib/log_events.ts";
 import {
   dropPermissions,
@@ -22,7 +22,7 @@ import {
 import { Metrics } from "./lib/admin/metrics.ts";
 import { type Options, UsageError } from "./lib/config/options.ts";
 import { readDocument } from "./lib/http/documents.ts";
-import { expiryWarning, readPair, type TlsFiles, type TlsPaths } from "./lib/http/certificate.ts";
+import { Certificate, type TlsFiles } from "./lib/http/certificate.ts";
 import { explainListening, isPortFree } from "./lib/http/listen_errors.ts";
 import { Server } from "./lib/http/server.ts";
 
@@ -38,8 +38,6 @@ const MEMORY_DRAIN_TIMEOUT_MS = 250;
 
 /** The time for the last log lines to be written, in milliseconds. */
 const LAST_LINES_MS = 200;
-
-const DAY_MS = 24 * 60 * 60 * 1000;
 
 async function main(): Promise<void> {
   Object.assign(process, { noDeprecation: true }); // Deno 2.4's node:crypto and node:dns warn of themselves
@@ -113,7 +111,7 @@ async function serve(options: Options, warnings: readonly string[]): Promise<voi
     shutdown(STATUS.TEMPORARY_FAILURE, timeoutMs, 0);
   });
   const authenticator = await findAuthenticator(options, log);
-  const certificate = new Certificate(options, log);
+  const certificate = new Certificate(options, systemClock, log);
   onHangup(() => certificate.reload(server));
   server = startServer(options, emit, authenticator, certificate.files, () => memory.isTight);
   const admin = metrics && startAdmin(options, { metrics, emit, server }, log);
@@ -134,60 +132,6 @@ function findAuthenticator({ authSecrets = [], authJwks }: Options, log: Log) {
     },
   };
   return createAuthenticator(authSecrets, keySet);
-}
-
-/** The certificate and its key, as last read. */
-class Certificate {
-  readonly #paths: TlsPaths | null;
-  readonly #log: Log;
-  #files: TlsFiles | null;
-  #reloading: Promise<void> = Promise.resolve();
-
-  /** @throws {Error} if the files cannot be read, or do not belong together */
-  constructor({ tlsCert, tlsKey }: Options, log: Log) {
-    const hasTls = tlsCert !== undefined && tlsKey !== undefined;
-    this.#paths = hasTls ? { cert: tlsCert, key: tlsKey } : null;
-    this.#log = log;
-    this.#files = this.#paths && readPair(this.#paths, Deno.readTextFileSync);
-    if (hasTls) this.#warnDaily();
-  }
-
-  /** Null if the server speaks no TLS. */
-  get files(): TlsFiles | null {
-    return this.#files;
-  }
-
-  /** Reads the files again, and listens with them. If they are wrong, that is logged, and the old ones stay. */
-  reload(server: Server | null): void {
-    this.#reloading = this.#reloading.then(() => this.#reload(server));
-  }
-
-  async #reload(server: Server | null): Promise<void> {
-    if (this.#paths === null || server === null) {
-      return this.#log.write("info", "SIGHUP: there is no certificate to be read again.");
-    }
-    try {
-      const files = readPair(this.#paths, Deno.readTextFileSync);
-      Deno.listenTls({ hostname: "127.0.0.1", port: 0, ...files }).close(); // only the runtime can check this
-      await server.reload(files);
-      this.#files = files;
-      this.#log.write("info", "SIGHUP: listening with the certificate as it is now.");
-      this.#warnOfExpiry();
-    } catch (error) {
-      const message = `SIGHUP: the old certificate stays: ${messageOf(error)}`;
-      this.#log.write("error", asSentence(message));
-    }
-  }
-
-  #warnDaily(): void {
-    this.#warnOfExpiry();
-    systemClock.after(DAY_MS, () => this.#warnDaily());
-  }
-
-  #warnOfExpiry(): void {
-    const warning = this.#files && expiryWarning(this.#files.cert, Date.now());
-    if (warning !== null) this.#log.write("warn", warning);
-  }
 }
 
 function startServer(
@@ -327,10 +271,6 @@ function pageUrl(server: Server): string {
 
 function isEveryAddress(hostname: string): boolean {
   return hostname === "0.0.0.0" || hostname === "::";
-}
-
-function asSentence(text: string): string {
-  return /[.?!]$/.test(text) ? text : `${text}.`;
 }
 
 /** Writes synchronously. A closed stream does not end the process. */

@@ -45,6 +45,11 @@ export function messageOf(error: unknown): string {
   return error instanceof Error ? error.message : String(error);
 }
 
+/** Ends a text with a full stop, unless it ends like a sentence. */
+export function asSentence(text: string): string {
+  return /[.?!]$/.test(text) ? text : `${text}.`;
+}
+
 /** Control characters, format characters (bidirectional and invisible ones), and Unicode's line separators. */
 const CONTROLS = /[\p{Cc}\p{Cf}\u2028\u2029]/gu;
 

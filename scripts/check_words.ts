@@ -1,8 +1,9 @@
 /** Checks for words that comments, strings and documents do without: one thing has one word. */
 
 /** Words with which no doc comment begins. */
-const NO_BEGINNINGS = "After|As|At|Because|Before|Between|By|For|From|If|In|Like|Of|On|Only|So|" +
-  "Then|To|Until|When|Where|Whether|While|Who|Whom|Whose|With|Without";
+const NO_BEGINNINGS =
+  "After|As|At|Because|Before|Between|By|For|From|How|However|If|In|Like|Of|On|" +
+  "Only|So|Then|To|Until|What|When|Where|Whether|While|Who|Whom|Whose|Why|With|Without";
 
 /** A word that is out, and what to write. */
 const WORDS: readonly (readonly [word: RegExp, instead: string])[] = [

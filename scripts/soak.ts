@@ -24,7 +24,7 @@ interface Arguments {
 }
 
 const NODES_THAT_FAIL = 3;
-/** How long the pair is measured before there are others. */
+/** Time for which the pair is measured before there are others. */
 const QUIET_MS = 5000;
 
 async function main(): Promise<void> {

@@ -1,9 +1,9 @@
-/** What refusals, errors and ends most likely mean, and what to do about them. */
+/** Explains what refusals, errors and ends most likely mean, and what to do about them. */
 
 import { quote, showUrl } from "./failure.ts";
 import type { Ending, HttpAnswer } from "./websocket.ts";
 
-/** What is passed on, for proxies. `/docs/deploying.md` has whole configurations. */
+/** Advice for proxies. `/docs/deploying.md` has whole configurations. */
 const PASS_ON = "Have the proxy pass on Upgrade and Connection (nginx: proxy_http_version 1.1; " +
   'proxy_set_header Upgrade $http_upgrade; proxy_set_header Connection "upgrade"). deploying.md has ' +
   "each proxy's whole configuration.";

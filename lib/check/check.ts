@@ -10,7 +10,7 @@ import { Failure, quote, showUrl } from "./failure.ts";
 import { checkTls } from "./tls.ts";
 import type { CheckSocket } from "./websocket.ts";
 
-/** What to check. */
+/** The server to check, and the client to check it as. */
 export interface CheckRequest {
   /** `ws:` or `wss:` */
   readonly url: URL;

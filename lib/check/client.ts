@@ -23,7 +23,7 @@ const DELIVERY_TIMEOUT_MS = 12_000;
 /** A parsed message of the server. */
 export type Message = Readonly<Record<string, unknown>>;
 
-/** How to register. */
+/** The members of a registration. */
 export interface Registration {
   readonly clientId: string;
   readonly room: string;

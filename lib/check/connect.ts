@@ -11,7 +11,7 @@ const CONNECT_TIMEOUT_MS = 5000;
 /** Upper bound of the addresses that are tried. */
 const MAX_ADDRESSES = 4;
 
-/** What to connect to. */
+/** The address to connect to. */
 export interface Endpoint {
   /** An IP address. */
   readonly address: string;

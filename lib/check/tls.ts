@@ -11,7 +11,7 @@ const DAY_MS = 24 * 60 * 60 * 1000;
 const FEW_DAYS = 14;
 const READ_TIMEOUT_MS = 5000;
 
-/** What a certificate says. */
+/** The contents of a certificate. */
 interface Certificate {
   readonly names: string;
   readonly issuer: string;

@@ -32,7 +32,7 @@ export interface HttpAnswer {
   readonly body: string;
 }
 
-/** How a connection has ended. */
+/** The end of a connection. */
 export interface Ending {
   readonly code: number;
   readonly reason: string;

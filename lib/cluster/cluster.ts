@@ -159,7 +159,7 @@ export class Cluster implements Directory {
     return this.#rooms.get(room)?.size ?? 0;
   }
 
-  store(from: Session, targetId: string, message: Message): void {
+  forward(from: Session, targetId: string, message: Message): void {
     this.#forwarder.send(from, targetId, message);
   }
 
@@ -175,8 +175,8 @@ export class Cluster implements Directory {
     this.#topics.publish(key, text);
   }
 
-  notify(session: Session, notice: Notice): void {
-    this.#forwarder.notify(session, notice);
+  storeNotice(session: Session, notice: Notice): void {
+    this.#forwarder.storeNotice(session, notice);
   }
 
   #onMessage(text: string, channel: string): void {

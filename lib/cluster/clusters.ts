@@ -75,8 +75,8 @@ export class Clusters implements Directory {
     return this.#of(room).sizeOf(room);
   }
 
-  store(from: Session, targetId: string, message: Message): void {
-    this.#of(from.room.name).store(from, targetId, message);
+  forward(from: Session, targetId: string, message: Message): void {
+    this.#of(from.room.name).forward(from, targetId, message);
   }
 
   broadcast(from: Session, message: Message): void {
@@ -91,8 +91,8 @@ export class Clusters implements Directory {
     this.#of(key).publish(key, text);
   }
 
-  notify(session: Session, notice: Notice): void {
-    this.#of(session.room.name).notify(session, notice);
+  storeNotice(session: Session, notice: Notice): void {
+    this.#of(session.room.name).storeNotice(session, notice);
   }
 
   pauseAt(nowMs: number): Promise<void> | null {

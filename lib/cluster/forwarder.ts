@@ -481,7 +481,7 @@ export class Forwarder {
   }
 
   /** Notifies a client that is detached, or has moved to another node. */
-  notify(session: Session, notice: Notice): void {
+  storeNotice(session: Session, notice: Notice): void {
     const isDetached = this.#router.find(session.room.name, session.id) === session;
     if (isDetached) session.pendingNotices.push(notice);
     else if (session.hasMoved) {

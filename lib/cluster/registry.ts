@@ -147,7 +147,7 @@ export class Registry {
       const attachment = attach(claim);
       if (attachment === null) return;
       this.#records.set(attachment.session, record);
-      attachment.confirm();
+      attachment.notifyRegistered();
       this.#hooks.onAttached(attachment.session, claim.resumed);
     } finally {
       this.#checkAttached(room, id, record, claim.resumed);
@@ -171,7 +171,7 @@ export class Registry {
     const view = this.#rooms.open(room);
     if (!claim.resumed) view.remove(id);
     view.set(id, { node: this.#node.id, epoch: 0, isHeld: false });
-    attachment.confirm();
+    attachment.notifyRegistered();
     this.#hooks.onAttached(attachment.session, claim.resumed);
     if (this.#node.isReady) unlessDisconnected(this.catchUp(this.#node.session!));
   }

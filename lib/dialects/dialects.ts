@@ -12,7 +12,9 @@ export interface DialectOptions extends PeerJsOptions {
 }
 
 /** Protocols of other servers, by the names that `--dialects` takes, in the order in which they are tried. */
-const DIALECTS: Readonly<Record<string, (...args: Parameters<typeof peerjs>) => Dialect>> = {
+const DIALECTS: Readonly<
+  Record<string, (options: DialectOptions, needsToken: boolean) => Dialect>
+> = {
   peerjs,
   "y-webrtc": () => yWebrtc,
   trystero: () => trystero,

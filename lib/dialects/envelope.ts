@@ -25,7 +25,7 @@ export function fromMember(clientId: string): string {
 }
 
 /**
- * Reads a message and readdresses it: cuts out every top-level `target_id` and `from`, and inserts `from` at the place of
+ * Reads a message and readdresses it. Cuts out every top-level `target_id` and `from`, and inserts `from` at the place of
  * the first of them, or else in front. All other members stay as they are.
  *
  * @param from what {@link fromMember} returned for the sender

@@ -1,6 +1,6 @@
 /**
  * Reads messages of clients: validates a text as JSON (RFC 8259) and finds given members, at a cost that depends on its
- * size alone. WebAssembly scans the text. JSON.parse never gets a whole message, because objects with many different names
+ * size alone. WebAssembly scans the text. JSON.parse never gets a whole object, because objects with many different names
  * take it thirty times as long.
  */
 

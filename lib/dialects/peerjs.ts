@@ -4,7 +4,7 @@ import { createHash, randomUUID } from "node:crypto";
 import {
   type Command,
   type Dialect,
-  type HttpAnswer,
+  type HttpResponse,
   isClientId,
   type Notice,
   ProtocolError,
@@ -71,7 +71,7 @@ function answerHttp(
   listIds: (room: string) => Promise<readonly string[]>,
   { peerjsKey, peerjsDiscovery }: PeerJsOptions,
   needsToken: boolean,
-): Promise<HttpAnswer> | null {
+): Promise<HttpResponse> | null {
   const [, key, what] = /\/([^/]+)\/(id|peers)$/.exec(pathname) ?? [];
   const keys = [peerjsKey, encodeURIComponent(peerjsKey)];
   if (what === undefined || !keys.includes(key!)) return null;

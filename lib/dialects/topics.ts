@@ -37,7 +37,7 @@ export const yWebrtc: Dialect = {
   decode(text): Command {
     const scan = scanMembers(text, MEMBERS);
     const type = readLast(text, scan, "type");
-    if (type === "ping") return { kind: "answer", text: '{"type":"pong"}' };
+    if (type === "ping") return { kind: "reply", text: '{"type":"pong"}' };
     if (isSubscription(type)) return { kind: type, topics: topicsOf(text, scan) };
     const topic = readLast(text, scan, "topic");
     if (type !== "publish" || typeof topic !== "string") return { kind: "ignore" };

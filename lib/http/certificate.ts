@@ -1,8 +1,10 @@
-/** Checks certificates and their keys, and warns before a certificate expires. */
+/** Reads, checks and reloads the certificate and its key, and warns before it expires. */
 
 import { Buffer } from "node:buffer";
 import { createPrivateKey, createPublicKey, X509Certificate } from "node:crypto";
-import { messageOf } from "../log.ts";
+import type { Clock } from "../clock.ts";
+import type { Options } from "../config/options.ts";
+import { asSentence, type Log, messageOf } from "../log.ts";
 
 /** A certificate chain and its private key, both PEM. */
 export interface TlsFiles {
@@ -11,7 +13,7 @@ export interface TlsFiles {
 }
 
 /** The paths of both files. */
-export interface TlsPaths {
+interface TlsPaths {
   readonly cert: string;
   readonly key: string;
 }
@@ -22,7 +24,7 @@ export interface TlsPaths {
  * @param readTextFile throws if it cannot read a file
  * @throws {Error} if a file is wrong; the message names it and says what to do
  */
-export function readPair(paths: TlsPaths, readTextFile: (path: string) => string): TlsFiles {
+function readPair(paths: TlsPaths, readTextFile: (path: string) => string): TlsFiles {
   const read = (flag: string, path: string) => {
     try {
       return readTextFile(path);
@@ -105,5 +107,66 @@ function expiryOf(pem: string): number {
     return Date.parse(new X509Certificate(pem).validTo);
   } catch {
     return NaN;
+  }
+}
+
+/** A server that can listen with another certificate. */
+interface Reloadable {
+  reload(files: TlsFiles): Promise<void>;
+}
+
+/** The certificate of a server and its key, as last read. */
+export class Certificate {
+  readonly #paths: TlsPaths | null;
+  readonly #clock: Clock;
+  readonly #log: Log;
+  #files: TlsFiles | null;
+  #reloading: Promise<void> = Promise.resolve();
+
+  /** @throws {Error} if the files cannot be read, or do not belong together */
+  constructor({ tlsCert, tlsKey }: Pick<Options, "tlsCert" | "tlsKey">, clock: Clock, log: Log) {
+    const hasTls = tlsCert !== undefined && tlsKey !== undefined;
+    this.#paths = hasTls ? { cert: tlsCert, key: tlsKey } : null;
+    this.#clock = clock;
+    this.#log = log;
+    this.#files = this.#paths && readPair(this.#paths, Deno.readTextFileSync);
+    if (hasTls) this.#warnDaily();
+  }
+
+  /** Null if the server speaks no TLS. */
+  get files(): TlsFiles | null {
+    return this.#files;
+  }
+
+  /** Reads the files again, and listens with them. If they are wrong, that is logged, and the old ones stay. */
+  reload(server: Reloadable | null): void {
+    this.#reloading = this.#reloading.then(() => this.#reload(server));
+  }
+
+  async #reload(server: Reloadable | null): Promise<void> {
+    if (this.#paths === null || server === null) {
+      return this.#log.write("info", "SIGHUP: there is no certificate to be read again.");
+    }
+    try {
+      const files = readPair(this.#paths, Deno.readTextFileSync);
+      Deno.listenTls({ hostname: "127.0.0.1", port: 0, ...files }).close(); // only the runtime can check this
+      await server.reload(files);
+      this.#files = files;
+      this.#log.write("info", "SIGHUP: listening with the certificate as it is now.");
+      this.#warnOfExpiry();
+    } catch (error) {
+      const message = `SIGHUP: the old certificate stays: ${messageOf(error)}`;
+      this.#log.write("error", asSentence(message));
+    }
+  }
+
+  #warnDaily(): void {
+    this.#warnOfExpiry();
+    this.#clock.after(DAY_MS, () => this.#warnDaily());
+  }
+
+  #warnOfExpiry(): void {
+    const warning = this.#files && expiryWarning(this.#files.cert, Date.now());
+    if (warning !== null) this.#log.write("warn", warning);
   }
 }

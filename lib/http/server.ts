@@ -98,7 +98,7 @@ export class Server {
   readonly #connections = new Set<Connection>();
   readonly #unregistered: Deadlines<Connection>;
   readonly #listener: Listener;
-  /** Why no connection is accepted; null if they are. */
+  /** The reason for which no connection is accepted; null if they are. */
   #closedFor: "shutting down" | "restarting" | null = null;
   #hasWarnedOfProxy = false;
   #onAllEnded = () => {};

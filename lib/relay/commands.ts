@@ -19,7 +19,7 @@ export interface CommandDeps {
 }
 
 /**
- * Returns the cost of a command, in tokens. Commands that cause several messages, or a long answer, cost more.
+ * Returns the cost of a command, in tokens. Commands that cause several messages, or a long notice, cost more.
  *
  * @param sizeCost the cost of the message by its size
  */
@@ -60,7 +60,7 @@ export function execute(
       const { targetId, type, bytes, text, storage } = command;
       const message = { type, bytes, text, storage, receivedAtMs };
       if (!router.deliver(session, targetId, text)) {
-        return router.directory.store(session, targetId, message);
+        return router.directory.forward(session, targetId, message);
       }
       return emit({ kind: "sent", from: session, targetId, message });
     }
@@ -84,7 +84,7 @@ export function execute(
         if (isAllowed(session, topic)) router.topics[command.kind](session, topic);
       }
       return;
-    case "answer":
+    case "reply":
       return void session.connection?.send(command.text);
     case "ignore":
       return;

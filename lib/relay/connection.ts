@@ -70,15 +70,15 @@ export interface ConnectionDeps {
   onRegistered(connection: Connection): void;
 }
 
-/** The number of refused messages in a row after which the connection is closed. */
-const MAX_REFUSALS_IN_A_ROW = 500;
+/** The number of dropped messages in a row after which the connection is closed. */
+const MAX_DROPPED_IN_A_ROW = 500;
 /**
  * The time between an error and the close frame, in milliseconds. Without it, a client that keeps sending could lose the
  * error: TCP discards it if the connection closes with unread data.
  */
 const LINGER_MS = 300;
 /** Upper bound of the messages that are read in that time. The runtime reads a flood in one go, and serves no other client. */
-const MAX_DROPPED_MESSAGES = 10_000;
+const MAX_LINGER_MESSAGES = 10_000;
 /** Upper bound of an oversized message that is still searched for its target, in UTF-16 code units. */
 const MAX_EXPLAINED_CHARS = 1024 * 1024;
 
@@ -88,13 +88,14 @@ export class Connection implements SessionConnection {
   readonly address: string;
   /** Time of the upgrade request, in milliseconds of the server's clock. */
   readonly connectedAtMs: number;
-  /** Messages from the client since it registered, refused ones included. */
+  /** Messages from the client since it registered, dropped ones included. */
   messagesIn = 0;
   /** Messages and notices to the client. */
   messagesOut = 0;
   readonly #socket: Socket;
-  /** Null once it is not needed any more, because it may have 60 KiB; so is the token. */
+  /** Null once it is not needed any more, because it may have 60 KiB. */
   #url: string | null;
+  /** Null likewise. */
   #token: string | null;
   readonly #deps: ConnectionDeps;
   readonly #bucket: TokenBucket;
@@ -107,11 +108,11 @@ export class Connection implements SessionConnection {
   #isTentative = false;
   #deferredError: ProtocolError | null = null;
   #closedFor: CloseReason | null = null;
-  #refusalsInARow = 0;
+  #droppedInARow = 0;
   /** Null if messages need not wait. */
   #pending: PendingMessages | null = null;
   #cancelLinger = () => {};
-  #dropped = 0;
+  #ignored = 0;
 
   constructor(socket: Socket, request: ConnectionRequest, deps: ConnectionDeps) {
     const { clock, options, bufferedTotal } = deps;
@@ -163,16 +164,16 @@ export class Connection implements SessionConnection {
 
   /** Handles a message, which is a string or an ArrayBuffer. Never throws. */
   receive(data: unknown): void {
-    if (this.#closedFor !== null) return this.#drop(this.#closedFor);
+    if (this.#closedFor !== null) return this.#ignore(this.#closedFor);
     try {
       this.#receive(typeof data === "string" ? data : decodeUtf8(data));
     } catch (error) {
-      this.#answerError(error);
+      this.#handleError(error);
     }
   }
 
-  #drop(reason: CloseReason): void {
-    if (++this.#dropped !== MAX_DROPPED_MESSAGES) return;
+  #ignore(reason: CloseReason): void {
+    if (++this.#ignored !== MAX_LINGER_MESSAGES) return;
     this.#cancelLinger();
     this.#closeSocket(reason);
   }
@@ -193,14 +194,14 @@ export class Connection implements SessionConnection {
     else this.#handle(this.#session, text, nowMs);
   }
 
-  #answerError(error: unknown): void {
+  #handleError(error: unknown): void {
     if (!(error instanceof ProtocolError)) return this.#failInternally(error);
     if (this.#session === null && !this.isOpen) return; // the client has disconnected meanwhile
     const { code, message } = error;
     // Clients of other servers register by their URL or first message, whatever comes after it.
     const isRegistering = this.#session === null && this.dialect === null;
-    if (isRegistering || code === "message_too_large") this.#rejectFor(error);
-    else this.#fail(code, message);
+    if (isRegistering || code === "message_too_large") this.#rejectWith(error);
+    else this.#notifyError(code, message);
   }
 
   #failInternally(error: unknown): void {
@@ -208,21 +209,21 @@ export class Connection implements SessionConnection {
     this.close("internal_error");
   }
 
-  #rejectFor({ code, message, retryAfterMs }: ProtocolError): void {
+  #rejectWith({ code, message, retryAfterMs }: ProtocolError): void {
     if (isFatalCode(code)) this.reject(code, message, undefined, retryAfterMs);
   }
 
-  #answerFailedRegistration(error: unknown): void {
+  #handleFailedRegistration(error: unknown): void {
     if (!(error instanceof ProtocolError)) return this.#failInternally(error);
     if (!this.isOpen) return; // the client has disconnected meanwhile
-    if (!this.#isTentative) return this.#rejectFor(error);
+    if (!this.#isTentative) return this.#rejectWith(error);
     this.#deferredError = error; // the client may still register otherwise
     this.#handlePending();
   }
 
   /** Rejects a client that has not registered in time. */
   rejectUnregistered(): void {
-    if (this.#deferredError !== null) return this.#rejectFor(this.#deferredError);
+    if (this.#deferredError !== null) return this.#rejectWith(this.#deferredError);
     const message = "No valid register message came in time (--register-timeout).";
     this.reject("register_timeout", message);
   }
@@ -241,7 +242,7 @@ export class Connection implements SessionConnection {
       const command = this.#dialect?.decodeUrl?.(new URL(url));
       if (command !== undefined) this.#executeFirst(command);
     } catch (error) {
-      this.#answerFailedRegistration(error);
+      this.#handleFailedRegistration(error);
     }
   }
 
@@ -253,7 +254,7 @@ export class Connection implements SessionConnection {
       this.#detach(false, null);
       this.#dialect = other;
     } else if (this.#deferredError !== null) {
-      this.#rejectFor(this.#deferredError);
+      this.#rejectWith(this.#deferredError);
     }
   }
 
@@ -278,7 +279,7 @@ export class Connection implements SessionConnection {
   #await(ready: Promise<void>): PendingMessages {
     ready.then(
       () => this.#handlePending(),
-      (error) => this.#answerFailedRegistration(error),
+      (error) => this.#handleFailedRegistration(error),
     );
     return this.#pending = new PendingMessages(this.#deps.bufferedTotal);
   }
@@ -294,7 +295,7 @@ export class Connection implements SessionConnection {
     if (pending.hasCapacityFor(text)) return pending.add(text);
     const message = `Message dropped: over ${PendingMessages.bound} sent while registration is ` +
       "pending.";
-    this.#refuse(message, this.#targetOf(text));
+    this.#dropMessage(message, this.#targetOf(text));
   }
 
   #handlePending(): void {
@@ -312,28 +313,30 @@ export class Connection implements SessionConnection {
     this.messagesIn++;
     const { router, options: { rateBurst } } = this.#deps;
     const cost = costOf(text);
-    if (!this.#bucket.take(cost, nowMs)) return this.#refuseRate(this.#targetOf(text));
+    if (!this.#bucket.take(cost, nowMs)) return this.#dropOverRate(this.#targetOf(text));
     const command = this.#dialect!.decode(text, this.#sender);
     const totalCost = Math.min(costOfCommand(command, session, cost, router), rateBurst);
-    if (totalCost > cost && !this.#bucket.take(totalCost - cost, nowMs)) return this.#refuseRate();
-    this.#refusalsInARow = 0;
+    if (totalCost > cost && !this.#bucket.take(totalCost - cost, nowMs)) {
+      return this.#dropOverRate();
+    }
+    this.#droppedInARow = 0;
     execute(command, session, nowMs, this.#deps);
   }
 
-  #refuseRate(targetId?: string): void {
+  #dropOverRate(targetId?: string): void {
     const { rateLimitPerSecond, rateBurst } = this.#deps.options;
     const message = `Message dropped: over ${rateLimitPerSecond} messages a second ` +
       `(--rate-limit), ${rateBurst} at once (--rate-burst).`;
-    this.#refuse(message, targetId);
+    this.#dropMessage(message, targetId);
   }
 
-  #refuse(message: string, targetId?: string): void {
-    const isLast = ++this.#refusalsInARow >= MAX_REFUSALS_IN_A_ROW;
+  #dropMessage(message: string, targetId?: string): void {
+    const isLast = ++this.#droppedInARow >= MAX_DROPPED_IN_A_ROW;
     if (isLast) this.reject("rate_limited", message, targetId);
-    else this.#fail("rate_limited", message, targetId);
+    else this.#notifyError("rate_limited", message, targetId);
   }
 
-  #fail(code: ErrorCode, message: string, targetId?: string, retryAfterMs?: number): void {
+  #notifyError(code: ErrorCode, message: string, targetId?: string, retryAfterMs?: number): void {
     this.#deps.emit({ kind: "error_sent", code, subject: this.#session ?? this });
     this.notify({ kind: "error", code, message, targetId, retryAfterMs });
   }
@@ -348,10 +351,10 @@ export class Connection implements SessionConnection {
     return this.#dialectOrCore.targetOf(text);
   }
 
-  /** Sends an error, closes after {@link LINGER_MS} or {@link MAX_DROPPED_MESSAGES}, and ends the session at once. */
+  /** Sends an error, closes after {@link LINGER_MS} or {@link MAX_LINGER_MESSAGES}, and ends the session at once. */
   reject(code: FatalCode, message: string, targetId?: string, retryAfterMs?: number): void {
     if (this.#closedFor !== null) return;
-    this.#fail(code, message, targetId, retryAfterMs);
+    this.#notifyError(code, message, targetId, retryAfterMs);
     if (this.#closedFor !== null) return; // sending the error has closed the connection
     if (this.#session === null) {
       this.#deps.emit({ kind: "client_refused", address: this.address, code, message });
@@ -365,7 +368,7 @@ export class Connection implements SessionConnection {
     this.reject("replaced", "A newer connection has registered this ID.");
   }
 
-  /** Never throws: the caller has others to send to. */
+  /** Sends a text; returns false if the connection takes none any more. Never throws: the caller has others to send to. */
   send(text: string): boolean {
     if (!this.isOpen || !this.#sendBuffer.canSend(text)) return false;
     try {
@@ -435,7 +438,7 @@ export class Connection implements SessionConnection {
   }
 }
 
-/** A function of its own, because a closure of the constructor would keep the URL for as long as the connection. */
+/** Finds the dialect of a URL. A closure of the constructor would keep the URL for as long as the connection. */
 function dialectOf(url: string, dialects: readonly Dialect[]): Dialect | null {
   return dialects.find(({ acceptsUrl }) => acceptsUrl?.(url)) ?? null;
 }

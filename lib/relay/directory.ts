@@ -28,7 +28,7 @@ export interface Claim {
 export interface Attachment {
   readonly session: Session;
   /** Sends the client its `registered` notice. */
-  confirm(): void;
+  notifyRegistered(): void;
 }
 
 /**
@@ -69,7 +69,7 @@ export interface Directory {
   /** Returns the number of IDs in a room. */
   sizeOf(room: string): number;
   /** Sends a message to the target's node or stores it, and notifies the sender if it can do neither. */
-  store(from: Session, targetId: string, message: Message): void;
+  forward(from: Session, targetId: string, message: Message): void;
   /** Sends a message to the members of the sender's room on other nodes. */
   broadcast(from: Session, message: Message): void;
   /** Starts or stops receiving what other nodes publish on a topic. */
@@ -77,7 +77,7 @@ export interface Directory {
   /** Sends a text to the subscribers of a topic on other nodes. */
   publish(key: string, text: string): void;
   /** Stores a notice for a session that is not connected here, if its client may resume. */
-  notify(session: Session, notice: Notice): void;
+  storeNotice(session: Session, notice: Notice): void;
   /** The number of messages of this node's clients that are stored. */
   readonly stored: number;
   /** Expires all stored messages, and notifies their senders while they are still connected. */
@@ -123,7 +123,8 @@ export function idTaken(clientId: string): ProtocolError {
 }
 
 export function idHeld(clientId: string, retryAfterMs: number): ProtocolError {
-  const message = `The ID ${describe(clientId)} is held for the client that has lost it: ` +
+  const message =
+    `The ID ${describe(clientId)} is held for the client whose connection was lost: ` +
     `register with its resume secret, or again in ${Math.ceil(retryAfterMs / 1000)} s.`;
   return new ProtocolError("id_held", message, Math.ceil(retryAfterMs));
 }
@@ -167,7 +168,7 @@ export class LocalDirectory implements Directory {
       if (existing !== undefined) this.#router.announce(room, "left", clientId);
       this.#router.announce(room, "joined", clientId);
     }
-    attachment.confirm();
+    attachment.notifyRegistered();
     this.#deliverStored(attachment.session);
   }
 
@@ -203,7 +204,7 @@ export class LocalDirectory implements Directory {
     return this.#router.room(room)?.sessions.size ?? 0;
   }
 
-  store(from: Session, targetId: string, message: Message): void {
+  forward(from: Session, targetId: string, message: Message): void {
     if (message.storage?.maxTtlMs === 0) return;
     const isStorable = !this.#isOff && isClientId(targetId);
     if (!isStorable) return this.#router.fail(from, undelivered("target_not_found", targetId));
@@ -223,7 +224,7 @@ export class LocalDirectory implements Directory {
   watchTopic(): void {}
   publish(): void {}
 
-  notify(session: Session, notice: Notice): void {
+  storeNotice(session: Session, notice: Notice): void {
     const isDetached = this.#router.find(session.room.name, session.id) === session;
     if (isDetached) session.pendingNotices.push(notice);
   }

@@ -32,11 +32,11 @@ export class TokenBucket {
 export const BYTES_PER_TOKEN = 16 * 1024;
 /** The recipients of a broadcast that one token pays for. */
 const RECIPIENTS_PER_TOKEN = 20;
-/** The subscribers that one token pays for: a newcomer to a room of 30 answers 30 offers at once, with candidates. */
+/** The subscribers that one token pays for: a newcomer to a room of 30 sends 30 answers at once, with candidates. */
 export const SUBSCRIBERS_PER_TOKEN = 100;
 /** Topics of a subscription that one token pays for: each may be a command to Redis. */
 export const TOPICS_PER_TOKEN = 16;
-/** Cost of a repeated `register`, which takes a token check and an answer with all peers. */
+/** Cost of a repeated `register`, which takes a token check and a notice with all peers. */
 export const REGISTER_COST = 10;
 
 /** Returns the cost of a message by its size, in tokens. */

@@ -1,4 +1,4 @@
-/** Registers clients: checks the token, claims the ID, and answers. */
+/** Registers clients: checks the token, claims the ID, and notifies the client. */
 
 import { randomUUID } from "node:crypto";
 import { allows, type Authenticator, type Grant, TokenError } from "../auth/tokens.ts";
@@ -25,7 +25,7 @@ export class Registrar {
   }
 
   /**
-   * Registers a connection, answers it, and delivers its stored messages. Returns a promise if that involves other machines.
+   * Registers a connection, notifies it, and delivers its stored messages. Returns a promise if that involves other machines.
    *
    * @param requestToken the token of the upgrade request; a `token` member has precedence
    * @throws {ProtocolError} `unauthorized`, `forbidden`, `id_taken`, `id_held` or `server_full`
@@ -73,12 +73,15 @@ export class Registrar {
       const heldAddress = existing?.connection === null ? existing.address : null;
       if (!claim.resumed) capacity.checkClient(connection.address, heldAddress);
       const session = router.attach(registration, connection, claim);
-      return { session, confirm: () => this.#answer(session, registration, claim.resumed) };
+      return {
+        session,
+        notifyRegistered: () => this.#notifyRegistered(session, registration, claim.resumed),
+      };
     });
   }
 
   /**
-   * Repeats the registration of a client, which may change its presence, and answers it.
+   * Repeats the registration of a client, which may change its presence, and notifies it.
    *
    * @throws {ProtocolError} `already_registered` for another ID or room
    */
@@ -92,10 +95,10 @@ export class Registrar {
       throw new ProtocolError("already_registered", message);
     }
     this.#deps.router.setPresence(session, registration.presence);
-    this.#answer(session, registration, false);
+    this.#notifyRegistered(session, registration, false);
   }
 
-  #answer(session: Session, { presence, resume }: Registration, resumed: boolean): void {
+  #notifyRegistered(session: Session, { presence, resume }: Registration, resumed: boolean): void {
     const { router, iceServersFor } = this.#deps;
     session.connection?.notify({
       kind: "registered",

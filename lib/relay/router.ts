@@ -189,7 +189,7 @@ export class Router {
 
   /** Notifies a client now, or when it resumes. */
   notify(session: Session, notice: Notice): void {
-    if (!session.connection?.notify(notice)) this.directory.notify(session, notice);
+    if (!session.connection?.notify(notice)) this.directory.storeNotice(session, notice);
   }
 
   /** Notifies a client that one of its messages failed. */

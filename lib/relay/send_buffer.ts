@@ -40,14 +40,14 @@ export class BufferedTotal {
 
 /**
  * The time for which a client past the limit may read nothing, in milliseconds. Without it, a burst would drop a client
- * that does read: the runtime writes only between turns of the event loop, and a network takes a moment.
+ * that does read. The runtime writes only between turns of the event loop, and a network takes a moment.
  */
 const GRACE_MS = 100;
 /** Upper bound for a client that reads, in multiples of the limit. One sender's burst has to fit. */
 const MAX_BURST_LIMITS = 16;
 /**
  * The time in which the buffer has to shrink, in idle timeouts. A client that is cut off may take half an idle timeout to
- * stall, and the check runs a little late: within two idle timeouts the client is dropped.
+ * stall, and the check runs a little late. Within two idle timeouts the client is dropped.
  */
 const MAX_STALLED = 1.25;
 

@@ -150,7 +150,7 @@ export type Command =
     /** Returns the text for this number of subscribers. */
     textFor(subscribers: number): string;
   }
-  | { readonly kind: "answer"; readonly text: string }
+  | { readonly kind: "reply"; readonly text: string }
   | { readonly kind: "ignore" };
 
 /** A notice of a failure. */
@@ -186,7 +186,7 @@ export type Notice =
   };
 
 /** The response to a plain HTTP request. */
-export interface HttpAnswer {
+export interface HttpResponse {
   readonly status: number;
   /** The media type. */
   readonly type: string;
@@ -211,7 +211,7 @@ export interface Dialect {
   readonly answerHttp?: (
     pathname: string,
     listIds: (room: string) => Promise<readonly string[]>,
-  ) => Promise<HttpAnswer> | null;
+  ) => Promise<HttpResponse> | null;
   /** True if a client of an accepted URL may speak another dialect, as its first message shows. */
   readonly isTentative?: true;
   /** Returns whether a first message shows that its client speaks the dialect. */

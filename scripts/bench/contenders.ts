@@ -93,7 +93,7 @@ function bareDeno(): Contender {
 export const QUIET = ["--log-level", "warn"] as const;
 
 /**
- * What signalbox is started with: all at its default, but for limits that would be in the way. They are raised, not
+ * Options of signalbox in the benchmark: all at their defaults, but for limits that would be in the way. They are raised, not
  * off, so that they cost what they cost. An option that the measured version does not have is left out.
  */
 const SIGNALBOX_OPTIONS = {

@@ -77,7 +77,7 @@ export class Inspector {
     return number;
   }
 
-  /** However a server writes JSON, in the string that holds the number the same text leads up to it. */
+  /** Finds the number by the text before it, which is the same however a server writes JSON. */
   #findNumber(text: string): number {
     const sent = JSON.stringify(this.#message);
     const place = placeOf(NUMBER, sent);

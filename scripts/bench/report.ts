@@ -1,4 +1,4 @@
-/** What the benchmark prints: each scenario's numbers as they come, and a table of all at the end. */
+/** The output of the benchmark: each scenario's numbers as they come, and a table of all at the end. */
 
 import { BASELINE, type Contender } from "./contenders.ts";
 import type { Machine } from "./machine.ts";

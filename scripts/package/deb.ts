@@ -111,7 +111,7 @@ function makeChangelog(version: string, date: string): string {
   const time = new Date(date).toUTCString().replace("GMT", "+0000");
   return `signalbox (${version}) stable; urgency=medium
 
-  * What is new: CHANGELOG.md in this folder.
+  * Changes: CHANGELOG.md in this folder.
 
  -- The signalbox authors <signalbox@example.org>  ${time}
 `;

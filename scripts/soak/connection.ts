@@ -28,7 +28,7 @@ type Message = Readonly<Record<string, unknown>>;
 export interface Way {
   readonly url: string;
   readonly ledger: Ledger;
-  /** How long a node may give no answer, in milliseconds, before it is left. */
+  /** Time without an answer of a node after which a client leaves it, in milliseconds. */
   readonly timeoutMs: number;
 }
 

@@ -13,7 +13,7 @@ interface Protocol {
   /** True if a sender gets its own messages, too. */
   readonly hasEcho: boolean;
   path(id: string): string;
-  /** What a client sends first. */
+  /** The first message of a client. */
   joins(topic: string): readonly object[];
   sent(at: string, content: Content): object;
   received(at: string, content: Content): object;

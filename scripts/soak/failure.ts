@@ -1,4 +1,4 @@
-/** What was done to a cluster in the middle of a round, and which messages that may have cost or delayed: no others. */
+/** A failure of a cluster in the middle of a round, and the messages that it may have cost or delayed: no others. */
 
 import type { ConnectionRecord, MessageRecord } from "./ledger.ts";
 

@@ -1,4 +1,4 @@
-/** What can be done to a cluster while its clients are at it. It is always the first node that is hit alone. */
+/** Failures of a cluster while its clients send. If one node alone fails, it is the first one. */
 
 import { NODE_LIFETIME_MS } from "../../lib/cluster/scripts.ts";
 import { untilStatus } from "../../tests/helpers/health.ts";
@@ -12,9 +12,9 @@ import { pause } from "./pause.ts";
 interface Method {
   /** Text for `--help`. */
   readonly description: string;
-  /** How long it is to last, in milliseconds, unless something else is said. */
+  /** Default duration, in milliseconds. */
   readonly durationMs: number;
-  /** How long nodes store messages in such a round, in milliseconds, if not as long as in others. */
+  /** Mailbox TTL in such a round, in milliseconds, if it differs from that in others. */
   readonly mailboxTtlMs?: number;
   /** Resolves when all is well again. */
   hurt(cluster: SoakCluster, durationMs: number): Promise<Failure>;
@@ -127,7 +127,7 @@ async function slowRedis({ lines, urls }: SoakCluster, durationMs: number): Prom
   return { kind: "delay", urls, fromMs, untilMs: performance.now() };
 }
 
-/** What the others send to the node arrives when it is back, or is reported. */
+/** Messages that the others send to the node arrive when it is back, or their senders are notified. */
 export async function cutOff(
   { url, httpUrl }: ServingProgram,
   line: Line,

@@ -17,7 +17,7 @@ export interface ConnectionRecord {
   closeCode: number | null;
   /** Messages to itself that came back, in order. When one is back, all that was done before it was sent is done. */
   readonly markers: MarkerRecord[];
-  /** What it got from others, in order. */
+  /** Messages that it got from others, in order. */
   readonly received: ReceivedRecord[];
 }
 
@@ -76,7 +76,7 @@ export class Ledger {
   readonly errors: ErrorRecord[] = [];
   readonly silences: Silence[] = [];
   readonly repeats: RepeatRecord[] = [];
-  /** What can be seen to be wrong at once. */
+  /** Violations that can be seen at once. */
   readonly oddities: string[] = [];
   readonly #byNumber = new Map<string, MessageRecord[]>();
   readonly #untaken = new Map<ConnectionRecord, MessageRecord[]>();

@@ -22,7 +22,7 @@ export class MeasuredPair {
   }
 }
 
-/** What a worker has in place of a window. */
+/** The global object of a worker. */
 interface WorkerScope {
   onmessage: (event: MessageEvent<string>) => void;
   postMessage(times: PairTimes): void;

@@ -4,7 +4,7 @@ import type { Random } from "../../tests/helpers/random.ts";
 import { Connection, type Way } from "./connection.ts";
 import { pause } from "./pause.ts";
 
-/** What all of a round share. */
+/** Configuration that all participants of a round share. */
 interface ParticipantDeps extends Omit<Way, "url"> {
   /** The nodes of the server; each connection goes to one of them. */
   readonly urls: readonly string[];

@@ -13,7 +13,7 @@ export class ResumingClient {
   #socket: WebSocket | null = null;
   #secret: string | true = true;
   #isEnding = false;
-  /** What was sent on this connection and may not have been taken yet, by the number of the marker behind it. */
+  /** Messages that were sent on this connection and may not have been taken yet, by the number of the marker behind them. */
   #untaken = new Map<number, ReturnType<RollingLedger["send"]>["sent"]>();
   #markers = 0;
   #onEnd = Promise.withResolvers<void>();

@@ -14,7 +14,7 @@ export interface RollingReport {
   readonly lostWithConnection: number;
   /** Error messages by code. */
   readonly errors: Readonly<Record<string, number>>;
-  /** What went wrong, a line each. */
+  /** Violations, a line each. */
   readonly violations: readonly string[];
   /** The longest time from the end of a connection until its client had resumed, in milliseconds. */
   readonly longestAbsenceMs: number;

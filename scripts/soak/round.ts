@@ -14,7 +14,7 @@ export interface RoundOptions {
   /** The nodes of one server, as `ws://…`. */
   readonly urls: readonly string[];
   readonly participants: number;
-  /** How long they go on; what is still under way then takes some time more. */
+  /** Time for which they go on; what is still under way then takes some time more. */
   readonly activeMs: number;
   readonly seed: number;
   readonly terms: Terms;
@@ -29,9 +29,9 @@ const STEADY_SHARE_WITH_FAILURES = 0.5;
 const BROADCAST_SHARE_WITH_FAILURES = 0.3;
 /** IDs that are talked to, and never come. */
 const ABSENT_IDS = ["absent", "absent too"];
-/** How long the server may take to notice that the last have left. */
+/** Time in which the server notices that the last clients have disconnected. */
 const TIMEOUT_MS = 60_000;
-/** How long a client waits for an answer. From a server that fails it expects less. */
+/** Time for which a client waits for an answer. From a server that fails it expects less. */
 const CLIENT_TIMEOUT_MS = 30_000;
 const CLIENT_TIMEOUT_WITH_FAILURES_MS = 4000;
 /** Time before and after a failure in which all is well. */

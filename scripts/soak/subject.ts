@@ -1,4 +1,4 @@
-/** What is soaked: a server that runs already, or one that is started for it, of one node or of several. */
+/** The server under test: one that runs already, or one that is started for it, of one node or of several. */
 
 import { hasProc, memoryOf } from "../../tests/helpers/process.ts";
 import { type ProgramOptions, ServingProgram } from "../../tests/helpers/program.ts";
@@ -17,7 +17,7 @@ export interface Subject extends AsyncDisposable {
   readonly hurt?: () => Promise<readonly Failure[]>;
 }
 
-/** What is done to a cluster in the middle of each round. */
+/** The failure of a cluster in the middle of each round. */
 interface Harm {
   /** URLs of its nodes. Failures take turns. */
   readonly names: readonly FailureName[];
@@ -25,13 +25,13 @@ interface Harm {
   readonly durationMs?: number | undefined;
 }
 
-/** How long a server may take to notice that a connection has ended, and a message to get from one node to another. */
+/** Bounds of the time in which a server notices the end of a connection, and a message gets from one node to another. */
 const NOTICE_MS = 5000;
 const TRANSIT_MS = 5000;
 
 const MiB = 1024 ** 2;
 const BUFFERED_MIB = 32;
-/** What attackers need: an address of their own, a password to guess, and a bound that they reach. */
+/** The needs of attackers: an address of their own, a password to guess, and a bound that they reach. */
 const ATTACKED_ARGS = [
   "--trust-proxy",
   ...["--max-buffered-total", `${BUFFERED_MIB}MiB`],

@@ -8,9 +8,9 @@ import type { ConnectionRecord, MessageRecord } from "./ledger.ts";
 export interface Terms {
   /** Time for which it stores a message for a client that is not connected. */
   readonly mailboxTtlMs: number;
-  /** How long it may take to notice that a connection has ended without a word. */
+  /** Time in which the server notices that a connection has ended without a close frame. */
   readonly noticeMs: number;
-  /** How long a message may be under way within the server: 0 if it is one node. */
+  /** Time for which a message may be under way within the server: 0 if it is one node. */
   readonly transitMs: number;
 }
 

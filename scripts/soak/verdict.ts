@@ -34,7 +34,7 @@ export interface Verdict {
   readonly excused: number;
 }
 
-/** How long a client may read nothing: what it got then is recorded later. In milliseconds. */
+/** Time for which a client may read nothing: what it got then is recorded later. In milliseconds. */
 const STALL_MS = 2000;
 
 /**
@@ -279,7 +279,7 @@ class Judgement {
   }
 
   /**
-   * What an ID got over several connections, one after the other. Two connections at nodes that did not reach each other are
+   * Checks what an ID got over several connections, one after the other. Two connections at nodes that did not reach each other are
    * no sequence. Neither is a broadcast that reaches both connections of an ID that moves.
    */
   #spansOf(connections: readonly ConnectionRecord[]): ReceivedRecord[][] {

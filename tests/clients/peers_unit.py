@@ -27,7 +27,7 @@ class TestCase(unittest.IsolatedAsyncioTestCase):
         return signaling
 
     def next(self, emitter: Any, event: str) -> asyncio.Future[Any]:
-        """What comes with an event that is still to come."""
+        """Returns what comes with an event that is still to come."""
         future: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
 
         def receive(detail: Any = None) -> None:

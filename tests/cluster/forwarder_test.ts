@@ -42,7 +42,7 @@ function setUp({ mailboxTtlMs = 10_000 } = {}) {
     sizeOf: () => 2,
     broadcast() {},
     ended() {},
-    notify() {},
+    storeNotice() {},
   } as unknown as Directory;
   const capacity = new Capacity({ maxConnections: 0, maxConnectionsPerIp: 0 });
   const router = new Router(options, capacity, clock, () => {}, () => directory);
@@ -152,7 +152,7 @@ testPure("an error reaches a sender that has moved after the last client of its 
   const [alice] = attach("alice");
   router.evict(alice, true);
   assert.equal(rooms.get(""), undefined);
-  forwarder.notify(alice, undelivered("target_not_found", "bob"));
+  forwarder.storeNotice(alice, undelivered("target_not_found", "bob"));
   await Promise.resolve();
   respond(1, 0, "ok", [["alice", { node: "there", epoch: 2, isHeld: false }]]);
   const [{ parcels: [parcel] }] = published as [Shipment];
@@ -168,7 +168,7 @@ testPure(
     const claiming = registry.claim(
       registrationOf("alice"),
       false,
-      () => ({ session, confirm() {} }),
+      () => ({ session, notifyRegistered() {} }),
     );
     await Promise.resolve();
     respond(1, 10);
@@ -193,7 +193,7 @@ testPure("a node that loses Redis while it reads a large room decides a claim al
   const claiming = registry.claim(
     registrationOf("alice"),
     false,
-    () => ({ session, confirm() {} }),
+    () => ({ session, notifyRegistered() {} }),
   );
   await Promise.resolve();
   Object.assign(node, {

@@ -1,4 +1,4 @@
-/** What cluster.md says of Redis: a user with the least rights, TLS with an authority of its own, failover behind HAProxy. */
+/** The recipes of cluster.md: a user with the least rights, TLS with an authority of its own, failover behind HAProxy. */
 
 import assert from "node:assert/strict";
 import { printedFile, replaceAll } from "../deploying/document.ts";
@@ -15,7 +15,7 @@ import { startNode, TestCluster } from "./nodes.ts";
 const { register } = TestClient;
 const SCRIPTS = new URL("../../lib/cluster/scripts/", import.meta.url);
 const HAPROXY = "/usr/sbin/haproxy";
-/** What the client library sends beside the commands of the scripts. */
+/** Commands that the client library sends beside those of the scripts. */
 const SENT = ["hello", "script|load", "evalsha", "subscribe", "unsubscribe", "publish"];
 
 Deno.test("the user of cluster.md may run what the scripts run, and no more", () => {

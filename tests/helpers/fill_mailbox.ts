@@ -80,7 +80,7 @@ function store(session: Session, [targetId, more]: readonly [string, string]): v
   const text = `{"target_id":"${targetId}","more":"${more}"}`;
   const command = signalbox.decode(text, signalbox.sender(session.id));
   if (command.kind !== "send") throw new Error("no message to one client");
-  router.directory.store(session, targetId, { ...command, receivedAtMs: 0 });
+  router.directory.forward(session, targetId, { ...command, receivedAtMs: 0 });
 }
 
 const [name = "", count = "0"] = Deno.args;

@@ -18,7 +18,7 @@ export interface TestServer extends AsyncDisposable {
   readonly url: string;
   /** `http://127.0.0.1:…` */
   readonly httpUrl: string;
-  /** What has happened in it, unless the test takes the events itself. */
+  /** Its events, unless the test takes them itself. */
   readonly events: RecordedEvents;
 }
 

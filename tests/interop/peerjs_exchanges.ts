@@ -13,7 +13,7 @@ export interface Subject {
 
 interface Exchange {
   readonly name: string;
-  /** Why PeerServer does something else; undefined if it does the same. */
+  /** The reason for which PeerServer does something else; undefined if it does the same. */
   readonly differs?: string;
   run(subject: Subject): Promise<void>;
 }

@@ -1,4 +1,4 @@
-"""What the receiver and the sender in Python share: what they say on stdout, and which addresses they use."""
+"""Code that the receiver and the sender in Python share: their lines on stdout, and their addresses."""
 
 from __future__ import annotations
 

@@ -59,7 +59,7 @@ Object<T> property(gpointer object, const char* name) {
   return Object<T>(value);
 }
 
-/** What everything here runs on, until a signal ends it or something fails. */
+/** The loop of all that runs here, until a signal ends it or something fails. */
 class MainLoop {
  public:
   MainLoop() {
@@ -144,7 +144,7 @@ class Json {
   std::unique_ptr<JsonNode, Release<json_node_unref>> root_;
 };
 
-/** What a message is made of: names and values. */
+/** Members of a message: names and values. */
 using Value = std::variant<std::string, gint64, bool>;
 using Members = std::initializer_list<std::pair<const char*, Value>>;
 

@@ -1,4 +1,4 @@
-/** What a release makes of the options, of the help and of the documents, and the files that go with it. */
+/** Texts that a release makes of the options, the help and the documents, and the files that go with it. */
 
 import assert from "node:assert/strict";
 import { makeEnvFile } from "../../scripts/package/env_file.ts";

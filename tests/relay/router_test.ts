@@ -76,7 +76,7 @@ function setUp(options: Partial<DirectoryOptions & CapacityOptions> = {}) {
     router.directory.claim(registration, ownsId, (claim) => {
       const session = router.attach(registration, connection, claim);
       joined = { session, claim };
-      return { session, confirm() {} };
+      return { session, notifyRegistered() {} };
     });
     const { session, claim } = joined!;
     const { resumed, secret } = claim;
@@ -102,7 +102,7 @@ function setUp(options: Partial<DirectoryOptions & CapacityOptions> = {}) {
     if (router.deliver(from, targetId, text)) return "sent";
     const { directory } = router;
     const { stored } = directory;
-    directory.store(from, targetId, messageOf(text));
+    directory.forward(from, targetId, messageOf(text));
     return directory.stored > stored ? "stored" : "refused";
   }
 
@@ -516,7 +516,7 @@ testPure("the sender of a stored message that its target refuses is notified", (
   router.directory.claim({ ...registration, token: undefined }, false, (claim) => {
     const session = router.attach({ ...registration, token: undefined }, bob, claim);
     bob.whenFull = () => router.detach(session, bob, true, "overloaded");
-    return { session, confirm() {} };
+    return { session, notifyRegistered() {} };
   });
   assert.deepEqual([alice.connection.read(), router.directory.stored], [[notFound("bob")], 0]);
 });

@@ -279,7 +279,7 @@ export type SignalingEvents = {
     };
 };
 /**
- * What the client needs of its platform, passed in for the tests.
+ * The parts of the platform that the client needs, passed in for the tests.
  */
 export type Environment = {
     openSocket: (url: string) => WebSocketLike;
@@ -316,7 +316,7 @@ export type PageListeners = {
     onUnload: () => void;
 };
 /**
- * What peer connections need of signaling.
+ * The parts of signaling that peer connections need.
  */
 export type SignalingAccess = {
     canSend: () => boolean;

@@ -1232,7 +1232,7 @@ function listenToPage({ onOnline, onUnload }) {
  */
 
 /**
- * What the client needs of its platform, passed in for the tests.
+ * The parts of the platform that the client needs, passed in for the tests.
  *
  * @internal
  * @typedef {object} Environment
@@ -1254,7 +1254,7 @@ function listenToPage({ onOnline, onUnload }) {
  */
 
 /**
- * What peer connections need of signaling.
+ * The parts of signaling that peer connections need.
  *
  * @internal
  * @typedef {object} SignalingAccess

@@ -99,7 +99,7 @@ MAX_EARLY_MESSAGES = 64
 
 class SignalingError(Exception):
     """
-    What went wrong: ``code`` for programs, the text for people.
+    An error: ``code`` for programs, the text for people.
 
     The codes are the server's (``id_taken``, ``target_not_found``, ...) and those of
     this module: ``connect_failed``, ``queue_full``, ``closed``, ``bad_frame``,
@@ -313,7 +313,7 @@ class _Socket:
 
 
 class _Environment:
-    """What the client needs of the world, passed in for the tests."""
+    """The parts of the world that the client needs, passed in for the tests."""
 
     def random(self) -> float:
         return random.random()

@@ -16,7 +16,7 @@ const UNREACHABLE = 701;
 /** @typedef {import("../clients/client.js").IceServer} IceServer */
 
 /**
- * What was gathered with one server.
+ * The candidates that were gathered with one server.
  *
  * @typedef {object} Gathered
  * @property {RTCIceCandidate[]} candidates

@@ -20,7 +20,7 @@ export interface CrowdsPlan {
   readonly members: number;
 }
 
-/** What was measured, in milliseconds. */
+/** Measured times, in milliseconds. */
 export interface Crowds {
   /** Time from the start of Redis until the last node had joined. */
   readonly returnMs: number;

@@ -1,4 +1,4 @@
-/** What goes through nodes: the same between clients of one node, without a cluster and in one, and across two. */
+/** Messages through nodes: the same between clients of one node, without a cluster and in one, and across two. */
 
 import type { Driver } from "../driver.ts";
 import { candidate } from "../messages.ts";

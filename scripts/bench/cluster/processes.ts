@@ -1,4 +1,4 @@
-/** What runs for a measurement: nodes and their Redis, all on the core for servers. */
+/** Processes of a measurement: nodes and their Redis, all on the core for servers. */
 
 import { fromSource, QUIET, signalbox } from "../contenders.ts";
 import { Driver } from "../driver.ts";

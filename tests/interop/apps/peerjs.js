@@ -3,7 +3,7 @@
 import { Peer } from "npm:peerjs@1.5.5";
 
 const peers = new Map();
-/** What came, by peer: the test awaits it. */
+/** Messages that came, by peer: the test awaits them. */
 const reports = [];
 let more = Promise.withResolvers();
 
