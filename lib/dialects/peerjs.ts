@@ -13,7 +13,7 @@ import {
 import { compileNames, readLast, scanMembers } from "./members.ts";
 
 /** A namespace that no client of the core can name: it has a control character. */
-export const PEERJS_ROOM = "\u0001peerjs";
+const PEERJS_ROOM = "\u0001peerjs";
 
 /** PeerServer stores messages for 5 s. */
 const STORED: Storage = { maxTtlMs: 5000, expiresTogether: true };

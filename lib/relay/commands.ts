@@ -12,7 +12,7 @@ import type { Router } from "./router.ts";
 import type { Session } from "./session.ts";
 import type { Command } from "./vocabulary.ts";
 
-export interface CommandDeps {
+interface CommandDeps {
   readonly router: Router;
   readonly registrar: Registrar;
   readonly emit: Emit;

@@ -48,7 +48,7 @@ export interface ConnectionOptions extends SendBufferOptions {
 }
 
 /** The upgrade request of a client. */
-export interface ConnectionRequest {
+interface ConnectionRequest {
   /** The client's IP address. */
   readonly address: string;
   readonly url: string;

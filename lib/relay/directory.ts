@@ -25,7 +25,7 @@ export interface Claim {
 }
 
 /** A session that has been attached to its new connection. */
-export interface Attachment {
+interface Attachment {
   readonly session: Session;
   /** Sends the client its `registered` notice. */
   notifyRegistered(): void;
@@ -39,7 +39,7 @@ export interface Attachment {
 export type Attach = (claim: Claim) => Attachment | null;
 
 /** The effect of a second registration of a connected ID. */
-export type DuplicateRule = "replace" | "reject";
+type DuplicateRule = "replace" | "reject";
 
 export interface DirectoryOptions {
   readonly onDuplicate: DuplicateRule;

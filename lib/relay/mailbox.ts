@@ -22,7 +22,7 @@ export const MAILBOX_LIMITS = {
 export const OVERHEAD_BYTES = 900;
 
 /** The sender of a stored message. */
-export interface MailboxSender {
+interface MailboxSender {
   readonly address: string;
 }
 
@@ -52,7 +52,7 @@ export function costOf(sender: MailboxSender, targetKey: string, stringBytes: nu
 }
 
 /** Limits the stored messages of each sender for one target, and the memory of each address and in all. */
-export class MailboxBudget {
+class MailboxBudget {
   readonly #pairs = new Map<MailboxSender, Map<string, number>>();
   readonly #memory = new MemoryBudget(MAILBOX_LIMITS.bytesInAll, MAILBOX_LIMITS.bytesPerAddress);
 

@@ -8,7 +8,7 @@ import type { Router } from "./router.ts";
 import { newSecret, type Session, type SessionConnection } from "./session.ts";
 import { describe, isClientId, ProtocolError, type Registration } from "./vocabulary.ts";
 
-export interface RegistrarDeps {
+interface RegistrarDeps {
   readonly router: Router;
   readonly capacity: Capacity;
   /** Null if no client needs a token. */

@@ -16,7 +16,7 @@ import type {
   Registration,
 } from "./vocabulary.ts";
 
-export interface RouterOptions {
+interface RouterOptions {
   /** Time for which the ID of a lost connection is held, in milliseconds; 0 holds none. */
   readonly resumeTtlMs: number;
 }

@@ -14,8 +14,8 @@ interface ParticipantDeps extends Omit<Way, "url"> {
   readonly broadcastShare: number;
 }
 
-/** Weights of what a participant does. */
-type Manners = Readonly<Record<string, { readonly weight: number; act(): Promise<void> | void }>>;
+/** Actions of a participant, and how often it takes each, as weights. */
+type Behaviour = Readonly<Record<string, { readonly weight: number; act(): Promise<void> | void }>>;
 
 const LONGEST_PAUSE_MS = 100;
 const LONGEST_ABSENCE_MS = 1500;
@@ -27,12 +27,12 @@ export class Participant {
   readonly #id: string;
   readonly #random: Random;
   readonly #deps: ParticipantDeps;
-  readonly #manners: Manners;
+  readonly #behaviour: Behaviour;
   /** True if it asks for a resume. */
   readonly #wantsResume: boolean;
   #secret: string | undefined;
   #connection: Connection | null = null;
-  /** All that it has had: nodes that do not reach each other may each leave it one. */
+  /** Its connections so far: nodes that do not reach each other may each leave it one. */
   readonly #connections: Connection[] = [];
 
   /** @param isSteady whether it stays and behaves */
@@ -41,10 +41,10 @@ export class Participant {
     this.#random = random;
     this.#deps = deps;
     this.#wantsResume = !isSteady && random.chance(0.5);
-    this.#manners = isSteady ? this.#good() : { ...this.#good(), ...this.#bad() };
+    this.#behaviour = isSteady ? this.#steady() : { ...this.#steady(), ...this.#erratic() };
   }
 
-  #good(): Manners {
+  #steady(): Behaviour {
     return {
       chat: { weight: 60, act: () => this.#chat(this.#random.integer(1, 8)) },
       broadcast: { weight: 4, act: () => this.#connection?.send(null, this.#size()) },
@@ -52,7 +52,7 @@ export class Participant {
     };
   }
 
-  #bad(): Manners {
+  #erratic(): Behaviour {
     const random = this.#random;
     return {
       stall: { weight: 3, act: () => this.#connection?.stall(random.integer(0, LONGEST_STALL_MS)) },
@@ -65,7 +65,7 @@ export class Participant {
     };
   }
 
-  /** Goes on until `isOver`, then comes back once more if it is not there. */
+  /** Acts until `isOver`, and then connects once more if it is disconnected. */
   async run(isOver: () => boolean): Promise<void> {
     await this.#connect();
     while (!isOver()) {
@@ -75,9 +75,9 @@ export class Participant {
   }
 
   async #act(): Promise<void> {
-    const manners = Object.values(this.#manners);
-    let left = this.#random.next() * manners.reduce((sum, { weight }) => sum + weight, 0);
-    const next = manners.find(({ weight }) => (left -= weight) < 0);
+    const actions = Object.values(this.#behaviour);
+    let left = this.#random.next() * actions.reduce((sum, { weight }) => sum + weight, 0);
+    const next = actions.find(({ weight }) => (left -= weight) < 0);
     await next?.act();
     await this.#connection?.mark();
     await pause(this.#random.integer(0, LONGEST_PAUSE_MS));
@@ -90,9 +90,9 @@ export class Participant {
   }
 
   /**
-   * Registers; an older connection of its own is replaced then.
+   * Registers, which replaces an older connection of its own.
    *
-   * @param shunned the node that it shall not go to
+   * @param shunned the node that it does not connect to
    */
   async #connect(shunned: string | null = null): Promise<void> {
     const urls = this.#deps.urls.filter((url) => url !== shunned);
@@ -106,7 +106,7 @@ export class Participant {
     this.#secret = result.registered.resume;
   }
 
-  /** Lets what it has sent arrive, and goes. */
+  /** Disconnects once its messages have arrived. */
   async #leave(): Promise<void> {
     await this.#connection?.mark();
     if (this.#connection?.isOpen) await this.#connection.close();
@@ -120,7 +120,7 @@ export class Participant {
     }
   }
 
-  /** Mostly that of a candidate, at times that of a session description, seldom more. */
+  /** Returns mostly the size of a candidate, at times that of a session description, seldom more. */
   #size(): number {
     if (this.#random.chance(0.8)) return this.#random.integer(0, 200);
     return this.#random.chance(0.9)
@@ -128,12 +128,12 @@ export class Participant {
       : this.#random.integer(4000, 60_000);
   }
 
-  /** Makes sure of all that it has sent and got so far. */
+  /** Waits until all that it has sent so far has been handled. */
   async settle(): Promise<void> {
     await this.#connection?.mark();
   }
 
-  /** Goes for good. */
+  /** Closes all of its connections. */
   async end(): Promise<void> {
     await Promise.all(this.#connections.map(async (connection) => {
       if (connection.isOpen) await connection.close();

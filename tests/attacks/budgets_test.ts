@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import { BareClient } from "../helpers/bare_client.ts";
-import { type Frame, TestClient } from "../helpers/client.ts";
+import { type Message, TestClient } from "../helpers/client.ts";
 import { Pair } from "../helpers/pair.ts";
 import { inMebibytes, memoryOf } from "../helpers/process.ts";
 import { ServingProgram } from "../helpers/program.ts";
@@ -24,12 +24,12 @@ async function burst(url: string, targetId: string): Promise<void> {
   const sender = await TestClient.register(url, `sender of ${targetId}`);
   for (let n = 0; n < 600; n++) sender.send({ target_id: targetId, text: "x".repeat(16_000) });
   sender.send({ type: "register", client_id: `sender of ${targetId}` });
-  let answer: Frame;
+  let answer: Message;
   do answer = await sender.next(); while (answer.type !== "registered" && !isRefusal(answer));
   await sender.close();
 }
 
-function isRefusal({ code }: Frame): boolean {
+function isRefusal({ code }: Message): boolean {
   return code === "rate_limited";
 }
 

@@ -1,7 +1,7 @@
 /** Clients that send far more than they may. */
 
 import assert from "node:assert/strict";
-import { type Frame, TestClient } from "../helpers/client.ts";
+import { type Message, TestClient } from "../helpers/client.ts";
 import { FakeClock } from "../helpers/clock.ts";
 import { Pair } from "../helpers/pair.ts";
 import { ServingProgram } from "../helpers/program.ts";
@@ -27,9 +27,9 @@ async function flood(flooder: TestClient, targetId: string): Promise<number> {
 
 /** Reads up to the last of `count` messages and errors at two clients. */
 async function readAll(flooder: TestClient, target: TestClient, count: number) {
-  const accepted: Frame[] = [];
-  const refused: Frame[] = [];
-  const read = async (client: TestClient, messages: Frame[]) => {
+  const accepted: Message[] = [];
+  const refused: Message[] = [];
+  const read = async (client: TestClient, messages: Message[]) => {
     while (true) messages.push(await client.next());
   };
   const closed = Promise.allSettled([read(flooder, refused), read(target, accepted)]);

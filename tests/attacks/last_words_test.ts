@@ -1,7 +1,7 @@
 /** A client that is refused or replaced while it goes on sending: it still gets the error, and a clean close. */
 
 import assert from "node:assert/strict";
-import { type Frame, TestClient } from "../helpers/client.ts";
+import { type Message, TestClient } from "../helpers/client.ts";
 import { OPCODE } from "../helpers/frames.ts";
 import { ServingProgram } from "../helpers/program.ts";
 import { RawPeer } from "../helpers/raw_peer.ts";
@@ -16,7 +16,7 @@ async function outcomesOf(run: (n: number) => Promise<string>): Promise<string[]
 }
 
 /** Reads the next error, and what the connection ends with: `id_taken 4409 id_taken`. */
-async function lastWords(client: TestClient, next: Promise<Frame> = client.next()) {
+async function lastWords(client: TestClient, next: Promise<Message> = client.next()) {
   const { code } = await next;
   const closed = await client.closed;
   return `${code} ${closed.code} ${closed.reason}`;
@@ -49,7 +49,7 @@ testOnRuntimes("a client that is replaced while it sends gets the error", async 
 });
 
 /** Returns the first message that is no `target_not_found`. */
-async function ignoreNotFound(client: TestClient, next: Promise<Frame>): Promise<Frame> {
+async function ignoreNotFound(client: TestClient, next: Promise<Message>): Promise<Message> {
   let message = await next;
   while (message.code === "target_not_found") message = await client.next();
   return message;

@@ -113,7 +113,7 @@ Deno.test("a key set recovers if its host was down at the start", async () => {
 /** Time that a host has to answer in a test of one that does not, in milliseconds. */
 const SHORT_TIMEOUT_MS = 1000;
 
-Deno.test("a key set gives up a host that does not answer, and known keys serve meanwhile", async () => {
+Deno.test("a key set stops waiting for a host that does not answer, and known keys serve meanwhile", async () => {
   const [known, unknown] = [await newKey("ES256", "known"), await newKey("ES256", "unknown")];
   await using host = new KeyHost([known]);
   const { authenticator, clock, failures } = await withKeys(host, SECRET, SHORT_TIMEOUT_MS);
@@ -134,7 +134,7 @@ Deno.test("a key set gives up a host that does not answer, and known keys serve 
   await authenticator.check(await signWith(unknown));
 });
 
-Deno.test("a key set gives up a host that starts to answer and does not end", async () => {
+Deno.test("a key set stops waiting for a host that starts to answer and does not end", async () => {
   const key = await newKey("ES256", "k");
   await using host = new KeyHost([key]);
   host.answer = () =>

@@ -1,7 +1,7 @@
 /** Three real nodes and a real Redis: to clients they are one server. */
 
 import assert from "node:assert/strict";
-import { type Frame, TestClient } from "../helpers/client.ts";
+import { type Message, TestClient } from "../helpers/client.ts";
 import { isRedisMissing } from "../helpers/redis.ts";
 import { messagesUntilNow } from "./expectations.ts";
 import { TestCluster } from "./nodes.ts";
@@ -9,15 +9,15 @@ import { TestCluster } from "./nodes.ts";
 const ignore = isRedisMissing();
 
 /** Reads the next messages of a client. */
-async function messages(client: TestClient, count: number): Promise<Frame[]> {
-  const messages: Frame[] = [];
+async function messages(client: TestClient, count: number): Promise<Message[]> {
+  const messages: Message[] = [];
   while (messages.length < count) messages.push(await client.next());
   return messages;
 }
 
 /** A step of a test, in a room of its own. */
 type Step = (
-  register: (url: string, id: string, more?: Frame) => Promise<TestClient>,
+  register: (url: string, id: string, more?: Message) => Promise<TestClient>,
   cluster: TestCluster,
   room: string,
 ) => Promise<void>;
@@ -163,7 +163,7 @@ testCluster("a cluster that replaces", ["--mailbox-ttl", "1s", "--resume-ttl", "
       assert.deepEqual((sender.registered.peers as string[]).sort(), [...names].sort());
       for (const id of names) sender.send({ target_id: id, room, id });
       for (const [n, client] of clients.entries()) {
-        const got: Frame[] = [];
+        const got: Message[] = [];
         while (got.at(-1)?.from !== "sender") got.push(await client.next());
         assert.deepEqual(got.at(-1), { from: "sender", room, id: names[n] });
       }

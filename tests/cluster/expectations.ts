@@ -2,16 +2,16 @@
 
 import assert from "node:assert/strict";
 import { within as withinOf } from "../../lib/clock.ts";
-import { type Frame, TestClient } from "../helpers/client.ts";
+import { type Message, TestClient } from "../helpers/client.ts";
 
 /** Time within which the clients of a killed node count as disconnected. */
 export const DISCONNECTED_WITHIN_MS = 15_000;
 
 /** Reads the messages that a client has received: all before its own message to itself. */
-export async function messagesUntilNow(client: TestClient): Promise<Frame[]> {
+export async function messagesUntilNow(client: TestClient): Promise<Message[]> {
   const mark = crypto.randomUUID();
   client.send({ mark, target_id: client.registered.client_id });
-  const messages: Frame[] = [];
+  const messages: Message[] = [];
   for (let message = await client.next(); message.mark !== mark; message = await client.next()) {
     messages.push(message);
   }
@@ -32,7 +32,7 @@ export async function assertConnected(one: TestClient, other: TestClient): Promi
   }
 }
 
-export function peer(type: "joined" | "left", id: string): Frame {
+export function peer(type: "joined" | "left", id: string): Message {
   return { type: `peer_${type}`, client_id: id };
 }
 

@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import { isOwnNetworkMissing, runInOwnNetwork } from "../helpers/cable.ts";
-import { type Frame, TestClient } from "../helpers/client.ts";
+import { type Message, TestClient } from "../helpers/client.ts";
 import { findFreePort } from "../helpers/free_port.ts";
 import { Proxy } from "../helpers/proxy.ts";
 import { isRedisMissing, TestRedis } from "../helpers/redis.ts";
@@ -137,9 +137,9 @@ testBesideEachOther("a cluster with failures", isRedisMissing(), {
     }
     assert.deepEqual(await resumable.next(), { from: "watcher", n: 9 });
     assert.deepEqual(await kept.next(), { from: "watcher", n: 8 });
-    const received: Frame[] = [];
+    const received: Message[] = [];
     while (received.length < 6) received.push(await watcher.next()); // notices come from another node
-    const text = (message: Frame) => JSON.stringify(message);
+    const text = (message: Message) => JSON.stringify(message);
     assert.deepEqual(
       received.map(({ message: _, ...rest }) => text(rest)).sort(),
       [

@@ -1,7 +1,7 @@
 /** A node that shuts down under a flood: what clients of the other node send to its clients arrives once, and in order. */
 
 import assert from "node:assert/strict";
-import { type Frame, TestClient } from "../helpers/client.ts";
+import { type Message, TestClient } from "../helpers/client.ts";
 import { untilStatus } from "../helpers/health.ts";
 import { isRedisMissing, TestRedis } from "../helpers/redis.ts";
 import { Random } from "../helpers/random.ts";
@@ -45,8 +45,8 @@ async function receive(
 }
 
 /** Reads the messages that a connection got before its end. */
-async function unread(client: TestClient): Promise<Frame[]> {
-  const messages: Frame[] = [];
+async function unread(client: TestClient): Promise<Message[]> {
+  const messages: Message[] = [];
   while (client.unread > 0) messages.push(await client.next());
   return messages;
 }

@@ -26,7 +26,7 @@ Deno.test("the program prints the address of its admin page, and counts with the
   await alice.close();
 });
 
-Deno.test("--admin off: no admin listener, and nothing of it is said", async () => {
+Deno.test("--admin off: no admin listener, and no line about it", async () => {
   await using program = await ServingProgram.start(["--admin", "off"]);
   assert.equal(program.adminUrl, undefined);
 });

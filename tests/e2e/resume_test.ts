@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { createAuthenticator } from "../../lib/auth/tokens.ts";
 import { BareClient } from "../helpers/bare_client.ts";
-import { type Frame, TestClient } from "../helpers/client.ts";
+import { type Message, TestClient } from "../helpers/client.ts";
 import { assertNothing, refusal } from "../helpers/expect.ts";
 import { startServer, type TestServer } from "../helpers/server.ts";
 import { SECRET, sign } from "../helpers/tokens.ts";
@@ -225,7 +225,7 @@ Deno.test("a token of that very ID takes it without the secret, which is void fr
   const tokenOfAnybody = await sign({});
   for (const onDuplicate of ["replace", "reject"]) {
     await using server = startServer({ onDuplicate }, { authenticator });
-    const refused = (more: Frame) => refusal(server.url, "alice", more);
+    const refused = (more: Message) => refusal(server.url, "alice", more);
     using alice = await BareClient.register(server.url, "alice", { resume: true, token });
     const { resume } = alice.registered;
     alice.cut();

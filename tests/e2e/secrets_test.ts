@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import { BareClient } from "../helpers/bare_client.ts";
-import { type Frame, TestClient } from "../helpers/client.ts";
+import { type Message, TestClient } from "../helpers/client.ts";
 import { KeyHost, newKey, signWith } from "../helpers/key_host.ts";
 import { runProgram, ServingProgram } from "../helpers/program.ts";
 import { SECRET } from "../helpers/tokens.ts";
@@ -19,7 +19,7 @@ async function printToken(...args: readonly string[]): Promise<string> {
 }
 
 /** Registers, and returns the result: `registered`, or the code of the error. */
-async function outcome(url: string, clientId: string, more: Frame): Promise<unknown> {
+async function outcome(url: string, clientId: string, more: Message): Promise<unknown> {
   const client = await TestClient.connect(url);
   client.send({ type: "register", client_id: clientId, ...more });
   const { type, code } = await client.next();

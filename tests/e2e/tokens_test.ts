@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { type Authenticator, createAuthenticator, type Grant } from "../../lib/auth/tokens.ts";
 import { ProtocolError } from "../../lib/relay/vocabulary.ts";
 import { BareClient } from "../helpers/bare_client.ts";
-import { type Frame, TestClient } from "../helpers/client.ts";
+import { type Message, TestClient } from "../helpers/client.ts";
 import { FakeClock } from "../helpers/clock.ts";
 import { assertNothing, refusal } from "../helpers/expect.ts";
 import { KeyHost, newKey, signWith } from "../helpers/key_host.ts";
@@ -50,7 +50,7 @@ Deno.test("a token allows its sub and its rooms, and nothing else", async () => 
   const rooms = await sign({ sub: "alice", room: ["lobby", "attic"] });
   const nowhere = await sign({ room: [] });
   const noName = await sign({ room: "" });
-  const forbidden: Frame[] = [
+  const forbidden: Message[] = [
     { client_id: "bob", token: alice },
     { client_id: "Alice", token: alice },
     { client_id: "alice", token: lobby },

@@ -1,13 +1,13 @@
 /** A client that can do what a WebSocket library does not: send headers and any close code, and vanish without one. */
 
-import type { Frame } from "./client.ts";
+import type { Message } from "./client.ts";
 import { closePayload, OPCODE } from "./frames.ts";
 import { RawPeer, UPGRADE_HEADERS, upgradeRequest } from "./raw_peer.ts";
 
 export class BareClient implements Disposable {
   readonly #peer: RawPeer;
   /** The answer to its registration. */
-  registered: Frame = {};
+  registered: Message = {};
 
   private constructor(peer: RawPeer) {
     this.#peer = peer;
@@ -26,19 +26,19 @@ export class BareClient implements Disposable {
   }
 
   /** Connects, registers, and awaits the answer. */
-  static async register(url: string, clientId: string, more: Frame = {}): Promise<BareClient> {
+  static async register(url: string, clientId: string, more: Message = {}): Promise<BareClient> {
     const client = await BareClient.connect(url);
     await client.send({ type: "register", client_id: clientId, ...more });
     client.registered = await client.next();
     return client;
   }
 
-  send(message: Frame): Promise<void> {
+  send(message: Message): Promise<void> {
     return this.#peer.sendText(JSON.stringify(message));
   }
 
   /** The next message. Throws if the connection ends instead. */
-  async next(): Promise<Frame> {
+  async next(): Promise<Message> {
     const frame = await this.#peer.readFrame();
     if (frame?.opcode === OPCODE.PING) return await this.next();
     if (frame?.opcode === OPCODE.TEXT) return JSON.parse(new TextDecoder().decode(frame.payload));

@@ -2,7 +2,7 @@
 
 import { within } from "../../lib/clock.ts";
 
-export type Frame = Record<string, unknown>;
+export type Message = Record<string, unknown>;
 
 /** Time limit of a message, in milliseconds: a test that waits in vain fails at the line that waits. */
 const LIMIT_MS = 60_000;
@@ -44,7 +44,7 @@ export class TestClient {
   }
 
   /** Connects, registers, and awaits the answer. */
-  static async register(url: string, clientId: string, more: Frame = {}): Promise<TestClient> {
+  static async register(url: string, clientId: string, more: Message = {}): Promise<TestClient> {
     const client = await TestClient.connect(url);
     client.send({ type: "register", client_id: clientId, ...more });
     client.registered = await client.next();
@@ -65,9 +65,9 @@ export class TestClient {
   }
 
   /** The answer to its registration. */
-  registered: Frame = {};
+  registered: Message = {};
 
-  send(message: Frame | string | Uint8Array<ArrayBuffer>): void {
+  send(message: Message | string | Uint8Array<ArrayBuffer>): void {
     const isRaw = typeof message === "string" || message instanceof Uint8Array;
     this.#socket.send(isRaw ? message : JSON.stringify(message));
   }
@@ -84,7 +84,7 @@ export class TestClient {
   }
 
   /** The next message. Rejects when the connection ends first. */
-  async next(): Promise<Frame> {
+  async next(): Promise<Message> {
     return JSON.parse(await this.nextText());
   }
 

@@ -1,7 +1,7 @@
 /** Assertions of tests over real sockets. */
 
 import assert from "node:assert/strict";
-import { type Frame, TestClient } from "./client.ts";
+import { type Message, TestClient } from "./client.ts";
 
 /**
  * Asserts that nothing has come to a client since the last message that was awaited. When it resolves, the server has
@@ -16,7 +16,7 @@ export async function assertNothing(client: TestClient, clientId: string): Promi
 export async function refusal(
   url: string,
   clientId: string,
-  more: Frame = {},
+  more: Message = {},
 ): Promise<readonly [unknown, number]> {
   const client = await TestClient.connect(url);
   client.send({ type: "register", client_id: clientId, ...more });

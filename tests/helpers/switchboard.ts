@@ -15,7 +15,7 @@ import { Router } from "../../lib/relay/router.ts";
 import { BufferedTotal } from "../../lib/relay/send_buffer.ts";
 import { CLOSE_CODES, type Dialect } from "../../lib/relay/vocabulary.ts";
 import { FakeClock } from "./clock.ts";
-import type { Frame } from "./client.ts";
+import type { Message } from "./client.ts";
 import { RecordedEvents } from "./events.ts";
 
 /** A WebSocket that writes down what the server does with it. */
@@ -54,7 +54,7 @@ export class FakePeer<S extends FakeSocket = FakeSocket> {
   constructor(readonly socket: S, readonly connection: Connection) {}
 
   /** Sends messages: texts as they are, objects as JSON. */
-  send(...messages: readonly (Frame | string | ArrayBuffer)[]): void {
+  send(...messages: readonly (Message | string | ArrayBuffer)[]): void {
     for (const message of messages) {
       const isRaw = typeof message === "string" || message instanceof ArrayBuffer;
       this.connection.receive(isRaw ? message : JSON.stringify(message));
@@ -69,7 +69,7 @@ export class FakePeer<S extends FakeSocket = FakeSocket> {
   }
 
   /** Returns what it has received since the last call. */
-  messages(): Frame[] {
+  messages(): Message[] {
     return this.texts().map((text) => JSON.parse(text));
   }
 
@@ -160,7 +160,7 @@ export class Switchboard {
   }
 
   /** A client that has registered, and has read the answer. */
-  register(clientId: string, more: Frame = {}): FakePeer {
+  register(clientId: string, more: Message = {}): FakePeer {
     const peer = this.connect();
     peer.send({ type: "register", client_id: clientId, ...more });
     peer.texts();

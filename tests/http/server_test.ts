@@ -146,7 +146,7 @@ Deno.test("fragments count together against the message size", async () => {
   assert.deepEqual(await alice.readClose(), { code: 1009, reason: "message_too_large" });
 });
 
-Deno.test("a client that has left is not found any more", async () => {
+Deno.test("a disconnected client is not found any more", async () => {
   await using server = startServer({ mailboxTtlMs: "0" });
   const [alice, bob] = await TestClient.registerAll(server.url, "alice", "bob");
   await bob.close(1000);

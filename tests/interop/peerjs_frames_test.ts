@@ -30,7 +30,7 @@ Deno.test({
   },
 });
 
-Deno.test("PeerServer does the same, except where it is said", async (t) => {
+Deno.test("PeerServer does the same, except for the listed differences", async (t) => {
   const apps = new URL("apps", import.meta.url).pathname;
   const lock = `--lock=${apps}/deno.lock`;
   const command = [Deno.execPath(), "run", "--allow-all", lock, `${apps}/peer_server.js`];

@@ -8,7 +8,7 @@ import {
   SignalingError,
 } from "../../lib/web/clients/client.js";
 import { FakeClock } from "../helpers/clock.ts";
-import type { Frame } from "../helpers/client.ts";
+import type { Message } from "../helpers/client.ts";
 import { testPure } from "../helpers/pure.ts";
 
 /** A WebSocket whose other side is the test. */
@@ -19,7 +19,7 @@ class FakeSocket {
   onmessage: ((event: { data: string }) => void) | null = null;
   onclose: ((event: { code: number; reason: string }) => void) | null = null;
   onerror: (() => void) | null = null;
-  readonly sent: Frame[] = [];
+  readonly sent: Message[] = [];
   closedWith: number | undefined;
 
   send(text: string): void {
@@ -35,12 +35,12 @@ class FakeSocket {
     this.onopen?.();
   }
 
-  receive(message: Frame | string): void {
+  receive(message: Message | string): void {
     this.onmessage?.({ data: typeof message === "string" ? message : JSON.stringify(message) });
   }
 
   /** Opens, and lets the client register. */
-  accept(answer: Frame = {}): void {
+  accept(answer: Message = {}): void {
     this.open();
     this.receive({ type: "registered", client_id: "alice", ...answer });
   }

@@ -127,7 +127,7 @@ testInBrowser("Signaling.peer() connects two pages, and data goes both ways", as
 });
 
 testInBrowser(
-  "Signaling.peer() settles glare: both call at once, and both channels open",
+  "Signaling.peer() resolves glare: both call at once, and both channels open",
   async (browser) => {
     await using server = startServer();
     const page = await openLab(browser, server.httpUrl);
