@@ -121,9 +121,14 @@ export class RedisSession {
       this.receivedAtMs = this.#clock.now();
       return reply;
     } catch (error) {
-      this.#end.resolve(error); // NOSCRIPT too: if the scripts were loaded here, messages could overtake each other
-      throw new Disconnected(messageOf(error));
+      throw this.#endedBy(error); // NOSCRIPT too: if the scripts were loaded here, messages could overtake each other
     }
+  }
+
+  /** Ends the session, and returns the error with which its command rejects. */
+  #endedBy(error: unknown): Disconnected {
+    this.#end.resolve(error);
+    return new Disconnected(messageOf(error));
   }
 
   /** Subscribes to channels, and ignores those to which this session has subscribed before. */
@@ -133,7 +138,7 @@ export class RedisSession {
   }
 
   async #subscribe(channels: readonly string[]): Promise<void> {
-    const subscribing = this.#whileOpen(this.#client.subscribe([...channels], this.#listen));
+    const subscribing = this.#change(this.#client.subscribe([...channels], this.#listen));
     for (const channel of channels) {
       this.#channels.add(channel);
       this.#subscribing.set(channel, subscribing);
@@ -150,13 +155,13 @@ export class RedisSession {
     // The client library omits a new subscription while an earlier one is confirmed whose end is already under way.
     while (this.#subscribing.has(channel)) await this.#subscribing.get(channel);
     if (this.#channels.has(channel)) return;
-    await this.#whileOpen(this.#client.unsubscribe(channel, this.#listen));
+    await this.#change(this.#client.unsubscribe(channel, this.#listen));
   }
 
-  /** Rejects with {@link Disconnected} if the session ends before Redis confirms a change of subscriptions. */
-  #whileOpen(change: Promise<unknown>): Promise<unknown> {
+  /** Rejects with {@link Disconnected} if Redis refuses a change of subscriptions, or the session ends before the reply. */
+  #change(change: Promise<unknown>): Promise<unknown> {
     return change.catch((error) => {
-      throw this.#client.isOpen ? error : new Disconnected(messageOf(error));
+      throw this.#endedBy(error);
     });
   }
 

@@ -54,3 +54,27 @@ Deno.test({
     }
   },
 });
+
+Deno.test({
+  name: "a command or subscription that Redis refuses ends the session",
+  ignore: isRedisMissing(),
+  async fn() {
+    await using redis = await TestRedis.start();
+    const rights = ["resetchannels", "&allowed", "+@all", "-publish", "-unsubscribe"];
+    await redis.command("ACL", "SETUSER", "poor", "on", ">hush", "~*", ...rights);
+    const url = `redis://poor:hush@127.0.0.1:${redis.port}`;
+    const scripts = readScripts(new Keys("test"));
+    const refused: readonly ((session: RedisSession) => Promise<unknown>)[] = [
+      (session) => session.publish("allowed", "a message"),
+      (session) => session.subscribe(["allowed", "another channel"]),
+      (session) => session.unsubscribe("allowed"),
+    ];
+    for (const command of refused) {
+      const session = await RedisSession.begin(url, scripts, systemClock, () => {});
+      await session.subscribe(["allowed"]);
+      await assert.rejects(command(session), Disconnected);
+      assert.match(String(await session.ended), /NOPERM/);
+      session.end();
+    }
+  },
+});
