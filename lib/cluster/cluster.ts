@@ -69,12 +69,12 @@ export class Cluster implements Directory {
     const keys = this.#keys = new Keys(options.redisPrefix);
     const node = this.#node = new Node(url, list, keys, options.resumeTtlMs, clock, {
       onMessage: (text, channel) => this.#guard(() => this.#onMessage(text, channel)),
-      sync: (session) => this.#sync(session),
-      onReady: (session) => this.#onReady(session),
+      sync: (redis) => this.#sync(redis),
+      onReady: (redis) => this.#onReady(redis),
       onHeartbeat: () => this.#forwarder.check(),
-      onGracePeriodEnd: (session) => unlessDisconnected(this.#rooms.refreshAll(session)),
+      onGracePeriodEnd: (redis) => unlessDisconnected(this.#rooms.refreshAll(redis)),
       onLost: (error) => this.#onLost(error),
-      beforeLeaving: (session) => this.#beforeLeaving(session),
+      beforeLeaving: (redis) => this.#beforeLeaving(redis),
     });
     const rooms = this.#rooms = new Rooms(keys, node, this.#requests, router, {
       isStored: (room) => this.#forwarder.hasStored(room),
@@ -238,19 +238,19 @@ export class Cluster implements Directory {
   }
 
   /** Claims this node's clients again, reads the members of their rooms, and releases clients that have left. */
-  async #sync(session: RedisSession): Promise<void> {
-    await session.subscribe([this.#keys.nodeChannel(this.#node.id), this.#keys.nodes]);
-    await this.#rooms.subscribe(session);
-    await this.#topics.subscribe(session);
-    await this.#registry.catchUp(session);
-    await this.#registry.forgetLeft(session);
+  async #sync(redis: RedisSession): Promise<void> {
+    await redis.subscribe([this.#keys.nodeChannel(this.#node.id), this.#keys.nodes]);
+    await this.#rooms.subscribe(redis);
+    await this.#topics.subscribe(redis);
+    await this.#registry.catchUp(redis);
+    await this.#registry.forgetLeft(redis);
   }
 
-  #onReady(session: RedisSession): void {
+  #onReady(redis: RedisSession): void {
     this.#trouble = "";
     this.#emit({ kind: "cluster_joined" });
     this.#forwarder.onReady();
-    unlessDisconnected(this.#registry.catchUp(session)); // clients may have registered during the sync
+    unlessDisconnected(this.#registry.catchUp(redis)); // clients may have registered during the sync
   }
 
   #onLost(error: unknown): void {
@@ -268,10 +268,10 @@ export class Cluster implements Directory {
   }
 
   /** Waits for the acknowledgements of other nodes, and acknowledges all that this node has received. */
-  async #beforeLeaving(session: RedisSession): Promise<void> {
+  async #beforeLeaving(redis: RedisSession): Promise<void> {
     if (!await this.#flush()) this.#forwarder.expireStored();
     await this.#flush();
-    await session.unsubscribe(this.#keys.nodeChannel(this.#node.id));
+    await redis.unsubscribe(this.#keys.nodeChannel(this.#node.id));
     await this.#flush();
   }
 

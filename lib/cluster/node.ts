@@ -31,15 +31,15 @@ interface NodeHooks {
   /** Called with every message on the subscribed channels; must not throw. */
   onMessage(message: string, channel: string): void;
   /** Claims this node's clients again, as Redis may have lost them, and reads the changes of their rooms. */
-  sync(session: RedisSession): Promise<void>;
+  sync(redis: RedisSession): Promise<void>;
   /** Called once {@link sync} is done. */
-  onReady(session: RedisSession): void;
+  onReady(redis: RedisSession): void;
   /** Called once clients of nodes that have not reconnected count as disconnected. */
-  onGracePeriodEnd(session: RedisSession): void;
+  onGracePeriodEnd(redis: RedisSession): void;
   /** Called after each heartbeat while the node is ready. */
-  onHeartbeat(session: RedisSession): void;
+  onHeartbeat(redis: RedisSession): void;
   /** Called after all clients were disconnected, before the node leaves. */
-  beforeLeaving(session: RedisSession): Promise<void>;
+  beforeLeaving(redis: RedisSession): Promise<void>;
   /** Called when Redis cannot be reached. The node retries. */
   onLost(error: unknown): void;
 }
@@ -52,7 +52,7 @@ export class Node {
   readonly #scripts: Scripts;
   readonly #clock: Clock;
   readonly #hooks: NodeHooks;
-  #session: RedisSession | null = null;
+  #redis: RedisSession | null = null;
   #isReady = false;
   #hasGracePeriodEnded = false;
   #hasEnded = false;
@@ -89,35 +89,35 @@ export class Node {
   /** Connects, and retries until {@link end}. Resolves after the first attempt, even if that failed. */
   async start(): Promise<void> {
     this.#serveAlone();
-    let session: RedisSession | null = null;
+    let redis: RedisSession | null = null;
     try {
-      session = await RedisSession.begin(
+      redis = await RedisSession.begin(
         this.#url,
         this.#scripts,
         this.#clock,
         (message, channel) => this.#hooks.onMessage(message, channel),
       );
-      if (this.#hasEnded) return session.end();
-      await this.#join(session);
+      if (this.#hasEnded) return redis.end();
+      await this.#join(redis);
     } catch (error) {
-      this.#fail(session, error);
+      this.#fail(redis, error);
     }
   }
 
-  async #join(session: RedisSession): Promise<void> {
-    this.#session = session;
-    session.ended.then((error) => this.#fail(session, error));
+  async #join(redis: RedisSession): Promise<void> {
+    this.#redis = redis;
+    redis.ended.then((error) => this.#fail(redis, error));
     const joinedAtMs = this.#clock.now();
-    await this.#beat(session, true);
-    this.#schedule(session);
-    await this.#hooks.sync(session);
-    if (session !== this.#session) return;
+    await this.#beat(redis, true);
+    this.#schedule(redis);
+    await this.#hooks.sync(redis);
+    if (redis !== this.#redis) return;
     this.#isReady = true;
     this.#readyAtMs = this.#clock.now();
     this.#leaseUntilMs = Math.max(this.#leaseUntilMs, joinedAtMs + NODE_LIFETIME_MS);
     this.#reconnectMs = RECONNECT_MS.first;
     this.#leaseRenewal?.resolve();
-    this.#hooks.onReady(session);
+    this.#hooks.onReady(redis);
   }
 
   /** True while Redis can be reached and has all registrations of this node. */
@@ -126,8 +126,8 @@ export class Node {
   }
 
   /** The session, even before it is ready; null if there is none. */
-  get session(): RedisSession | null {
-    return this.#session;
+  get redis(): RedisSession | null {
+    return this.#redis;
   }
 
   /** The time by Redis' clock, as this node estimates it, in milliseconds since 1970. */
@@ -149,12 +149,12 @@ export class Node {
 
   /** Runs a script even if Redis does not have all registrations of this node yet. */
   runEarly(name: ScriptName, ...args: (string | number)[]): Promise<Reply> {
-    return this.#session?.run(name, ...args) ?? Promise.reject(new Disconnected("not connected"));
+    return this.#redis?.run(name, ...args) ?? Promise.reject(new Disconnected("not connected"));
   }
 
   /** Publishes a text. Resolves to the number of subscribers; rejects with {@link Disconnected}. */
   publish(channel: string, text: string): Promise<number> {
-    return this.#session?.publish(channel, text) ??
+    return this.#redis?.publish(channel, text) ??
       Promise.reject(new Disconnected("not connected"));
   }
 
@@ -184,34 +184,34 @@ export class Node {
     this.#leaseUntilMs = nowMs + NODE_LIFETIME_MS;
   }
 
-  #schedule(session: RedisSession, delayMs = HEARTBEAT_MS): void {
+  #schedule(redis: RedisSession, delayMs = HEARTBEAT_MS): void {
     this.#cancelTimer = this.#clock.after(delayMs, () => {
-      this.#live(session).catch((error) => this.#fail(session, error));
+      this.#live(redis).catch((error) => this.#fail(redis, error));
     });
   }
 
-  async #live(session: RedisSession): Promise<void> {
-    const isKnown = await this.#beat(session, false);
-    if (session !== this.#session) return;
+  async #live(redis: RedisSession): Promise<void> {
+    const isKnown = await this.#beat(redis, false);
+    if (redis !== this.#redis) return;
     if (!isKnown) throw new Error("it does not know this node any more");
     const hasLease = this.#clock.now() <= this.#leaseUntilMs;
-    this.#schedule(session, hasLease ? HEARTBEAT_MS : 0); // a reply from before a pause renews no lease
+    this.#schedule(redis, hasLease ? HEARTBEAT_MS : 0); // a reply from before a pause renews no lease
     if (!this.#isReady) return;
     if (hasLease) this.#leaseRenewal?.resolve();
-    this.#hooks.onHeartbeat(session);
+    this.#hooks.onHeartbeat(redis);
     if (this.#clock.now() - this.#readyAtMs < GRACE_PERIOD_MS) return;
-    if (!this.#hasGracePeriodEnded) this.#hooks.onGracePeriodEnd(session);
+    if (!this.#hasGracePeriodEnded) this.#hooks.onGracePeriodEnd(redis);
     this.#hasGracePeriodEnded = true;
-    await this.#reap(session);
+    await this.#reap(redis);
   }
 
   /** Ends expired registrations and those of dead nodes, a bounded number at a time. */
-  async #reap(session: RedisSession): Promise<void> {
+  async #reap(redis: RedisSession): Promise<void> {
     if (this.#isReaping) return;
     this.#isReaping = true;
     try {
       while (
-        session === this.#session && await session.run("reap", this.id, this.#resumeTtlMs) !== 0
+        redis === this.#redis && await redis.run("reap", this.id, this.#resumeTtlMs) !== 0
       ) {
         await new Promise<void>((resolve) => this.#clock.after(REAP_PAUSE_MS, resolve));
       }
@@ -220,11 +220,11 @@ export class Node {
     }
   }
 
-  async #beat(session: RedisSession, isFirst: boolean): Promise<boolean> {
+  async #beat(redis: RedisSession, isFirst: boolean): Promise<boolean> {
     const sentAtMs = this.#clock.now();
     const reply = await this.#whileReceiving(
-      session,
-      session.run("heartbeat", this.id, isFirst ? 1 : 0, this.#list),
+      redis,
+      redis.run("heartbeat", this.id, isFirst ? 1 : 0, this.#list),
     );
     if (reply === "refused") throw new Error("another list");
     const [timeMs, isKnown] = reply as [number, number];
@@ -246,25 +246,25 @@ export class Node {
   }
 
   /** Waits for a reply while this node receives messages from Redis, because the reply may come behind a flood of them. */
-  async #whileReceiving<Value>(session: RedisSession, reply: Promise<Value>): Promise<Value> {
+  async #whileReceiving<Value>(redis: RedisSession, reply: Promise<Value>): Promise<Value> {
     const late = Symbol();
     while (true) {
       const pause = Promise.withResolvers<typeof late>();
       const cancel = this.#clock.after(HEARTBEAT_TIMEOUT_MS, () => pause.resolve(late));
       const result = await Promise.race([reply, pause.promise]).finally(cancel);
       if (result !== late) return result as Value;
-      if (this.#clock.now() - session.receivedAtMs < HEARTBEAT_TIMEOUT_MS) continue;
+      if (this.#clock.now() - redis.receivedAtMs < HEARTBEAT_TIMEOUT_MS) continue;
       throw new Error("no reply to a heartbeat");
     }
   }
 
-  #fail(session: RedisSession | null, error: unknown): void {
-    if (session !== this.#session || this.#hasEnded) return;
-    this.#session = null;
+  #fail(redis: RedisSession | null, error: unknown): void {
+    if (redis !== this.#redis || this.#hasEnded) return;
+    this.#redis = null;
     this.#isReady = false;
     this.#hasGracePeriodEnded = false;
     this.#cancelTimer();
-    session?.end();
+    redis?.end();
     this.#serveAlone();
     this.#hooks.onLost(error);
     const delayMs = this.#reconnectMs * (0.5 + Math.random() / 2); // nodes must not reconnect all at once
@@ -276,20 +276,20 @@ export class Node {
   async end(): Promise<void> {
     this.#hasEnded = true;
     this.#cancelTimer();
-    const session = this.#session;
-    if (session !== null) {
+    const redis = this.#redis;
+    if (redis !== null) {
       const late = new Disconnected("no reply while leaving");
       await unlessDisconnected(
-        within(LEAVE_TIMEOUT_MS, this.#leave(session), late, this.#clock),
+        within(LEAVE_TIMEOUT_MS, this.#leave(redis), late, this.#clock),
       );
     }
     this.#isReady = false;
-    this.#session = null;
-    session?.end();
+    this.#redis = null;
+    redis?.end();
   }
 
-  async #leave(session: RedisSession): Promise<void> {
-    await this.#hooks.beforeLeaving(session);
-    await session.run("leave", this.id);
+  async #leave(redis: RedisSession): Promise<void> {
+    await this.#hooks.beforeLeaving(redis);
+    await redis.run("leave", this.id);
   }
 }

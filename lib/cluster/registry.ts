@@ -16,7 +16,7 @@ import type { RedisSession } from "./redis.ts";
 import type { Rooms } from "./rooms.ts";
 
 /** The registration of a client of this node, as Redis stores it. */
-interface Record {
+interface Registered {
   /** The epoch of the registration; 0 before Redis has assigned one. */
   epoch: number;
   /** The time of the claim by Redis' clock, in milliseconds since 1970. */
@@ -52,7 +52,7 @@ export class Registry {
   readonly #requests: PendingRequests;
   readonly #rooms: Rooms;
   readonly #hooks: RegistryHooks;
-  readonly #records = new Map<Session, Record>();
+  readonly #records = new Map<Session, Registered>();
   readonly #claims = new Queue();
 
   constructor(
@@ -89,8 +89,8 @@ export class Registry {
       );
       if (isDone) return;
       // The room is too large for a response with all members.
-      const { session } = this.#node;
-      if (session !== null) await unlessDisconnected(this.#rooms.refresh(session, room, true));
+      const { redis } = this.#node;
+      if (redis !== null) await unlessDisconnected(this.#rooms.refresh(redis, room, true));
       await this.#claims.run(() => this.#request(registration, ownsId, secrets, attach));
     } finally {
       this.#rooms.release(room);
@@ -173,7 +173,7 @@ export class Registry {
     view.set(id, { node: this.#node.id, epoch: 0, isHeld: false });
     attachment.notifyRegistered();
     this.#hooks.onAttached(attachment.session, claim.resumed);
-    if (this.#node.isReady) unlessDisconnected(this.catchUp(this.#node.session!));
+    if (this.#node.isReady) unlessDisconnected(this.catchUp(this.#node.redis!));
   }
 
   #secretsFor({ resume, ownSecret }: Registration): Secrets {
@@ -184,24 +184,24 @@ export class Registry {
   }
 
   /** Releases the ID if its connection ended during the claim, and evicts an older session, which Redis has replaced. */
-  #checkAttached(room: string, id: string, record: Record, resumed: boolean): void {
-    const client = this.#router.find(room, id);
-    if (client !== undefined && this.#records.get(client) === record) return;
-    if (client !== undefined) this.#evict(client, resumed);
+  #checkAttached(room: string, id: string, record: Registered, resumed: boolean): void {
+    const session = this.#router.find(room, id);
+    if (session !== undefined && this.#records.get(session) === record) return;
+    if (session !== undefined) this.#evict(session, resumed);
     this.#release(room, id, record, resumed ? this.#options.resumeTtlMs : 0);
   }
 
-  detached(client: Session): void {
-    const record = this.#records.get(client);
+  detached(session: Session): void {
+    const record = this.#records.get(session);
     if (!record?.isConfirmed) return;
-    const { id, room: { name: room } } = client;
+    const { id, room: { name: room } } = session;
     unlessDisconnected(this.#node.runEarly("hold", ...this.#argsOf(room, id), record.epoch));
   }
 
-  ended(client: Session): void {
-    const { id, room } = client;
-    const record = this.#records.get(client);
-    this.#records.delete(client);
+  ended(session: Session): void {
+    const { id, room } = session;
+    const record = this.#records.get(session);
+    this.#records.delete(session);
     if (record !== undefined) this.#release(room.name, id, record, 0);
     this.#rooms.closeUnused(room.name);
   }
@@ -209,7 +209,7 @@ export class Registry {
   #release(
     room: string,
     id: string,
-    { epoch, isConfirmed }: Pick<Record, "epoch" | "isConfirmed">,
+    { epoch, isConfirmed }: Pick<Registered, "epoch" | "isConfirmed">,
     ttlMs: number,
   ): void {
     const forget = () => {
@@ -224,37 +224,37 @@ export class Registry {
   /** Evicts a client whose ID a newer connection at another node has taken. */
   onChange(room: string, { kind, id, node, epoch }: ChangeMessage): void {
     if (node === this.#node.id || kind === "left" || kind === "held") return;
-    const client = this.#router.find(room, id);
-    const record = client && this.#records.get(client);
-    if (record?.isConfirmed && record.epoch < epoch) this.#evict(client!, kind === "resumed");
+    const session = this.#router.find(room, id);
+    const record = session && this.#records.get(session);
+    if (record?.isConfirmed && record.epoch < epoch) this.#evict(session!, kind === "resumed");
   }
 
   /** Claims an ID again, or releases it, because Redis has run a claim that is no longer pending. */
   onLateClaim(room: string, { id, epoch }: ChangeMessage): void {
-    const client = this.#router.find(room, id);
-    const record = client && this.#records.get(client);
+    const session = this.#router.find(room, id);
+    const record = session && this.#records.get(session);
     if (record === undefined) return this.#release(room, id, { epoch, isConfirmed: true }, 0);
     record.isConfirmed = false;
-    unlessDisconnected(this.catchUp(this.#node.session!));
+    unlessDisconnected(this.catchUp(this.#node.redis!));
   }
 
-  #evict(client: Session, hasMoved: boolean): void {
-    const { room: { name: room } } = client;
-    this.#records.delete(client);
+  #evict(session: Session, hasMoved: boolean): void {
+    const { room: { name: room } } = session;
+    this.#records.delete(session);
     this.#rooms.use(room); // the view routes its notices
-    this.#router.evict(client, hasMoved);
-    this.#hooks.onEvicted(client);
+    this.#router.evict(session, hasMoved);
+    this.#hooks.onEvicted(session);
     this.#rooms.release(room);
   }
 
   /** Returns the epoch of a client's registration; 0 before Redis has assigned one. */
-  epochOf(client: Session): number {
-    return this.#records.get(client)?.epoch ?? 0;
+  epochOf(session: Session): number {
+    return this.#records.get(session)?.epoch ?? 0;
   }
 
   /** Returns whether Redis has confirmed a client's registration. */
-  isConfirmed(client: Session): boolean {
-    return this.#records.get(client)?.isConfirmed ?? false;
+  isConfirmed(session: Session): boolean {
+    return this.#records.get(session)?.isConfirmed ?? false;
   }
 
   /** Marks all clients as unconfirmed, because Redis may have lost them. */
@@ -263,21 +263,21 @@ export class Registry {
   }
 
   /** Claims this node's unconfirmed clients again, and reads the members of their rooms. */
-  async catchUp(session: RedisSession): Promise<void> {
-    const isUnconfirmed = ([, record]: [Session, Record]) => !record.isConfirmed;
+  async catchUp(redis: RedisSession): Promise<void> {
+    const isUnconfirmed = ([, record]: [Session, Registered]) => !record.isConfirmed;
     do {
       const unconfirmed = [...this.#records].filter(isUnconfirmed);
-      await atOnce(unconfirmed, ([client, record]) => this.#reclaim(session, client, record));
-      await this.#rooms.refreshStale(session);
+      await atOnce(unconfirmed, ([session, record]) => this.#reclaim(redis, session, record));
+      await this.#rooms.refreshStale(redis);
     } while ([...this.#records].some(isUnconfirmed)); // clients may have registered meanwhile
   }
 
-  #reclaim(session: RedisSession, client: Session, record: Record): Promise<void> {
-    if (this.#records.get(client) !== record) return Promise.resolve(); // it has left
-    const { id, room } = client;
-    const isHeld = client.connection === null;
+  #reclaim(redis: RedisSession, session: Session, record: Registered): Promise<void> {
+    if (this.#records.get(session) !== record) return Promise.resolve(); // it has left
+    const { id, room } = session;
+    const isHeld = session.connection === null;
     const put = (requestId: number) =>
-      session.run(
+      redis.run(
         "reclaim",
         ...this.#argsOf(room.name, id),
         record.epoch,
@@ -290,24 +290,24 @@ export class Registry {
     return this.#requests.request(put, (response) => {
       if (response === null) throw new Disconnected("no answer");
       if (response.status === "lost") {
-        if (this.#records.get(client) === record) this.#evict(client, response.hasMoved);
+        if (this.#records.get(session) === record) this.#evict(session, response.hasMoved);
         return;
       }
       record.epoch = response.epoch;
       record.isConfirmed = true;
-      if (this.#records.get(client) !== record) return this.#release(room.name, id, record, 0);
-      this.#hooks.onConfirmed(client);
-      if (!isHeld && client.connection === null) this.detached(client);
+      if (this.#records.get(session) !== record) return this.#release(room.name, id, record, 0);
+      this.#hooks.onConfirmed(session);
+      if (!isHeld && session.connection === null) this.detached(session);
     });
   }
 
   /** Releases the IDs of clients that disconnected while Redis could not be reached. */
-  async forgetLeft(session: RedisSession): Promise<void> {
-    const known = await session.run("owned", this.#node.id) as string[];
+  async forgetLeft(redis: RedisSession): Promise<void> {
+    const known = await redis.run("owned", this.#node.id) as string[];
     await atOnce(known, async (entry) => {
       const [room, id] = readEntry(entry);
       if (this.#router.find(room, id) !== undefined) return;
-      await session.run("forget", ...this.#argsOf(room, id));
+      await redis.run("forget", ...this.#argsOf(room, id));
     });
   }
 
@@ -320,7 +320,7 @@ export class Registry {
 function readClaim(
   { status, epoch, claimedAtMs }: ResponseMessage,
   secrets: Secrets,
-): { claim: Claim; record: Record } {
+): { claim: Claim; record: Registered } {
   const resumed = status === "resumed";
   const secret = resumed ? secrets.given : secrets.fresh;
   const secretHash = hash(secret, secrets.isOwn);

@@ -53,7 +53,7 @@ export class Rooms {
     if (view === undefined) {
       view = new RoomView((change, id) => this.#router.announce(room, change, id));
       this.#views.set(room, view);
-      unlessDisconnected(this.#node.session?.subscribe([this.#keys.roomChannel(room)]));
+      unlessDisconnected(this.#node.redis?.subscribe([this.#keys.roomChannel(room)]));
     }
     return view;
   }
@@ -62,8 +62,8 @@ export class Rooms {
   openAndRead(room: string): void {
     const isOpen = this.#views.has(room);
     this.open(room);
-    const { session } = this.#node;
-    if (!isOpen && session !== null) unlessDisconnected(this.refresh(session, room, true));
+    const { redis } = this.#node;
+    if (!isOpen && redis !== null) unlessDisconnected(this.refresh(redis, room, true));
   }
 
   /** Counts a use of a room, whose view stays until {@link release}. */
@@ -85,7 +85,7 @@ export class Rooms {
     const isUsed = view === undefined || view.uses > 0 || this.#router.room(room) !== undefined;
     if (isUsed || this.#hooks.isStored(room)) return;
     this.#views.delete(room);
-    unlessDisconnected(this.#node.session?.unsubscribe(this.#keys.roomChannel(room)));
+    unlessDisconnected(this.#node.redis?.unsubscribe(this.#keys.roomChannel(room)));
   }
 
   markStale(): void {
@@ -93,26 +93,26 @@ export class Rooms {
   }
 
   /** Subscribes a new session to all rooms. */
-  async subscribe(session: RedisSession): Promise<void> {
-    await session.subscribe([...this.#views.keys()].map((room) => this.#keys.roomChannel(room)));
+  async subscribe(redis: RedisSession): Promise<void> {
+    await redis.subscribe([...this.#views.keys()].map((room) => this.#keys.roomChannel(room)));
   }
 
   /** Scans rooms whose changes this node may have missed, and removes no member yet. */
-  async refreshStale(session: RedisSession): Promise<void> {
+  async refreshStale(redis: RedisSession): Promise<void> {
     const stale = [...this.#views].filter(([, { isStale }]) => isStale);
-    await atOnce(stale, ([room]) => this.refresh(session, room, false));
+    await atOnce(stale, ([room]) => this.refresh(redis, room, false));
   }
 
   /** Scans all rooms, and removes members that Redis does not have. */
-  async refreshAll(session: RedisSession): Promise<void> {
-    await atOnce([...this.#views.keys()], (room) => this.refresh(session, room, true));
+  async refreshAll(redis: RedisSession): Promise<void> {
+    await atOnce([...this.#views.keys()], (room) => this.refresh(redis, room, true));
   }
 
   /** Scans a room. If `areAll`, members that Redis does not have are removed. */
-  async refresh(session: RedisSession, room: string, areAll: boolean): Promise<void> {
+  async refresh(redis: RedisSession, room: string, areAll: boolean): Promise<void> {
     const view = this.#views.get(room);
     view?.beginScan();
-    await this.#scan(session, room, ({ members, cursor }) => {
+    await this.#scan(redis, room, ({ members, cursor }) => {
       for (const id of view?.read(members) ?? []) this.#hooks.onMoved(room, id);
       if (cursor === "0") view?.endScan(areAll);
     });
@@ -122,10 +122,10 @@ export class Rooms {
   async list(room: string): Promise<readonly string[]> {
     const view = this.#views.get(room);
     const known = new Set(view?.ids ?? []);
-    const { session } = this.#node;
-    if (session === null || view?.isStale === false) return [...known];
+    const { redis } = this.#node;
+    if (redis === null || view?.isStale === false) return [...known];
     const ids = new Set<string>();
-    const reading = this.#scan(session, room, ({ members }) => {
+    const reading = this.#scan(redis, room, ({ members }) => {
       for (const [id] of members) ids.add(id);
     });
     return await unlessDisconnected(reading.then(() => [...ids]), [...known]);
@@ -133,14 +133,14 @@ export class Rooms {
 
   /** Reads the members of a room, a bounded number at a time. */
   async #scan(
-    session: RedisSession,
+    redis: RedisSession,
     room: string,
     onRead: (response: ResponseMessage) => void,
   ): Promise<void> {
     for (let cursor: string | null = null; cursor !== "0";) {
       const from: string = cursor ?? "0";
       const put = (requestId: number) =>
-        session.run("members", this.#keys.ids(room), this.#node.id, from, requestId);
+        redis.run("members", this.#keys.ids(room), this.#node.id, from, requestId);
       await this.#requests.request(put, (response) => {
         if (response === null) throw new Disconnected("no answer");
         cursor = response.cursor;

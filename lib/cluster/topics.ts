@@ -24,11 +24,11 @@ export class ClusterTopics {
   }
 
   watch(key: string, isWatched: boolean): void {
-    const { session } = this.#node;
+    const { redis } = this.#node;
     if (isWatched) this.#watched.add(key);
     else this.#watched.delete(key);
     const channel = this.#prefix + key;
-    const change = isWatched ? session?.subscribe([channel]) : session?.unsubscribe(channel);
+    const change = isWatched ? redis?.subscribe([channel]) : redis?.unsubscribe(channel);
     unlessDisconnected(change); // the next session subscribes to all topics
   }
 
@@ -42,9 +42,9 @@ export class ClusterTopics {
   }
 
   /** Subscribes a new session to all topics. */
-  async subscribe(session: RedisSession): Promise<void> {
+  async subscribe(redis: RedisSession): Promise<void> {
     const channels = [...this.#watched].map((key) => this.#prefix + key);
-    await session.subscribe(channels);
+    await redis.subscribe(channels);
   }
 
   /** Delivers a publication of another node. */

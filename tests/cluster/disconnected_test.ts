@@ -14,8 +14,8 @@ import { nextReportedError } from "../helpers/reported_error.ts";
 /** Cluster code whose every request to Redis rejects. */
 function setUp(error: Error) {
   const reject = () => Promise.reject(error);
-  const session = { subscribe: reject, unsubscribe: reject };
-  const node = { isReady: true, session, publish: reject } as unknown as Node;
+  const redis = { subscribe: reject, unsubscribe: reject };
+  const node = { isReady: true, redis, publish: reject } as unknown as Node;
   const [keys, requests] = [new Keys(""), new PendingRequests()];
   const router = { room: () => undefined } as unknown as Router;
   const hooks = { isStored: () => false, onMoved() {} };

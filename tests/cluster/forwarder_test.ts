@@ -27,7 +27,7 @@ function setUp({ mailboxTtlMs = 10_000 } = {}) {
   const node = {
     id: "here",
     isReady: true,
-    session: { run, subscribe: () => Promise.resolve(), unsubscribe: () => Promise.resolve() },
+    redis: { run, subscribe: () => Promise.resolve(), unsubscribe: () => Promise.resolve() },
     redisTimeMs: 0,
     deadlineMs: 5000,
     whenLeaseValid: () => null,
@@ -198,7 +198,7 @@ testPure("a node that loses Redis while it reads a large room decides a claim al
   await Promise.resolve();
   Object.assign(node, {
     isReady: false,
-    session: null,
+    redis: null,
     run: () => Promise.reject(new Disconnected("")),
   });
   respond(1, 0, "large");
