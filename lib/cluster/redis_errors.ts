@@ -2,13 +2,13 @@
 
 import { messageOf } from "../log.ts";
 
-/** Codes, or first words of messages, and their meanings. `{address}` stands for the address of Redis. */
+/** Codes, or first words of messages, and their meanings. `{address}` stands for the host and port of Redis. */
 const MEANINGS: readonly (readonly [sign: string, meaning: string])[] = [
   ["ECONNREFUSED", "nothing listens at {address}"],
-  ["ENOTFOUND", "the host of {address} is not known"],
-  ["EAI_AGAIN", "the host of {address} is not known"],
-  ["EHOSTUNREACH", "no way leads to {address}"],
-  ["ENETUNREACH", "no way leads to {address}"],
+  ["ENOTFOUND", "cannot resolve {host}"],
+  ["EAI_AGAIN", "cannot resolve {host}"],
+  ["EHOSTUNREACH", "no route to {address}"],
+  ["ENETUNREACH", "no route to {address}"],
   ["Connection timeout", "{address} does not answer"],
   ["ETIMEDOUT", "{address} does not answer"],
   ["Socket closed unexpectedly", "Redis at {address} has closed the connection"],
@@ -56,5 +56,5 @@ export function explain(error: unknown, url: string): string {
     ["", "Redis at {address}: {message}"];
   const { hostname, port } = new URL(url);
   return (SHARED[meaning] ?? meaning).replaceAll("{address}", `${hostname}:${port || 6379}`)
-    .replaceAll("{message}", message);
+    .replaceAll("{host}", hostname).replaceAll("{message}", message);
 }

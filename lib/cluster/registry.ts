@@ -288,7 +288,7 @@ export class Registry {
         this.#node.deadlineMs,
       );
     return this.#requests.request(put, (response) => {
-      if (response === null) throw new Disconnected("no answer");
+      if (response === null) throw new Disconnected("no response");
       if (response.status === "lost") {
         if (this.#records.get(session) === record) this.#evict(session, response.hasMoved);
         return;

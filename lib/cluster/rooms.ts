@@ -142,7 +142,7 @@ export class Rooms {
       const put = (requestId: number) =>
         redis.run("members", this.#keys.ids(room), this.#node.id, from, requestId);
       await this.#requests.request(put, (response) => {
-        if (response === null) throw new Disconnected("no answer");
+        if (response === null) throw new Disconnected("no response");
         cursor = response.cursor;
         onRead(response);
       });

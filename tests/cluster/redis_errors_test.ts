@@ -13,7 +13,8 @@ function withCode(code: string): Error {
 
 const CASES: readonly (readonly [error: unknown, explained: string])[] = [
   [withCode("ECONNREFUSED"), "nothing listens at redis.example:6380"],
-  [withCode("ENOTFOUND"), "the host of redis.example:6380 is not known"],
+  [withCode("ENOTFOUND"), "cannot resolve redis.example"],
+  [withCode("EHOSTUNREACH"), "no route to redis.example:6380"],
   [new Error("Connection timeout"), "redis.example:6380 does not answer"],
   [
     new Error("Socket closed unexpectedly"),
