@@ -237,13 +237,13 @@ export class Cluster implements Directory {
     }
   }
 
-  /** Claims this node's clients again, reads the members of their rooms, and releases clients that have left. */
+  /** Claims this node's clients again, reads the members of their rooms, and releases disconnected clients. */
   async #sync(redis: RedisSession): Promise<void> {
     await redis.subscribe([this.#keys.nodeChannel(this.#node.id), this.#keys.nodes]);
     await this.#rooms.subscribe(redis);
     await this.#topics.subscribe(redis);
     await this.#registry.catchUp(redis);
-    await this.#registry.forgetLeft(redis);
+    await this.#registry.forgetDisconnected(redis);
   }
 
   #onReady(redis: RedisSession): void {

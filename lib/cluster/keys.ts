@@ -4,7 +4,7 @@
 export class Keys {
   /**
    * The IDs of a room: hash of client ID to record. The braces enclose a hash tag, which keeps the keys of a room on one
-   * shard; the `#` makes sure that the tag is never empty.
+   * shard. The `#` makes sure that the tag is never empty.
    */
   readonly idsPrefix: string;
   /** Channel of the changes and broadcasts in a room. */

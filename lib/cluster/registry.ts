@@ -154,7 +154,7 @@ export class Registry {
     }
   }
 
-  /** Decides a claim without Redis, where this node claims the ID later. */
+  /** Decides a claim without Redis. This node claims the ID once Redis can be reached. */
   #claimAlone(registration: Registration, ownsId: boolean, attach: Attach): void {
     const { clientId: id, room } = registration;
     const existing = this.#router.find(room, id);
@@ -273,7 +273,7 @@ export class Registry {
   }
 
   #reclaim(redis: RedisSession, session: Session, record: Registered): Promise<void> {
-    if (this.#records.get(session) !== record) return Promise.resolve(); // it has left
+    if (this.#records.get(session) !== record) return Promise.resolve(); // it has ended
     const { id, room } = session;
     const isHeld = session.connection === null;
     const put = (requestId: number) =>
@@ -302,7 +302,7 @@ export class Registry {
   }
 
   /** Releases the IDs of clients that disconnected while Redis could not be reached. */
-  async forgetLeft(redis: RedisSession): Promise<void> {
+  async forgetDisconnected(redis: RedisSession): Promise<void> {
     const known = await redis.run("owned", this.#node.id) as string[];
     await atOnce(known, async (entry) => {
       const [room, id] = readEntry(entry);
