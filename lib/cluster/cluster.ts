@@ -35,6 +35,13 @@ export interface ClusterOptions extends DirectoryOptions {
   readonly redisPrefix: string;
 }
 
+export interface ClusterDeps {
+  readonly options: ClusterOptions;
+  readonly router: Router;
+  readonly clock: Clock;
+  readonly emit: Emit;
+}
+
 export class Cluster implements Directory {
   readonly #url: string;
   readonly #clock: Clock;
@@ -54,20 +61,14 @@ export class Cluster implements Directory {
   #trouble = "";
   #troubleAtMs = 0;
 
-  /** @param list see {@link Node} */
-  constructor(
-    url: string,
-    list: string,
-    options: ClusterOptions,
-    router: Router,
-    clock: Clock,
-    emit: Emit,
-  ) {
+  /** @param list the hash of the list of Redis servers, which all nodes share */
+  constructor(url: string, list: string, { options, router, clock, emit }: ClusterDeps) {
     this.#url = url;
     this.#clock = clock;
     this.#emit = emit;
     const keys = this.#keys = new Keys(options.redisPrefix);
-    const node = this.#node = new Node(url, list, keys, options.resumeTtlMs, clock, {
+    const { resumeTtlMs } = options;
+    const node = this.#node = new Node({ url, list, keys, resumeTtlMs, clock }, {
       onMessage: (text, channel) => this.#guard(() => this.#onMessage(text, channel)),
       sync: (redis) => this.#sync(redis),
       onReady: (redis) => this.#onReady(redis),
@@ -80,7 +81,8 @@ export class Cluster implements Directory {
       isStored: (room) => this.#forwarder.hasStored(room),
       onMoved: (room, id) => this.#forwarder.flush(room, id),
     });
-    this.#registry = new Registry(keys, options, router, node, this.#requests, rooms, {
+    const shared = { keys, options, router, node, rooms };
+    const registry = this.#registry = new Registry({ ...shared, requests: this.#requests }, {
       onAttached: (session, resumed) => this.#onAttached(session, resumed),
       onConfirmed: (session) => this.#forwarder.onConfirmed(session),
       onEvicted: (session) => this.#forwarder.deliverNotices(session),
@@ -90,16 +92,7 @@ export class Cluster implements Directory {
       keys,
       (key, text) => router.topics.deliver(key, text),
     );
-    this.#forwarder = new Forwarder(
-      keys,
-      options,
-      emit,
-      router,
-      node,
-      this.#registry,
-      rooms,
-      clock,
-    );
+    this.#forwarder = new Forwarder({ ...shared, registry, clock, emit });
   }
 
   /** Connects, and resolves after the first attempt. If that fails, the node serves alone and retries. */

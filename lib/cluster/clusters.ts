@@ -1,12 +1,9 @@
 /** Spreads the rooms over several Redis servers, with a {@link Cluster} for each. */
 
-import type { Clock } from "../clock.ts";
-import type { Emit } from "../events.ts";
 import type { Attach, Directory } from "../relay/directory.ts";
-import type { Router } from "../relay/router.ts";
 import type { Session } from "../relay/session.ts";
 import type { Message, Notice, Registration } from "../relay/vocabulary.ts";
-import { Cluster, type ClusterOptions } from "./cluster.ts";
+import { Cluster, type ClusterDeps } from "./cluster.ts";
 import { hashOf, nameOf, pickServer } from "./server_list.ts";
 
 export class Clusters implements Directory {
@@ -14,17 +11,11 @@ export class Clusters implements Directory {
   readonly #names: readonly string[];
 
   /** @param urls the values of `--redis`, in any order */
-  constructor(
-    urls: readonly string[],
-    options: ClusterOptions,
-    router: Router,
-    clock: Clock,
-    emit: Emit,
-  ) {
+  constructor(urls: readonly string[], deps: ClusterDeps) {
     const byName = new Map(urls.map((url) => [nameOf(url), url]));
     this.#names = [...byName.keys()];
     const list = hashOf(this.#names);
-    const join = (url: string) => new Cluster(url, list, options, router, clock, emit);
+    const join = (url: string) => new Cluster(url, list, deps);
     this.#clusters = new Map([...byName].map(([name, url]) => [name, join(url)]));
   }
 

@@ -73,14 +73,19 @@ interface Delayed {
   cancel(): void;
 }
 
+interface ForwarderDeps {
+  readonly keys: Keys;
+  readonly options: DirectoryOptions;
+  readonly emit: Emit;
+  readonly router: Router;
+  readonly node: Node;
+  readonly registry: Registry;
+  readonly rooms: Rooms;
+  readonly clock: Clock;
+}
+
 export class Forwarder {
-  readonly #keys: Keys;
-  readonly #emit: Emit;
-  readonly #router: Router;
-  readonly #node: Node;
-  readonly #registry: Registry;
-  readonly #rooms: Rooms;
-  readonly #clock: Clock;
+  readonly #deps: ForwarderDeps;
   readonly #mailbox: Mailbox<Session, Item>;
   readonly #links = new Map<string, Link<Item>>();
   /** Unacknowledged messages, by target. */
@@ -96,27 +101,13 @@ export class Forwarder {
   #bytesUnderWay = 0;
   #cancelOutage = () => {};
 
-  constructor(
-    keys: Keys,
-    options: DirectoryOptions,
-    emit: Emit,
-    router: Router,
-    node: Node,
-    registry: Registry,
-    rooms: Rooms,
-    clock: Clock,
-  ) {
-    this.#keys = keys;
-    this.#mailboxTtlMs = options.mailboxTtlMs;
-    this.#emit = emit;
-    this.#router = router;
-    this.#node = node;
-    this.#registry = registry;
-    this.#rooms = rooms;
-    this.#clock = clock;
-    this.#mailbox = new Mailbox(clock, options.mailboxTtlMs, (item) => {
+  constructor(deps: ForwarderDeps) {
+    const { clock, options: { mailboxTtlMs } } = deps;
+    this.#deps = deps;
+    this.#mailboxTtlMs = mailboxTtlMs;
+    this.#mailbox = new Mailbox(clock, mailboxTtlMs, (item) => {
       this.#fail(item, "target_not_found");
-      rooms.closeUnused(item.sender.room.name);
+      deps.rooms.closeUnused(item.sender.room.name);
     });
   }
 
@@ -134,10 +125,10 @@ export class Forwarder {
   send(from: Session, targetId: string, message: Message): void {
     const item = this.#itemOf("message", from, targetId, message.text, message.storage);
     if (!isClientId(targetId)) return this.#fail(item, "target_not_found"); // no client can have this ID
-    const isLocal = this.#router.find(from.room.name, targetId) !== undefined;
-    if (!this.#node.isReady && !isLocal) return this.#fail(item, "unavailable");
+    const isLocal = this.#deps.router.find(from.room.name, targetId) !== undefined;
+    if (!this.#deps.node.isReady && !isLocal) return this.#fail(item, "unavailable");
     const event = this.#route(item);
-    if (event !== null) this.#emit({ kind: event, from, targetId, message });
+    if (event !== null) this.#deps.emit({ kind: event, from, targetId, message });
   }
 
   #itemOf(
@@ -158,12 +149,12 @@ export class Forwarder {
     if (this.#mailbox.has(room, targetId) || this.#mustWait(room, targetId)) {
       return this.#store(item);
     }
-    const local = this.#router.find(room, targetId);
+    const local = this.#deps.router.find(room, targetId);
     if (local !== undefined) {
       return this.#deliverTo(local, kind, id, text) ? "sent" : this.#store(item);
     }
-    const owner = this.#rooms.ownerOf(room, targetId);
-    if (owner === undefined || owner.isHeld || owner.node === this.#node.id) {
+    const owner = this.#deps.rooms.ownerOf(room, targetId);
+    if (owner === undefined || owner.isHeld || owner.node === this.#deps.node.id) {
       return this.#store(item);
     }
     return this.#sendTo(owner.node, owner.epoch, item) ? "sent" : null;
@@ -173,18 +164,18 @@ export class Forwarder {
   #mustWait(room: string, id: string): boolean {
     const flight = this.#flights.get(clientKey(room, id));
     if (flight === undefined) return false;
-    if (this.#router.find(room, id) !== undefined) return true; // the view may not have the change yet
-    const owner = this.#rooms.ownerOf(room, id);
+    if (this.#deps.router.find(room, id) !== undefined) return true; // the view may not have the change yet
+    const owner = this.#deps.rooms.ownerOf(room, id);
     return flight.node !== owner?.node || flight.epoch !== owner.epoch;
   }
 
   /** Delivers a message or notice to a client of this node; returns false if it is not connected. */
   #deliverTo(target: Session, kind: ParcelKind, senderId: string, text: string): boolean {
     if (kind === "notice") {
-      this.#router.notify(target, JSON.parse(text));
+      this.#deps.router.notify(target, JSON.parse(text));
       return true;
     }
-    this.#router.flushBefore(target.room.name, senderId, target);
+    this.#deps.router.flushBefore(target.room.name, senderId, target);
     return target.connection?.send(text) ?? false;
   }
 
@@ -201,7 +192,7 @@ export class Forwarder {
     flight.count++;
     item.flight = flight;
     const room = sender.room.name;
-    this.#rooms.use(room);
+    this.#deps.rooms.use(room);
     const parcel = { kind, room, targetId, epoch, senderId: sender.id, order, text };
     this.#linkTo(node).send({ parcel, item });
     return true;
@@ -210,12 +201,12 @@ export class Forwarder {
   #linkTo(node: string): Link<Item> {
     let link = this.#links.get(node);
     if (link === undefined) {
-      link = new Link(node, this.#keys.nodeChannel(node), this.#node, this.#clock, {
+      link = new Link(node, this.#deps.keys.nodeChannel(node), this.#deps.node, this.#deps.clock, {
         deliver: (node, parcel) => this.#deliver(node, parcel),
         onControl: (node, parcel) => this.#onControl(node, parcel),
         onDone: (items) => this.#endFlights(items),
         onReturned: (items, node) => this.#onReturned(items, node),
-        mayDeliver: () => this.#node.whenLeaseValid(this.#clock.now()) === null,
+        mayDeliver: () => this.#deps.node.whenLeaseValid(this.#deps.clock.now()) === null,
       });
       this.#links.set(node, link);
     }
@@ -225,7 +216,7 @@ export class Forwarder {
   /** Stores a message; returns null if it was dropped. */
   #store(item: Item): "stored" | null {
     const { sender: { room: { name: room } }, targetId, storage, kind } = item;
-    const owner = this.#rooms.ownerOf(room, targetId);
+    const owner = this.#deps.rooms.ownerOf(room, targetId);
     const isConnected = owner !== undefined && !owner.isHeld;
     const ownTtlMs = Math.min(this.#mailboxTtlMs, storage?.maxTtlMs ?? Infinity);
     const ttlMs = isConnected || kind !== "message" ? Math.max(ownTtlMs, WAIT_MS) : ownTtlMs;
@@ -237,14 +228,14 @@ export class Forwarder {
       this.#fail(item, "mailbox_full");
       return null;
     }
-    if (isConnected) this.#rooms.get(room)?.waiting.add(targetId);
+    if (isConnected) this.#deps.rooms.get(room)?.waiting.add(targetId);
     return "stored";
   }
 
   /** Notifies the sender of a dropped message, unless no notice is due: notices, broadcasts, `maxTtlMs` of 0. */
   #fail({ kind, sender, targetId, storage }: Item, code: ErrorCode): void {
     if (kind !== "message" || storage?.maxTtlMs === 0) return;
-    this.#router.fail(sender, undelivered(code, targetId));
+    this.#deps.router.fail(sender, undelivered(code, targetId));
   }
 
   /**
@@ -262,7 +253,7 @@ export class Forwarder {
         this.#flights.delete(key);
         if (!later.has(key)) this.flush(room, targetId);
       }
-      this.#rooms.release(room);
+      this.#deps.rooms.release(room);
     }
   }
 
@@ -271,7 +262,7 @@ export class Forwarder {
     const [soon, later] = [new Map<string, Item>(), new Map<string, Item>()];
     for (const item of items) {
       const { sender: { room: { name: room } }, targetId, key, flight } = item;
-      const owner = this.#rooms.ownerOf(room, targetId);
+      const owner = this.#deps.rooms.ownerOf(room, targetId);
       // Otherwise that node was dead or too slow, and newer messages have been sent elsewhere.
       const isInTime = flight !== null && !flight.isLate;
       if (!isInTime) this.#fail(item, "target_not_found");
@@ -285,16 +276,16 @@ export class Forwarder {
       for (const { sender, targetId } of items.values()) this.flush(sender.room.name, targetId);
     };
     flushTargets(soon);
-    if (later.size > 0) this.#clock.after(RETRY_MS, () => flushTargets(later));
+    if (later.size > 0) this.#deps.clock.after(RETRY_MS, () => flushTargets(later));
   }
 
   /** Delivers stored messages for a client, unless another node may still return older ones. */
   flush(room: string, id: string, isNew = false): void {
     const key = clientKey(room, id);
-    const view = this.#rooms.get(room);
-    const local = this.#router.find(room, id);
+    const view = this.#deps.rooms.get(room);
+    const local = this.#deps.router.find(room, id);
     const owner = view?.ownerOf(id);
-    const isElsewhere = owner !== undefined && !owner.isHeld && owner.node !== this.#node.id;
+    const isElsewhere = owner !== undefined && !owner.isHeld && owner.node !== this.#deps.node.id;
     const isConnected = local === undefined ? isElsewhere : local.connection !== null;
     const isWaiting = this.#mustWait(room, id);
     if (local !== undefined) local.isWaiting = isWaiting;
@@ -305,7 +296,7 @@ export class Forwarder {
     else if (this.#mailboxTtlMs === 0) this.#storeAgain(room, id);
     for (const respond of this.#pendingResponses.get(key) ?? []) respond();
     this.#pendingResponses.delete(key);
-    this.#rooms.closeUnused(room); // these may have been its last stored messages
+    this.#deps.rooms.closeUnused(room); // these may have been its last stored messages
   }
 
   /** Limits the wait of newer messages for a client that has moved, because its former node may be paused. */
@@ -314,8 +305,8 @@ export class Forwarder {
     const flight = this.#flights.get(key);
     if (flight === undefined || flight.isAwaited) return;
     flight.isAwaited = true;
-    this.#clock.after(FORMER_NODE_TIMEOUT_MS, () => {
-      if (this.#flights.get(key) !== flight || !this.#node.isReady) return;
+    this.#deps.clock.after(FORMER_NODE_TIMEOUT_MS, () => {
+      if (this.#flights.get(key) !== flight || !this.#deps.node.isReady) return;
       flight.isLate = true;
       this.#flights.delete(key);
       this.flush(room, id);
@@ -327,8 +318,10 @@ export class Forwarder {
     for (const item of this.#take(room, id)) {
       if (isNew && item.kind === "notice") continue;
       const isSent = this.#route(item) === "sent";
-      const target = this.#router.find(room, id);
-      if (isSent && target !== undefined) this.#emit({ kind: "stored_delivered", client: target });
+      const target = this.#deps.router.find(room, id);
+      if (isSent && target !== undefined) {
+        this.#deps.emit({ kind: "stored_delivered", client: target });
+      }
     }
   }
 
@@ -355,7 +348,7 @@ export class Forwarder {
       else this.#release(node, room, targetId);
       return;
     }
-    const isWaiting = this.#rooms.get(room)?.waiting.has(targetId) ?? false;
+    const isWaiting = this.#deps.rooms.get(room)?.waiting.has(targetId) ?? false;
     const respond = () => this.#sendControl("response", node, room, targetId, epoch);
     if (!isWaiting) return respond();
     const key = clientKey(room, targetId);
@@ -365,8 +358,8 @@ export class Forwarder {
   /** Delivers a parcel of another node; returns false if this node returns it. */
   #deliver(node: string, parcel: Parcel): boolean {
     const { kind, room, targetId, epoch, senderId, order, text } = parcel;
-    const target = this.#router.find(room, targetId);
-    if (target === undefined || this.#registry.epochOf(target) !== epoch) return false;
+    const target = this.#deps.router.find(room, targetId);
+    if (target === undefined || this.#deps.registry.epochOf(target) !== epoch) return false;
     this.#release(node, room, targetId, order);
     return this.#deliverTo(target, kind, senderId, text);
   }
@@ -374,27 +367,28 @@ export class Forwarder {
   /** Sends a message to all clients of the sender's room on other nodes. */
   async broadcast(from: Session, text: string): Promise<void> {
     const room = from.room.name;
-    const view = this.#rooms.get(room);
+    const view = this.#deps.rooms.get(room);
     const except = [...view?.waiting ?? []].filter((id) => id !== from.id);
     for (const id of except) this.#route(this.#itemOf("broadcast", from, id, text));
     const after: Record<string, number> = {};
     for (const { node, lastPending } of this.#links.values()) {
       if (lastPending > 0) after[node] = lastPending;
     }
-    const { id: node, deadlineMs } = this.#node;
+    const { id: node, deadlineMs } = this.#deps.node;
     const [order, seenEpoch] = [++this.#count, view?.seenEpoch ?? 0];
     const rest = { order, deadlineMs, seenEpoch, after, except, text };
     const written = writeBroadcast({ node, senderId: from.id, ...rest });
     const { length } = written;
-    const isPossible = this.#node.isReady && this.#bytesUnderWay + length <= MAX_BYTES_UNDER_WAY;
+    const isPossible = this.#deps.node.isReady &&
+      this.#bytesUnderWay + length <= MAX_BYTES_UNDER_WAY;
     this.#bytesUnderWay += length;
-    const publish = () => this.#node.publish(this.#keys.roomChannel(room), written);
+    const publish = () => this.#deps.node.publish(this.#deps.keys.roomChannel(room), written);
     const isSent = isPossible && await unlessDisconnected(publish().then(() => true), false);
     this.#bytesUnderWay -= length;
     if (isSent) return;
     const message =
       "The broadcast went to the clients of this node alone: the others cannot be reached.";
-    this.#router.fail(from, { kind: "error", code: "unavailable", message });
+    this.#deps.router.fail(from, { kind: "error", code: "unavailable", message });
   }
 
   /**
@@ -404,13 +398,13 @@ export class Forwarder {
    */
   onBroadcast(room: string, broadcast: Broadcast, isOnTime: boolean): void {
     const { node, order, deadlineMs, after, except } = broadcast;
-    if (node === this.#node.id) return;
-    const isLate = isOnTime && deadlineMs < this.#node.redisTimeMs;
+    if (node === this.#deps.node.id) return;
+    const isLate = isOnTime && deadlineMs < this.#deps.node.redisTimeMs;
     if (isLate || order < (this.#lastBroadcasts.get(node) ?? 0)) return;
     this.#lastBroadcasts.set(node, order);
     const link = this.#linkTo(node);
-    const sessions = [...this.#router.room(room)?.sessions.values() ?? []]; // clients that register later do not get it
-    link.after(after[this.#node.id] ?? 0, () => {
+    const sessions = [...this.#deps.router.room(room)?.sessions.values() ?? []]; // clients that register later do not get it
+    link.after(after[this.#deps.node.id] ?? 0, () => {
       for (const session of sessions) {
         if (!except.includes(session.id)) this.#deliverBroadcast(session, broadcast, link);
       }
@@ -423,13 +417,13 @@ export class Forwarder {
     const { node, senderId, order, seenEpoch, text } = broadcast;
     const run = () => { // a later connection may still receive older messages
       if (session.connection !== connection) return;
-      this.#router.flushBefore(room, senderId, session);
+      this.#deps.router.flushBefore(room, senderId, session);
       connection.send(text);
     };
     const key = delayedKey(node, room, id);
-    const isConfirmed = this.#registry.isConfirmed(session);
-    const isKnown = isConfirmed && this.#registry.epochOf(session) <= seenEpoch;
-    const epoch = isConfirmed ? this.#registry.epochOf(session) : 0;
+    const isConfirmed = this.#deps.registry.isConfirmed(session);
+    const isKnown = isConfirmed && this.#deps.registry.epochOf(session) <= seenEpoch;
+    const epoch = isConfirmed ? this.#deps.registry.epochOf(session) : 0;
     const delayed = this.#delayed.get(key);
     const isSame = delayed?.epoch === epoch || !isConfirmed;
     if (delayed !== undefined && isSame) {
@@ -439,7 +433,7 @@ export class Forwarder {
     delayed?.cancel(); // they were for a former registration
     this.#delayed.delete(key);
     if (isKnown && !link.hasReturned(clientKey(room, id))) return run();
-    const cancel = this.#clock.after(MAX_DELAY_MS, () => this.#release(node, room, id));
+    const cancel = this.#deps.clock.after(MAX_DELAY_MS, () => this.#release(node, room, id));
     this.#delayed.set(key, { broadcasts: [{ order, run }], epoch, cancel });
     if (isConfirmed) this.#sendControl("request", node, room, id, epoch);
   }
@@ -450,7 +444,7 @@ export class Forwarder {
     for (const node of this.#links.keys()) {
       const delayed = this.#delayed.get(delayedKey(node, room, id));
       if (delayed?.epoch !== 0) continue;
-      delayed.epoch = this.#registry.epochOf(session);
+      delayed.epoch = this.#deps.registry.epochOf(session);
       this.#sendControl("request", node, room, id, delayed.epoch);
     }
   }
@@ -482,25 +476,27 @@ export class Forwarder {
 
   /** Notifies a client that is detached, or has moved to another node. */
   storeNotice(session: Session, notice: Notice): void {
-    const isDetached = this.#router.find(session.room.name, session.id) === session;
+    const isDetached = this.#deps.router.find(session.room.name, session.id) === session;
     if (isDetached) session.pendingNotices.push(notice);
     else if (session.hasMoved) {
       const { room: { name: room }, id } = session;
-      this.#rooms.openAndRead(room); // the client may have been the last one of the room here
+      this.#deps.rooms.openAndRead(room); // the client may have been the last one of the room here
       this.#route(this.#itemOf("notice", session, id, JSON.stringify(notice)));
-      this.#rooms.closeUnused(room); // if the mailbox is full
+      this.#deps.rooms.closeUnused(room); // if the mailbox is full
     }
   }
 
   /** Delivers the pending notices of a session that is attached again, or has moved to another node. */
   deliverNotices(session: Session): void {
-    for (const notice of session.pendingNotices.splice(0)) this.#router.notify(session, notice);
+    for (const notice of session.pendingNotices.splice(0)) {
+      this.#deps.router.notify(session, notice);
+    }
   }
 
   /** Starts the time after which unconfirmed messages are dropped, because Redis cannot be reached. */
   onLost(): void {
     this.#cancelOutage();
-    this.#cancelOutage = this.#clock.after(OUTAGE_MS, () => {
+    this.#cancelOutage = this.#deps.clock.after(OUTAGE_MS, () => {
       for (const link of this.#links.values()) {
         const items = link.removeUnconfirmed();
         for (const item of items) this.#fail(item, "unavailable");
@@ -546,7 +542,7 @@ export class Forwarder {
   async flushAll(): Promise<void> {
     while (this.stored > 0 || [...this.#links.values()].some(({ isIdle }) => !isIdle)) {
       for (const link of this.#links.values()) link.flush();
-      await new Promise<void>((resolve) => this.#clock.after(FLUSH_INTERVAL_MS, resolve));
+      await new Promise<void>((resolve) => this.#deps.clock.after(FLUSH_INTERVAL_MS, resolve));
     }
   }
 

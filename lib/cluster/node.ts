@@ -44,13 +44,19 @@ interface NodeHooks {
   onLost(error: unknown): void;
 }
 
+interface NodeDeps {
+  readonly url: string;
+  /** The hash of the list of Redis servers, which all nodes share. */
+  readonly list: string;
+  readonly keys: Keys;
+  readonly resumeTtlMs: number;
+  readonly clock: Clock;
+}
+
 export class Node {
   readonly id = randomBytes(12).toString("base64url");
-  readonly #url: string;
-  readonly #list: string;
-  readonly #resumeTtlMs: number;
+  readonly #deps: NodeDeps;
   readonly #scripts: Scripts;
-  readonly #clock: Clock;
   readonly #hooks: NodeHooks;
   #redis: RedisSession | null = null;
   #isReady = false;
@@ -68,22 +74,11 @@ export class Node {
   #isReaping = false;
   #leaseRenewal: PromiseWithResolvers<void> | null = null;
 
-  /** @param list the hash of the list of Redis servers, which all nodes share */
-  constructor(
-    url: string,
-    list: string,
-    keys: Keys,
-    resumeTtlMs: number,
-    clock: Clock,
-    hooks: NodeHooks,
-  ) {
-    this.#url = url;
-    this.#resumeTtlMs = resumeTtlMs;
-    this.#list = list;
-    this.#scripts = readScripts(keys);
-    this.#clock = clock;
+  constructor(deps: NodeDeps, hooks: NodeHooks) {
+    this.#deps = deps;
+    this.#scripts = readScripts(deps.keys);
     this.#hooks = hooks;
-    this.#offsetMs = Date.now() - clock.now();
+    this.#offsetMs = Date.now() - deps.clock.now();
   }
 
   /** Connects, and retries until {@link end}. Resolves after the first attempt, even if that failed. */
@@ -92,9 +87,9 @@ export class Node {
     let redis: RedisSession | null = null;
     try {
       redis = await RedisSession.begin(
-        this.#url,
+        this.#deps.url,
         this.#scripts,
-        this.#clock,
+        this.#deps.clock,
         (message, channel) => this.#hooks.onMessage(message, channel),
       );
       if (this.#hasEnded) return redis.end();
@@ -107,13 +102,13 @@ export class Node {
   async #join(redis: RedisSession): Promise<void> {
     this.#redis = redis;
     redis.ended.then((error) => this.#fail(redis, error));
-    const joinedAtMs = this.#clock.now();
+    const joinedAtMs = this.#deps.clock.now();
     await this.#beat(redis, true);
     this.#schedule(redis);
     await this.#hooks.sync(redis);
     if (redis !== this.#redis) return;
     this.#isReady = true;
-    this.#readyAtMs = this.#clock.now();
+    this.#readyAtMs = this.#deps.clock.now();
     this.#leaseUntilMs = Math.max(this.#leaseUntilMs, joinedAtMs + NODE_LIFETIME_MS);
     this.#reconnectMs = RECONNECT_MS.first;
     this.#leaseRenewal?.resolve();
@@ -132,7 +127,7 @@ export class Node {
 
   /** The time by Redis' clock, as this node estimates it, in milliseconds since 1970. */
   get redisTimeMs(): number {
-    return Math.floor(this.#clock.now() + this.#offsetMs);
+    return Math.floor(this.#deps.clock.now() + this.#offsetMs);
   }
 
   /** The deadline, by Redis' clock, of a command that is sent now. */
@@ -170,7 +165,7 @@ export class Node {
   #suspend(): void {
     const renewal = Promise.withResolvers<void>();
     this.#leaseRenewal = renewal;
-    const cancel = this.#clock.after(LEASE_RENEWAL_MS, renewal.resolve);
+    const cancel = this.#deps.clock.after(LEASE_RENEWAL_MS, renewal.resolve);
     renewal.promise.then(() => {
       cancel();
       this.#leaseRenewal = null;
@@ -179,13 +174,13 @@ export class Node {
 
   /** Serves without Redis. If the lease ended while the process was paused, the node waits for a renewal first. */
   #serveAlone(): void {
-    const nowMs = this.#clock.now();
+    const nowMs = this.#deps.clock.now();
     if (this.#leaseRenewal === null && nowMs > this.#leaseUntilMs) this.#suspend();
     this.#leaseUntilMs = nowMs + NODE_LIFETIME_MS;
   }
 
   #schedule(redis: RedisSession, delayMs = HEARTBEAT_MS): void {
-    this.#cancelTimer = this.#clock.after(delayMs, () => {
+    this.#cancelTimer = this.#deps.clock.after(delayMs, () => {
       this.#live(redis).catch((error) => this.#fail(redis, error));
     });
   }
@@ -194,12 +189,12 @@ export class Node {
     const isKnown = await this.#beat(redis, false);
     if (redis !== this.#redis) return;
     if (!isKnown) throw new Error("it does not know this node any more");
-    const hasLease = this.#clock.now() <= this.#leaseUntilMs;
+    const hasLease = this.#deps.clock.now() <= this.#leaseUntilMs;
     this.#schedule(redis, hasLease ? HEARTBEAT_MS : 0); // a reply from before a pause renews no lease
     if (!this.#isReady) return;
     if (hasLease) this.#leaseRenewal?.resolve();
     this.#hooks.onHeartbeat(redis);
-    if (this.#clock.now() - this.#readyAtMs < GRACE_PERIOD_MS) return;
+    if (this.#deps.clock.now() - this.#readyAtMs < GRACE_PERIOD_MS) return;
     if (!this.#hasGracePeriodEnded) this.#hooks.onGracePeriodEnd(redis);
     this.#hasGracePeriodEnded = true;
     await this.#reap(redis);
@@ -211,9 +206,9 @@ export class Node {
     this.#isReaping = true;
     try {
       while (
-        redis === this.#redis && await redis.run("reap", this.id, this.#resumeTtlMs) !== 0
+        redis === this.#redis && await redis.run("reap", this.id, this.#deps.resumeTtlMs) !== 0
       ) {
-        await new Promise<void>((resolve) => this.#clock.after(REAP_PAUSE_MS, resolve));
+        await new Promise<void>((resolve) => this.#deps.clock.after(REAP_PAUSE_MS, resolve));
       }
     } finally {
       this.#isReaping = false;
@@ -221,10 +216,10 @@ export class Node {
   }
 
   async #beat(redis: RedisSession, isFirst: boolean): Promise<boolean> {
-    const sentAtMs = this.#clock.now();
+    const sentAtMs = this.#deps.clock.now();
     const reply = await this.#whileReceiving(
       redis,
-      redis.run("heartbeat", this.id, isFirst ? 1 : 0, this.#list),
+      redis.run("heartbeat", this.id, isFirst ? 1 : 0, this.#deps.list),
     );
     if (reply === "refused") throw new Error("another list");
     const [timeMs, isKnown] = reply as [number, number];
@@ -235,7 +230,7 @@ export class Node {
 
   /** Estimates Redis' clock from a reply to a heartbeat. The faster the reply, the smaller the error. */
   #estimateTime(timeMs: number, sentAtMs: number): void {
-    const nowMs = this.#clock.now();
+    const nowMs = this.#deps.clock.now();
     this.#offsetErrorMs += DRIFT_MS;
     const errorMs = (nowMs - sentAtMs) / 2;
     const offsetMs = timeMs - (sentAtMs + nowMs) / 2;
@@ -250,10 +245,10 @@ export class Node {
     const late = Symbol();
     while (true) {
       const pause = Promise.withResolvers<typeof late>();
-      const cancel = this.#clock.after(HEARTBEAT_TIMEOUT_MS, () => pause.resolve(late));
+      const cancel = this.#deps.clock.after(HEARTBEAT_TIMEOUT_MS, () => pause.resolve(late));
       const result = await Promise.race([reply, pause.promise]).finally(cancel);
       if (result !== late) return result as Value;
-      if (this.#clock.now() - redis.receivedAtMs < HEARTBEAT_TIMEOUT_MS) continue;
+      if (this.#deps.clock.now() - redis.receivedAtMs < HEARTBEAT_TIMEOUT_MS) continue;
       throw new Error("no reply to a heartbeat");
     }
   }
@@ -269,7 +264,7 @@ export class Node {
     this.#hooks.onLost(error);
     const delayMs = this.#reconnectMs * (0.5 + Math.random() / 2); // nodes must not reconnect all at once
     this.#reconnectMs = Math.min(2 * this.#reconnectMs, RECONNECT_MS.last);
-    this.#cancelTimer = this.#clock.after(delayMs, () => this.start());
+    this.#cancelTimer = this.#deps.clock.after(delayMs, () => this.start());
   }
 
   /** Leaves the cluster, which the other nodes notice at once. */
@@ -280,7 +275,7 @@ export class Node {
     if (redis !== null) {
       const late = new Disconnected("no reply while leaving");
       await unlessDisconnected(
-        within(LEAVE_TIMEOUT_MS, this.#leave(redis), late, this.#clock),
+        within(LEAVE_TIMEOUT_MS, this.#leave(redis), late, this.#deps.clock),
       );
     }
     this.#isReady = false;

@@ -44,32 +44,23 @@ interface RegistryHooks {
   onEvicted(session: Session): void;
 }
 
+interface RegistryDeps {
+  readonly keys: Keys;
+  readonly options: DirectoryOptions;
+  readonly router: Router;
+  readonly node: Node;
+  readonly requests: PendingRequests;
+  readonly rooms: Rooms;
+}
+
 export class Registry {
-  readonly #keys: Keys;
-  readonly #options: DirectoryOptions;
-  readonly #router: Router;
-  readonly #node: Node;
-  readonly #requests: PendingRequests;
-  readonly #rooms: Rooms;
+  readonly #deps: RegistryDeps;
   readonly #hooks: RegistryHooks;
   readonly #records = new Map<Session, Registered>();
   readonly #claims = new Queue();
 
-  constructor(
-    keys: Keys,
-    options: DirectoryOptions,
-    router: Router,
-    node: Node,
-    requests: PendingRequests,
-    rooms: Rooms,
-    hooks: RegistryHooks,
-  ) {
-    this.#keys = keys;
-    this.#options = options;
-    this.#router = router;
-    this.#node = node;
-    this.#requests = requests;
-    this.#rooms = rooms;
+  constructor(deps: RegistryDeps, hooks: RegistryHooks) {
+    this.#deps = deps;
     this.#hooks = hooks;
   }
 
@@ -82,18 +73,18 @@ export class Registry {
   async claim(registration: Registration, ownsId: boolean, attach: Attach): Promise<void> {
     const { room } = registration;
     const secrets = this.#secretsFor(registration);
-    this.#rooms.use(room);
+    this.#deps.rooms.use(room);
     try {
       const isDone = await this.#claims.run(() =>
         this.#request(registration, ownsId, secrets, attach)
       );
       if (isDone) return;
       // The room is too large for a response with all members.
-      const { redis } = this.#node;
-      if (redis !== null) await unlessDisconnected(this.#rooms.refresh(redis, room, true));
+      const { redis } = this.#deps.node;
+      if (redis !== null) await unlessDisconnected(this.#deps.rooms.refresh(redis, room, true));
       await this.#claims.run(() => this.#request(registration, ownsId, secrets, attach));
     } finally {
-      this.#rooms.release(room);
+      this.#deps.rooms.release(room);
     }
   }
 
@@ -107,18 +98,18 @@ export class Registry {
     const { clientId: id, room } = registration;
     let isDone = true;
     const put = (requestId: number) =>
-      this.#node.run(
+      this.#deps.node.run(
         "claim",
         ...this.#argsOf(room, id),
-        this.#options.onDuplicate,
+        this.#deps.options.onDuplicate,
         ownsId ? 1 : 0,
         hash(secrets.given, secrets.isOwn),
         hash(secrets.fresh, secrets.isOwn),
-        this.#rooms.get(room)?.isStale ? 1 : 0,
+        this.#deps.rooms.get(room)?.isStale ? 1 : 0,
         requestId,
-        this.#node.deadlineMs,
+        this.#deps.node.deadlineMs,
       );
-    await this.#requests.request(put, (response) => {
+    await this.#deps.requests.request(put, (response) => {
       isDone = response?.status !== "large";
       if (isDone) this.#claimed(registration, ownsId, secrets, response, attach);
     });
@@ -135,8 +126,8 @@ export class Registry {
     if (response === null) return this.#claimAlone(registration, ownsId, attach);
     const { clientId: id, room } = registration;
     if (response.status === "taken") throw idTaken(id);
-    if (response.status === "held") throw idHeld(id, this.#options.resumeTtlMs);
-    const view = this.#rooms.get(room);
+    if (response.status === "held") throw idHeld(id, this.#deps.options.resumeTtlMs);
+    const view = this.#deps.rooms.get(room);
     if (view?.isStale) {
       view.beginScan();
       view.read(response.members);
@@ -157,45 +148,45 @@ export class Registry {
   /** Decides a claim without Redis. This node claims the ID once Redis can be reached. */
   #claimAlone(registration: Registration, ownsId: boolean, attach: Attach): void {
     const { clientId: id, room } = registration;
-    const existing = this.#router.find(room, id);
-    const heldForMs = () => this.#router.heldForMs(existing!);
-    const claim = decideClaim(existing, registration, ownsId, this.#options, heldForMs);
+    const existing = this.#deps.router.find(room, id);
+    const heldForMs = () => this.#deps.router.heldForMs(existing!);
+    const claim = decideClaim(existing, registration, ownsId, this.#deps.options, heldForMs);
     const attachment = attach(claim);
     if (attachment === null) return;
     this.#records.set(attachment.session, {
       epoch: 0,
-      claimedAtMs: this.#node.redisTimeMs,
+      claimedAtMs: this.#deps.node.redisTimeMs,
       secretHash: hash(claim.secret, registration.ownSecret !== undefined),
       isConfirmed: false,
     });
-    const view = this.#rooms.open(room);
+    const view = this.#deps.rooms.open(room);
     if (!claim.resumed) view.remove(id);
-    view.set(id, { node: this.#node.id, epoch: 0, isHeld: false });
+    view.set(id, { node: this.#deps.node.id, epoch: 0, isHeld: false });
     attachment.notifyRegistered();
     this.#hooks.onAttached(attachment.session, claim.resumed);
-    if (this.#node.isReady) unlessDisconnected(this.catchUp(this.#node.redis!));
+    if (this.#deps.node.isReady) unlessDisconnected(this.catchUp(this.#deps.node.redis!));
   }
 
   #secretsFor({ resume, ownSecret }: Registration): Secrets {
     if (ownSecret !== undefined) return { given: ownSecret, fresh: ownSecret, isOwn: true };
-    const isOn = resume !== false && this.#options.resumeTtlMs > 0;
+    const isOn = resume !== false && this.#deps.options.resumeTtlMs > 0;
     const given = isOn && resume !== true ? resume : null;
     return { given, fresh: isOn ? newSecret() : null, isOwn: false };
   }
 
   /** Releases the ID if its connection ended during the claim, and evicts an older session, which Redis has replaced. */
   #checkAttached(room: string, id: string, record: Registered, resumed: boolean): void {
-    const session = this.#router.find(room, id);
+    const session = this.#deps.router.find(room, id);
     if (session !== undefined && this.#records.get(session) === record) return;
     if (session !== undefined) this.#evict(session, resumed);
-    this.#release(room, id, record, resumed ? this.#options.resumeTtlMs : 0);
+    this.#release(room, id, record, resumed ? this.#deps.options.resumeTtlMs : 0);
   }
 
   detached(session: Session): void {
     const record = this.#records.get(session);
     if (!record?.isConfirmed) return;
     const { id, room: { name: room } } = session;
-    unlessDisconnected(this.#node.runEarly("hold", ...this.#argsOf(room, id), record.epoch));
+    unlessDisconnected(this.#deps.node.runEarly("hold", ...this.#argsOf(room, id), record.epoch));
   }
 
   ended(session: Session): void {
@@ -203,7 +194,7 @@ export class Registry {
     const record = this.#records.get(session);
     this.#records.delete(session);
     if (record !== undefined) this.#release(room.name, id, record, 0);
-    this.#rooms.closeUnused(room.name);
+    this.#deps.rooms.closeUnused(room.name);
   }
 
   #release(
@@ -213,38 +204,38 @@ export class Registry {
     ttlMs: number,
   ): void {
     const forget = () => {
-      if (this.#router.find(room, id) === undefined) this.#rooms.get(room)?.remove(id);
+      if (this.#deps.router.find(room, id) === undefined) this.#deps.rooms.get(room)?.remove(id);
     };
     if (!isConfirmed) return forget();
-    const releasing = this.#node.runEarly("release", ...this.#argsOf(room, id), epoch, ttlMs);
+    const releasing = this.#deps.node.runEarly("release", ...this.#argsOf(room, id), epoch, ttlMs);
     unlessDisconnected(releasing.then(() => true), false)
       .then((isReleased) => isReleased || forget());
   }
 
   /** Evicts a client whose ID a newer connection at another node has taken. */
   onChange(room: string, { kind, id, node, epoch }: ChangeMessage): void {
-    if (node === this.#node.id || kind === "left" || kind === "held") return;
-    const session = this.#router.find(room, id);
+    if (node === this.#deps.node.id || kind === "left" || kind === "held") return;
+    const session = this.#deps.router.find(room, id);
     const record = session && this.#records.get(session);
     if (record?.isConfirmed && record.epoch < epoch) this.#evict(session!, kind === "resumed");
   }
 
   /** Claims an ID again, or releases it, because Redis has run a claim that is no longer pending. */
   onLateClaim(room: string, { id, epoch }: ChangeMessage): void {
-    const session = this.#router.find(room, id);
+    const session = this.#deps.router.find(room, id);
     const record = session && this.#records.get(session);
     if (record === undefined) return this.#release(room, id, { epoch, isConfirmed: true }, 0);
     record.isConfirmed = false;
-    unlessDisconnected(this.catchUp(this.#node.redis!));
+    unlessDisconnected(this.catchUp(this.#deps.node.redis!));
   }
 
   #evict(session: Session, hasMoved: boolean): void {
     const { room: { name: room } } = session;
     this.#records.delete(session);
-    this.#rooms.use(room); // the view routes its notices
-    this.#router.evict(session, hasMoved);
+    this.#deps.rooms.use(room); // the view routes its notices
+    this.#deps.router.evict(session, hasMoved);
     this.#hooks.onEvicted(session);
-    this.#rooms.release(room);
+    this.#deps.rooms.release(room);
   }
 
   /** Returns the epoch of a client's registration; 0 before Redis has assigned one. */
@@ -268,7 +259,7 @@ export class Registry {
     do {
       const unconfirmed = [...this.#records].filter(isUnconfirmed);
       await atOnce(unconfirmed, ([session, record]) => this.#reclaim(redis, session, record));
-      await this.#rooms.refreshStale(redis);
+      await this.#deps.rooms.refreshStale(redis);
     } while ([...this.#records].some(isUnconfirmed)); // clients may have registered meanwhile
   }
 
@@ -285,9 +276,9 @@ export class Registry {
         record.secretHash,
         isHeld ? 1 : 0,
         requestId,
-        this.#node.deadlineMs,
+        this.#deps.node.deadlineMs,
       );
-    return this.#requests.request(put, (response) => {
+    return this.#deps.requests.request(put, (response) => {
       if (response === null) throw new Disconnected("no response");
       if (response.status === "lost") {
         if (this.#records.get(session) === record) this.#evict(session, response.hasMoved);
@@ -303,17 +294,17 @@ export class Registry {
 
   /** Releases the IDs of clients that disconnected while Redis could not be reached. */
   async forgetDisconnected(redis: RedisSession): Promise<void> {
-    const known = await redis.run("owned", this.#node.id) as string[];
+    const known = await redis.run("owned", this.#deps.node.id) as string[];
     await atOnce(known, async (entry) => {
       const [room, id] = readEntry(entry);
-      if (this.#router.find(room, id) !== undefined) return;
+      if (this.#deps.router.find(room, id) !== undefined) return;
       await redis.run("forget", ...this.#argsOf(room, id));
     });
   }
 
   /** Returns the first arguments of every script about an ID. */
   #argsOf(room: string, id: string): readonly string[] {
-    return [this.#keys.ids(room), room, id, this.#node.id];
+    return [this.#deps.keys.ids(room), room, id, this.#deps.node.id];
   }
 }
 

@@ -118,7 +118,7 @@ export class Server {
     this.#router = new Router(options, this.#capacity, clock, emit, (router) => {
       const { redisUrls } = options;
       if (redisUrls === undefined) return new LocalDirectory(options, router, clock, emit);
-      return cluster = new Clusters(redisUrls, options, router, clock, emit);
+      return cluster = new Clusters(redisUrls, { options, router, clock, emit });
     });
     this.#cluster = cluster;
     this.#connectionDeps = {

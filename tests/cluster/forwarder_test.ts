@@ -51,21 +51,13 @@ function setUp({ mailboxTtlMs = 10_000 } = {}) {
     isStored: (room) => forwarder.hasStored(room),
     onMoved: (room, id) => forwarder.flush(room, id),
   });
-  const registry = new Registry(keys, options, router, node, requests, rooms, {
+  const shared = { keys, options, router, node, rooms };
+  const registry = new Registry({ ...shared, requests }, {
     onAttached: (session) => forwarder.flush("", session.id, true),
     onConfirmed() {},
     onEvicted() {},
   });
-  const forwarder = new Forwarder(
-    keys,
-    options,
-    () => {},
-    router,
-    node,
-    registry,
-    rooms,
-    clock,
-  );
+  const forwarder = new Forwarder({ ...shared, registry, clock, emit() {} });
   const attach = (clientId: string): [Session, string[]] => {
     const texts: string[] = [];
     const connection = {
