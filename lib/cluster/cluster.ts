@@ -13,8 +13,8 @@ import {
   type Broadcast,
   type ChangeMessage,
   readBroadcast,
+  readPublication,
   readScriptMessage,
-  readShipment,
   type ScriptMessage,
 } from "./messages.ts";
 import { Node } from "./node.ts";
@@ -189,8 +189,8 @@ export class Cluster implements Directory {
       if (message?.kind === "node_left") this.#forwarder.onNodeEnd(message.node, true);
       if (message?.kind === "node_dead") this.#forwarder.onNodeEnd(message.node, false);
     } else {
-      const shipment = readShipment(text);
-      if (shipment !== null) this.#forwarder.receive(shipment);
+      const publication = readPublication(text);
+      if (publication !== null) this.#forwarder.receive(publication);
     }
   }
 
@@ -268,7 +268,7 @@ export class Cluster implements Directory {
     await this.#flush();
   }
 
-  /** Flushes, and returns false if a message is still stored or under way at the time limit. */
+  /** Flushes, and returns false if a message is still stored or in flight at the time limit. */
   #flush(): Promise<boolean> {
     const flushed = this.#forwarder.flushAll().then(() => true);
     const late = new Disconnected("no acknowledgement in time");

@@ -20,8 +20,8 @@ import {
 import { unlessDisconnected } from "./disconnected.ts";
 import type { Keys } from "./keys.ts";
 import { Link } from "./link.ts";
-import { type Broadcast, type Parcel, type ParcelKind, writeBroadcast } from "./messages.ts";
-import type { Shipment } from "./messages.ts";
+import { type Broadcast, type Packet, type PacketKind, writeBroadcast } from "./messages.ts";
+import type { Publication } from "./messages.ts";
 import type { Node } from "./node.ts";
 import type { Registry } from "./registry.ts";
 import type { Rooms } from "./rooms.ts";
@@ -45,12 +45,12 @@ const OUTAGE_MS = 5000;
 
 /** A message of a client of this node that is neither delivered nor dropped. */
 interface Item extends StoredMessage<Session> {
-  readonly kind: ParcelKind;
+  readonly kind: PacketKind;
   /** The place of the message among all messages of this node. */
   readonly order: number;
   readonly key: string;
   readonly bytes: number;
-  /** The unacknowledged messages that it belongs to; null if it is not under way. */
+  /** The unacknowledged messages that it belongs to; null if it is not in flight. */
   flight: Flight | null;
 }
 
@@ -132,7 +132,7 @@ export class Forwarder {
   }
 
   #itemOf(
-    kind: ParcelKind,
+    kind: PacketKind,
     sender: Session,
     targetId: string,
     text: string,
@@ -170,7 +170,7 @@ export class Forwarder {
   }
 
   /** Delivers a message or notice to a client of this node; returns false if it is not connected. */
-  #deliverTo(target: Session, kind: ParcelKind, senderId: string, text: string): boolean {
+  #deliverTo(target: Session, kind: PacketKind, senderId: string, text: string): boolean {
     if (kind === "notice") {
       this.#deps.router.notify(target, JSON.parse(text));
       return true;
@@ -193,8 +193,8 @@ export class Forwarder {
     item.flight = flight;
     const room = sender.room.name;
     this.#deps.rooms.use(room);
-    const parcel = { kind, room, targetId, epoch, senderId: sender.id, order, text };
-    this.#linkTo(node).send({ parcel, item });
+    const packet = { kind, room, targetId, epoch, senderId: sender.id, order, text };
+    this.#linkTo(node).send({ packet, item });
     return true;
   }
 
@@ -202,8 +202,8 @@ export class Forwarder {
     let link = this.#links.get(node);
     if (link === undefined) {
       link = new Link(node, this.#deps.keys.nodeChannel(node), this.#deps.node, this.#deps.clock, {
-        deliver: (node, parcel) => this.#deliver(node, parcel),
-        onControl: (node, parcel) => this.#onControl(node, parcel),
+        deliver: (node, packet) => this.#deliver(node, packet),
+        onControl: (node, packet) => this.#onControl(node, packet),
         onDone: (items) => this.#endFlights(items),
         onReturned: (items, node) => this.#onReturned(items, node),
         mayDeliver: () => this.#deps.node.whenLeaseValid(this.#deps.clock.now()) === null,
@@ -239,7 +239,7 @@ export class Forwarder {
   }
 
   /**
-   * Counts messages as no longer under way, and delivers newer ones that have waited for them.
+   * Counts messages as no longer in flight, and delivers newer ones that have waited for them.
    *
    * @param later targets whose stored messages must wait on
    */
@@ -334,12 +334,12 @@ export class Forwarder {
     return this.#mailbox.take(room, id).sort((one, other) => one.order - other.order);
   }
 
-  /** Handles a shipment for this node. */
-  receive(shipment: Shipment): void {
-    this.#linkTo(shipment.node).receive(shipment);
+  /** Handles a publication for this node. */
+  receive(publication: Publication): void {
+    this.#linkTo(publication.node).receive(publication);
   }
 
-  #onControl(node: string, { kind, room, targetId, epoch }: Parcel): void {
+  #onControl(node: string, { kind, room, targetId, epoch }: Packet): void {
     if (kind === "response") {
       const delayed = this.#delayed.get(delayedKey(node, room, targetId));
       if (delayed?.epoch !== epoch) return;
@@ -355,9 +355,9 @@ export class Forwarder {
     this.#pendingResponses.set(key, [...this.#pendingResponses.get(key) ?? [], respond]);
   }
 
-  /** Delivers a parcel of another node; returns false if this node returns it. */
-  #deliver(node: string, parcel: Parcel): boolean {
-    const { kind, room, targetId, epoch, senderId, order, text } = parcel;
+  /** Delivers a packet of another node; returns false if this node returns it. */
+  #deliver(node: string, packet: Packet): boolean {
+    const { kind, room, targetId, epoch, senderId, order, text } = packet;
     const target = this.#deps.router.find(room, targetId);
     if (target === undefined || this.#deps.registry.epochOf(target) !== epoch) return false;
     this.#release(node, room, targetId, order);
@@ -456,8 +456,8 @@ export class Forwarder {
     id: string,
     epoch: number,
   ): void {
-    const parcel = { kind, room, targetId: id, epoch, senderId: id, order: 0, text: "" };
-    this.#linkTo(node).send({ parcel, item: null });
+    const packet = { kind, room, targetId: id, epoch, senderId: id, order: 0, text: "" };
+    this.#linkTo(node).send({ packet, item: null });
   }
 
   /** Delivers broadcasts that have waited for older messages: all, or those before a place in the order. */
@@ -538,7 +538,7 @@ export class Forwarder {
     this.#mailbox.expireAll();
   }
 
-  /** Flushes until no message is stored, and none is under way to another node. */
+  /** Flushes until no message is stored, and none is in flight to another node. */
   async flushAll(): Promise<void> {
     while (this.stored > 0 || [...this.#links.values()].some(({ isIdle }) => !isIdle)) {
       for (const link of this.#links.values()) link.flush();

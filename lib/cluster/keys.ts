@@ -9,7 +9,7 @@ export class Keys {
   readonly idsPrefix: string;
   /** Channel of the changes and broadcasts in a room. */
   readonly roomChannelPrefix: string;
-  /** Channel of the shipments and responses to one node. */
+  /** Channel of the publications and responses to one node. */
   readonly nodeChannelPrefix: string;
   /** Channel of the publications on a topic. */
   readonly topicPrefix: string;

@@ -1,40 +1,40 @@
 /**
- * Delivers parcels from this node to another one and back, each once and in order while both nodes live. A node numbers its
- * parcels, and stores each until the other node has acknowledged it. One publication at a time is under way to a node.
+ * Delivers packets from this node to another one and back, each once and in order while both nodes live. A node numbers its
+ * packets, and stores each until the other node has acknowledged it. One publication at a time is in flight to a node.
  */
 
 import type { Clock } from "../clock.ts";
 import { unlessDisconnected } from "./disconnected.ts";
 import type { Node } from "./node.ts";
-import { type Parcel, type Shipment, writeShipment } from "./messages.ts";
+import { type Packet, type Publication, writePublication } from "./messages.ts";
 import { clientKey } from "../relay/vocabulary.ts";
 
-/** Delay of an acknowledgement that no parcel carries, in milliseconds. */
+/** Delay of an acknowledgement that no packet carries, in milliseconds. */
 const ACKNOWLEDGE_MS = 20;
-/** Time after which a node publishes unacknowledged parcels again, in milliseconds. */
+/** Time after which a node publishes unacknowledged packets again, in milliseconds. */
 const REPEAT_MS = 2000;
 /** Time after which a node that owes an acknowledgement and publishes nothing counts as dead, in milliseconds. */
 const SILENCE_MS = 20_000;
 /**
- * Upper bound of the time from a delivery to its acknowledgement, in milliseconds. A dead node has delivered no parcel that
+ * Upper bound of the time from a delivery to its acknowledgement, in milliseconds. A dead node has delivered no packet that
  * was published later than this after the first unacknowledged one.
  */
 const DELIVERY_LIMIT_MS = 250;
-/** Number of characters after which a publication takes no further parcel. */
+/** Number of characters after which a publication takes no further packet. */
 const MAX_CHARS = 256 * 1024;
 /** Time after which a dead node that publishes nothing is forgotten, in milliseconds. */
 const FORGET_MS = 60_000;
 
-/** Upper bound of the broadcasts that wait for parcels. Past it, the node delivers them out of order. */
+/** Upper bound of the broadcasts that wait for packets. Past it, the node delivers them out of order. */
 const MAX_PENDING = 1000;
-/** Upper bound of the clients whose returned parcels a node remembers. */
+/** Upper bound of the clients whose returned packets a node remembers. */
 const MAX_RETURNED = 10_000;
 /** Factor from the clock's milliseconds to a link's first number, so that numbers rise even after a node was forgotten. */
 const NUMBERS_PER_MS = 1000;
 
-/** A parcel to send, and the item of the forwarder that it carries; null for a request or a response. */
+/** A packet to send, and the item of the forwarder that it carries; null for a request or a response. */
 export interface Sent<Item> {
-  readonly parcel: Parcel;
+  readonly packet: Packet;
   readonly item: Item | null;
 }
 
@@ -50,10 +50,10 @@ interface Entry<Item> extends Sent<Item> {
 }
 
 interface LinkHooks<Item> {
-  /** Delivers a parcel of another node; returns false if this node cannot. */
-  deliver(node: string, parcel: Parcel): boolean;
+  /** Delivers a packet of another node; returns false if this node cannot. */
+  deliver(node: string, packet: Packet): boolean;
   /** Handles a request or a response of another node. */
-  onControl(node: string, parcel: Parcel): void;
+  onControl(node: string, packet: Packet): void;
   /** Called with items that were delivered, or may have been. */
   onDone(items: readonly Item[]): void;
   /** Called with items that the other node has not delivered, in order. */
@@ -68,7 +68,7 @@ export class Link<Item> {
   readonly #clock: Clock;
   readonly #hooks: LinkHooks<Item>;
   readonly #channel: string;
-  /** Unacknowledged parcels in order; the first `#published` ones have been published. */
+  /** Unacknowledged packets in order; the first `#published` ones have been published. */
   readonly #entries: Entry<Item>[] = [];
   #published = 0;
   #lastNumber: number;
@@ -79,18 +79,18 @@ export class Link<Item> {
   #isPublishing = false;
   /** The highest number received; -1 before the first. */
   #received = -1;
-  /** Numbers of parcels that this node returns, until the other node has handled that. */
+  /** Numbers of packets that this node returns, until the other node has handled that. */
   #returned: number[] = [];
-  /** The number of the last returned parcel of each client, which later ones must not overtake. */
+  /** The number of the last returned packet of each client, which later ones must not overtake. */
   readonly #returnedKeys = new Map<string, number>();
   #hasGap = false;
   #owesAcknowledgement = false;
   #cancelTimer: (() => void) | null = null;
   /** True if the other node is dead. It may come back. */
   isDead = false;
-  /** Time of the last shipment from the other node, in milliseconds. */
+  /** Time of the last publication from the other node, in milliseconds. */
   #receivedAtMs: number;
-  /** Broadcasts, each with the number of the parcel that it waits for. */
+  /** Broadcasts, each with the number of the packet that it waits for. */
   readonly #pending: { readonly number: number; run(): void }[] = [];
 
   constructor(node: string, channel: string, self: Node, clock: Clock, hooks: LinkHooks<Item>) {
@@ -104,7 +104,7 @@ export class Link<Item> {
       NUMBERS_PER_MS;
   }
 
-  /** The number of the last unacknowledged parcel; 0 if there is none. */
+  /** The number of the last unacknowledged packet; 0 if there is none. */
   get lastPending(): number {
     return this.#entries.at(-1)?.number ?? 0;
   }
@@ -126,7 +126,7 @@ export class Link<Item> {
     this.flush();
   }
 
-  /** Publishes pending parcels, unless a publication is under way. */
+  /** Publishes pending packets, unless a publication is in flight. */
   flush(): void {
     if (this.#isPublishing || !this.#self.isReady) return;
     const batch = this.#nextBatch();
@@ -138,7 +138,7 @@ export class Link<Item> {
     this.#owesAcknowledgement = false;
     this.#cancelTimer?.();
     this.#cancelTimer = null;
-    const text = writeShipment({
+    const text = writePublication({
       node: this.#self.id,
       received: this.#received,
       returned: this.#returned,
@@ -147,7 +147,7 @@ export class Link<Item> {
       acknowledged: this.#acknowledged,
       previous,
       deadlineMs: this.#self.deadlineMs,
-      parcels: batch,
+      packets: batch,
     });
     this.#hasGap = false;
     this.#isPublishing = true;
@@ -166,29 +166,29 @@ export class Link<Item> {
   #nextBatch(): Entry<Item>[] {
     let [end, chars] = [this.#published, 0];
     while (end < this.#entries.length && chars < MAX_CHARS) {
-      chars += this.#entries[end++]!.parcel.text.length;
+      chars += this.#entries[end++]!.packet.text.length;
     }
     return this.#entries.slice(this.#published, end);
   }
 
   /** Handles what the other node has published. */
-  receive(shipment: Shipment): void {
+  receive(publication: Publication): void {
     this.isDead = false;
     this.#receivedAtMs = this.#clock.now();
-    if (this.#returned.length > 0 && shipment.handledReturn >= this.#returned[0]!) {
-      this.#returned = this.#returned.filter((number) => number > shipment.handledReturn);
+    if (this.#returned.length > 0 && publication.handledReturn >= this.#returned[0]!) {
+      this.#returned = this.#returned.filter((number) => number > publication.handledReturn);
     }
-    this.#handleAcknowledgement(shipment);
+    this.#handleAcknowledgement(publication);
     const mayDeliver = this.#hooks.mayDeliver();
-    // While this node has no lease, it returns late parcels too: their senders may not have been notified.
-    if (mayDeliver && shipment.deadlineMs < this.#self.redisTimeMs) return;
-    this.#handleParcels(shipment, mayDeliver);
+    // While this node has no lease, it returns late packets too: their senders may not have been notified.
+    if (mayDeliver && publication.deadlineMs < this.#self.redisTimeMs) return;
+    this.#handlePackets(publication, mayDeliver);
   }
 
-  #handleParcels({ parcels, acknowledged, previous }: Shipment, mayDeliver: boolean): void {
+  #handlePackets({ packets, acknowledged, previous }: Publication, mayDeliver: boolean): void {
     this.#received = Math.max(this.#received, acknowledged);
     let [before, hasReturned] = [previous, false];
-    for (const { number, handledReturn, parcel } of parcels) {
+    for (const { number, handledReturn, packet } of packets) {
       if (before > this.#received) {
         this.#hasGap = true;
         break;
@@ -196,25 +196,25 @@ export class Link<Item> {
       before = number;
       if (number <= this.#received) continue;
       this.#received = number;
-      const key = clientKey(parcel.room, parcel.targetId);
+      const key = clientKey(packet.room, packet.targetId);
       if (handledReturn >= (this.#returnedKeys.get(key) ?? Infinity)) {
         this.#returnedKeys.delete(key);
       }
-      if (!this.#handle(number, key, parcel, mayDeliver)) hasReturned = true;
+      if (!this.#handle(number, key, packet, mayDeliver)) hasReturned = true;
       this.#runPending();
     }
-    if (parcels.length > 0) this.#acknowledge(hasReturned || this.#hasGap);
+    if (packets.length > 0) this.#acknowledge(hasReturned || this.#hasGap);
   }
 
-  /** Handles a parcel; returns false if this node returns it, as it does with later ones for the same client. */
-  #handle(number: number, key: string, parcel: Parcel, mayDeliver: boolean): boolean {
-    const { kind } = parcel;
+  /** Handles a packet; returns false if this node returns it, as it does with later ones for the same client. */
+  #handle(number: number, key: string, packet: Packet, mayDeliver: boolean): boolean {
+    const { kind } = packet;
     if (kind === "request" || kind === "response") {
-      this.#hooks.onControl(this.node, parcel);
+      this.#hooks.onControl(this.node, packet);
       return true;
     }
     const isFirst = mayDeliver && !this.#returnedKeys.has(key);
-    if (isFirst && this.#hooks.deliver(this.node, parcel)) return true;
+    if (isFirst && this.#hooks.deliver(this.node, packet)) return true;
     this.#returned.push(number);
     this.#returnedKeys.delete(key); // moves it to the end
     this.#returnedKeys.set(key, number);
@@ -230,7 +230,7 @@ export class Link<Item> {
     else this.#cancelTimer ??= this.#clock.after(ACKNOWLEDGE_MS, () => this.flush());
   }
 
-  #handleAcknowledgement({ received, returned, hasGap }: Shipment): void {
+  #handleAcknowledgement({ received, returned, hasGap }: Publication): void {
     const lost = new Set(returned);
     const [done, back]: [Item[], Item[]] = [[], []];
     let count = 0;
@@ -247,7 +247,7 @@ export class Link<Item> {
     if (back.length > 0) this.#hooks.onReturned(back, this.node);
   }
 
-  /** Publishes all unacknowledged parcels again; the other node ignores those that it has received. */
+  /** Publishes all unacknowledged packets again; the other node ignores those that it has received. */
   repeat(): void {
     this.#published = 0;
     this.flush();
@@ -259,7 +259,7 @@ export class Link<Item> {
     this.repeat();
   }
 
-  /** Publishes parcels again that the other node has not acknowledged in time. Called at each heartbeat. */
+  /** Publishes packets again that the other node has not acknowledged in time. Called at each heartbeat. */
   check(): void {
     const sentAtMs = this.#entries[0]?.publishedAtMs ?? Infinity;
     const nowMs = this.#clock.now();
@@ -276,7 +276,7 @@ export class Link<Item> {
     this.#return(this.#removeFrom(0));
   }
 
-  /** Returns items that a dead node cannot have delivered. Parcels that it may have delivered stay, in case it comes back. */
+  /** Returns items that a dead node cannot have delivered. Packets that it may have delivered stay, in case it comes back. */
   onDead(): void {
     this.isDead = true;
     const [first] = this.#entries;
@@ -307,9 +307,9 @@ export class Link<Item> {
     return start === -1 ? [] : itemsOf(this.#removeFrom(start));
   }
 
-  /** Runs the delivery of a broadcast once the parcel that its node sent before it has been received. */
+  /** Runs the delivery of a broadcast once the packet that its node sent before it has been received. */
   after(number: number, run: () => void): void {
-    if (number === 0) this.#runAllPending(); // the other node has nothing under way
+    if (number === 0) this.#runAllPending(); // the other node has nothing in flight
     if (number <= Math.max(0, this.#received) && this.#pending.length === 0) return run();
     if (this.#pending.push({ number, run }) > MAX_PENDING) this.#runAllPending();
   }
@@ -322,12 +322,12 @@ export class Link<Item> {
     for (const { run } of this.#pending.splice(0)) run();
   }
 
-  /** Returns whether this node has returned a parcel for a client, which may come again. */
+  /** Returns whether this node has returned a packet for a client, which may come again. */
   hasReturned(key: string): boolean {
     return this.#returnedKeys.has(key);
   }
 
-  /** True if no parcel and no acknowledgement is under way in either direction. */
+  /** True if no packet and no acknowledgement is in flight in either direction. */
   get isIdle(): boolean {
     return !this.#isPublishing && !this.#owesAcknowledgement &&
       (this.#entries.length === 0 || this.isDead);

@@ -47,14 +47,14 @@ interface NodeEndMessage {
 export type ScriptMessage = ChangeMessage | ResponseMessage | NodeEndMessage;
 
 /**
- * The kind of a parcel: a client's message, a broadcast for one client, a notice, or a request or response between nodes. A
+ * The kind of a packet: a client's message, a broadcast for one client, a notice, or a request or response between nodes. A
  * node requests a response once no older message for a client waits at the other node.
  */
-export type ParcelKind = "message" | "broadcast" | "notice" | "request" | "response";
+export type PacketKind = "message" | "broadcast" | "notice" | "request" | "response";
 
 /** A message, notice or request from one node to another, about one client. */
-export interface Parcel {
-  readonly kind: ParcelKind;
+export interface Packet {
+  readonly kind: PacketKind;
   readonly room: string;
   readonly targetId: string;
   /** The epoch of the target's registration at the receiving node. */
@@ -65,32 +65,32 @@ export interface Parcel {
   readonly text: string;
 }
 
-/** A numbered parcel. Numbers rise from one parcel to the next between the same two nodes. */
+/** A numbered packet. Numbers rise from one packet to the next between the same two nodes. */
 export interface Numbered {
   readonly number: number;
-  /** The highest number whose return the sending node had handled before it sent the parcel. */
+  /** The highest number whose return the sending node had handled before it sent the packet. */
   readonly handledReturn: number;
-  readonly parcel: Parcel;
+  readonly packet: Packet;
 }
 
 /** A publication of one node on the channel of another, see link.ts. */
-export interface Shipment {
+export interface Publication {
   readonly node: string;
   /** The last number that the sending node has received from the receiving one; -1 before the first. */
   readonly received: number;
-  /** Numbers up to `received` of parcels that the sending node returns. */
+  /** Numbers up to `received` of packets that the sending node returns. */
   readonly returned: readonly number[];
-  /** True if the sending node has missed parcels after `received`. */
+  /** True if the sending node has missed packets after `received`. */
   readonly hasGap: boolean;
   /** The highest number whose return the sending node has handled. */
   readonly handledReturn: number;
   /** The highest number that the receiving node has acknowledged; it need not wait for lower ones. */
   readonly acknowledged: number;
-  /** The number before the first parcel. */
+  /** The number before the first packet. */
   readonly previous: number;
   /** The deadline of a delivery by Redis' clock, in milliseconds since 1970. */
   readonly deadlineMs: number;
-  readonly parcels: readonly Numbered[];
+  readonly packets: readonly Numbered[];
 }
 
 /** A message for all clients of a room but its sender. */
@@ -98,33 +98,33 @@ export interface Broadcast {
   /** The sender's node, which has delivered it to its own clients. */
   readonly node: string;
   readonly senderId: string;
-  /** See {@link Parcel.order}. */
+  /** See {@link Packet.order}. */
   readonly order: number;
-  /** See {@link Shipment.deadlineMs}. */
+  /** See {@link Publication.deadlineMs}. */
   readonly deadlineMs: number;
   /** The highest epoch in the room that the node had seen. */
   readonly seenEpoch: number;
-  /** The number of the last parcel to each node that has unacknowledged ones. */
+  /** The number of the last packet to each node that has unacknowledged ones. */
   readonly after: Readonly<Record<string, number>>;
-  /** Clients that get it as a parcel, after older messages. */
+  /** Clients that get it as a packet, after older messages. */
   readonly except: readonly string[];
   readonly text: string;
 }
 
 const STATUSES = ["ok", "resumed", "taken", "held", "lost", "large"] as const;
 const CHANGES = ["joined", "resumed", "held", "left"] as const;
-/** The kinds of parcels; the index of each is its code. */
-const KINDS: readonly ParcelKind[] = ["message", "broadcast", "notice", "request", "response"];
+/** The kinds of packets; the index of each is its code. */
+const KINDS: readonly PacketKind[] = ["message", "broadcast", "notice", "request", "response"];
 /** Separator of fields, which neither rooms nor IDs contain. */
 const SEPARATOR = "\0";
 
-export function writeShipment(shipment: Shipment): string {
-  const { node, received, returned, hasGap, parcels } = shipment;
-  const { handledReturn, acknowledged, previous, deadlineMs } = shipment;
+export function writePublication(publication: Publication): string {
+  const { node, received, returned, hasGap, packets } = publication;
+  const { handledReturn, acknowledged, previous, deadlineMs } = publication;
   const numbers = [handledReturn, acknowledged, previous, deadlineMs];
   let text = JSON.stringify([VERSION, node, received, returned, hasGap ? 1 : 0, ...numbers]);
-  for (const { number, handledReturn, parcel } of parcels) {
-    const { kind, room, targetId, epoch, senderId, order, text: body } = parcel;
+  for (const { number, handledReturn, packet } of packets) {
+    const { kind, room, targetId, epoch, senderId, order, text: body } = packet;
     const ids = [room, targetId, senderId];
     const fields = [KINDS.indexOf(kind), number, handledReturn, epoch, order, body.length, ...ids];
     text += `\n${fields.join(SEPARATOR)}\n${body}`;
@@ -132,8 +132,8 @@ export function writeShipment(shipment: Shipment): string {
   return text;
 }
 
-/** Reads a shipment; null if it is malformed or of another version. */
-export function readShipment(written: string): Shipment | null {
+/** Reads a publication; null if it is malformed or of another version. */
+export function readPublication(written: string): Publication | null {
   const end = endOfLine(written, 0);
   const header = readJson(written.slice(0, end));
   if (!Array.isArray(header) || header[0] !== VERSION) return null;
@@ -141,14 +141,14 @@ export function readShipment(written: string): Shipment | null {
   const [handledReturn, acknowledged, previous, deadlineMs] = numbers;
   const isValid = isString(node) && Number.isSafeInteger(received) &&
     isArrayOf(returned, isCount) && numbers.length === 4 && numbers.every(isCount);
-  const parcels = isValid ? readParcels(written, end + 1) : null;
-  if (parcels === null) return null;
+  const packets = isValid ? readPackets(written, end + 1) : null;
+  if (packets === null) return null;
   const counts = { handledReturn, acknowledged, previous, deadlineMs };
-  return { node, received, returned, hasGap: gap === 1, ...counts, parcels };
+  return { node, received, returned, hasGap: gap === 1, ...counts, packets };
 }
 
-function readParcels(written: string, start: number): Numbered[] | null {
-  const parcels: Numbered[] = [];
+function readPackets(written: string, start: number): Numbered[] | null {
+  const packets: Numbered[] = [];
   for (let at = start; at < written.length;) {
     const end = endOfLine(written, at);
     const fields = written.slice(at, end).split(SEPARATOR);
@@ -161,11 +161,11 @@ function readParcels(written: string, start: number): Numbered[] | null {
       end + 1 + length <= written.length;
     if (!isValid) return null;
     const text = written.slice(end + 1, end + 1 + length);
-    const parcel = { kind, room, targetId, epoch, senderId, order, text };
-    parcels.push({ number, handledReturn, parcel });
+    const packet = { kind, room, targetId, epoch, senderId, order, text };
+    packets.push({ number, handledReturn, packet });
     at = end + 1 + length + 1;
   }
-  return parcels;
+  return packets;
 }
 
 export function writeBroadcast(broadcast: Broadcast): string {

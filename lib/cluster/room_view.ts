@@ -10,7 +10,7 @@ export class RoomView {
   #unseen: Set<string> | null = null;
   #isStale = true;
   #seenEpoch = 0;
-  /** The number of claims and of messages under way of this node, which need the room's channel. */
+  /** The number of claims and of messages in flight of this node, which need the room's channel. */
   uses = 0;
   /** Clients whose messages wait at this node for older ones. */
   readonly waiting = new Set<string>();

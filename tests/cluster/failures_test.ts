@@ -113,7 +113,7 @@ testBesideEachOther("a cluster with failures", isRedisMissing(), {
     }
     paused.signal("SIGSTOP");
     for (const id of ["lost", "kept", "resumed", "resumable"]) {
-      watcher.send({ target_id: id, n: 1 }); // under way to the paused node
+      watcher.send({ target_id: id, n: 1 }); // in flight to the paused node
       lost.send({ target_id: id, n: 2 });
       resumed.send({ target_id: id, n: 3 });
     }

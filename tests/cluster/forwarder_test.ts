@@ -4,7 +4,11 @@ import assert from "node:assert/strict";
 import { Disconnected } from "../../lib/cluster/disconnected.ts";
 import { Forwarder } from "../../lib/cluster/forwarder.ts";
 import { Keys } from "../../lib/cluster/keys.ts";
-import { readShipment, type ResponseMessage, type Shipment } from "../../lib/cluster/messages.ts";
+import {
+  type Publication,
+  readPublication,
+  type ResponseMessage,
+} from "../../lib/cluster/messages.ts";
 import type { Node } from "../../lib/cluster/node.ts";
 import { PendingRequests } from "../../lib/cluster/pending_requests.ts";
 import { Registry } from "../../lib/cluster/registry.ts";
@@ -20,7 +24,7 @@ import { testPure } from "../helpers/pure.ts";
 function setUp({ mailboxTtlMs = 10_000 } = {}) {
   const options = { onDuplicate: "replace", mailboxTtlMs, resumeTtlMs: 10_000 } as const;
   const clock = new FakeClock();
-  const published: Shipment[] = [];
+  const published: Publication[] = [];
   /** Scripts that the node has run, each with its arguments. */
   const scripts: (readonly (string | number)[])[] = [];
   const run = (...script: (string | number)[]) => Promise.resolve(scripts.push(script));
@@ -34,7 +38,7 @@ function setUp({ mailboxTtlMs = 10_000 } = {}) {
     run,
     runEarly: run,
     publish(_: string, text: string) {
-      published.push(readShipment(text)!);
+      published.push(readPublication(text)!);
       return Promise.resolve(1);
     },
   } as unknown as Node;
@@ -93,10 +97,10 @@ function registrationOf(clientId: string): Registration {
   return { clientId, room: "", presence: false, resume: false, token: undefined };
 }
 
-/** A shipment that returns what was sent to `there` under this number. */
-function returning(number: number): Shipment {
+/** A publication that returns what was sent to `there` under this number. */
+function returning(number: number): Publication {
   const counts = { handledReturn: 0, acknowledged: 0, previous: 0, deadlineMs: 5000 };
-  const none = { hasGap: false, parcels: [] };
+  const none = { hasGap: false, packets: [] };
   return { node: "there", received: number, returned: [number], ...counts, ...none };
 }
 
@@ -108,7 +112,7 @@ testPure(
     const view = rooms.open("");
     view.set("bob", { node: "there", epoch: 1, isHeld: false });
     send(alice, "1");
-    const [{ parcels: [parcel] }] = published as [Shipment];
+    const [{ packets: [packet] }] = published as [Publication];
     const [, received] = attach("bob");
     view.set("bob", { node: "here", epoch: 0, isHeld: false });
     forwarder.flush("", "bob", true);
@@ -116,7 +120,7 @@ testPure(
     view.apply({ kind: "held", id: "bob", node: "there", epoch: 1 });
     forwarder.flush("", "bob");
     assert.deepEqual(received, []);
-    forwarder.receive(returning(parcel!.number));
+    forwarder.receive(returning(packet!.number));
     clock.advance(50); // the forwarder tries again what a client's own node has returned
     assert.deepEqual(received, ["1", "2"]);
     forwarder.stop();
@@ -130,8 +134,8 @@ testPure("a room is closed when the last message that was stored there has faile
   view.set("bob", { node: "there", epoch: 1, isHeld: false });
   send(alice, "1");
   router.detach(alice, alice.connection!, false, null);
-  const [{ parcels: [parcel] }] = published as [Shipment];
-  forwarder.receive(returning(parcel!.number));
+  const [{ packets: [packet] }] = published as [Publication];
+  forwarder.receive(returning(packet!.number));
   assert.equal(rooms.get(""), view);
   view.apply({ kind: "left", id: "bob", node: "there", epoch: 1 });
   forwarder.flush("", "bob");
@@ -147,8 +151,8 @@ testPure("an error reaches a sender that has moved after the last client of its 
   forwarder.storeNotice(alice, undelivered("target_not_found", "bob"));
   await Promise.resolve();
   respond(1, 0, "ok", [["alice", { node: "there", epoch: 2, isHeld: false }]]);
-  const [{ parcels: [parcel] }] = published as [Shipment];
-  assert.deepEqual([parcel?.parcel.kind, parcel?.parcel.targetId], ["notice", "alice"]);
+  const [{ packets: [packet] }] = published as [Publication];
+  assert.deepEqual([packet?.packet.kind, packet?.packet.targetId], ["notice", "alice"]);
   forwarder.stop();
 });
 

@@ -1,10 +1,10 @@
-/** Parcels between two nodes, over a channel that loses, repeats and holds up what is published. */
+/** Packets between two nodes, over a channel that loses, repeats and holds up what is published. */
 
 import assert from "node:assert/strict";
 import fc from "fast-check";
 import { Disconnected } from "../../lib/cluster/disconnected.ts";
 import { Link } from "../../lib/cluster/link.ts";
-import { type Parcel, readShipment } from "../../lib/cluster/messages.ts";
+import { type Packet, readPublication } from "../../lib/cluster/messages.ts";
 import type { Node } from "../../lib/cluster/node.ts";
 import { FakeClock } from "../helpers/clock.ts";
 import { testPure } from "../helpers/pure.ts";
@@ -50,7 +50,7 @@ class End {
       publish: (_: string, text: string) => end.channel.publish(text),
     };
     this.link = new Link<number>(other, other, node as unknown as Node, clock, {
-      deliver: (_, { text }: Parcel) => {
+      deliver: (_, { text }: Packet) => {
         if (this.accepts) this.delivered.push(Number(text));
         return this.accepts;
       },
@@ -64,8 +64,8 @@ class End {
   send(): number {
     const item = ++this.#count;
     const ids = { room: "", targetId: "x", senderId: "y" };
-    const parcel = { kind: "message", epoch: 1, order: item, ...ids } as const;
-    this.link.send({ parcel: { ...parcel, text: String(item) }, item });
+    const packet = { kind: "message", epoch: 1, order: item, ...ids } as const;
+    this.link.send({ packet: { ...packet, text: String(item) }, item });
     return item;
   }
 }
@@ -73,7 +73,7 @@ class End {
 async function carry(from: End, to: End, isLost: boolean): Promise<void> {
   const next = from.channel.pending.shift();
   if (next === undefined) return;
-  if (!isLost) to.link.receive(readShipment(next.text)!);
+  if (!isLost) to.link.receive(readPublication(next.text)!);
   if (isLost && from.clock.now() % 2 === 0) next.fail();
   else next.confirm(1);
   await Promise.resolve();
@@ -96,7 +96,7 @@ function twoEnds(): [a: End, b: End] {
   return [new End("a", "b", clock), new End("b", "a", clock)];
 }
 
-testPure("every parcel is delivered once and in order, whatever is lost", async () => {
+testPure("every packet is delivered once and in order, whatever is lost", async () => {
   const step = fc.constantFrom("send", "carry", "lose", "back", "lose back", "wait", "again");
   await fc.assert(
     fc.asyncProperty(fc.array(step, { maxLength: 60 }), async (steps) => {
@@ -156,7 +156,7 @@ testPure("what comes after its deadline is not delivered, and sent again", async
 });
 
 testPure(
-  "removeUnconfirmed() removes what Redis has not confirmed, and later parcels arrive",
+  "removeUnconfirmed() removes what Redis has not confirmed, and later packets arrive",
   async () => {
     const [a, b] = twoEnds();
     a.send();

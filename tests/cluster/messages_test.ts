@@ -4,15 +4,15 @@ import assert from "node:assert/strict";
 import fc from "fast-check";
 import {
   type Broadcast,
-  type Parcel,
+  type Packet,
+  type Publication,
   readBroadcast,
+  readPublication,
   readScriptMessage,
-  readShipment,
   type ScriptMessage,
-  type Shipment,
   VERSION,
   writeBroadcast,
-  writeShipment,
+  writePublication,
 } from "../../lib/cluster/messages.ts";
 import { isClientId } from "../../lib/relay/vocabulary.ts";
 import { jsonText, mutated, objectText } from "../helpers/arbitraries.ts";
@@ -26,7 +26,7 @@ function record<Model>(model: { [Key in keyof Model]: fc.Arbitrary<Model[Key]> }
   return fc.record(model, { noNullPrototype: true });
 }
 
-const parcel: fc.Arbitrary<Parcel> = record({
+const packet: fc.Arbitrary<Packet> = record({
   kind: fc.constantFrom("message", "broadcast", "notice", "request", "response"),
   room,
   targetId: id,
@@ -35,7 +35,7 @@ const parcel: fc.Arbitrary<Parcel> = record({
   order: fc.nat(),
   text: fc.oneof(objectText, fc.constant(""), fc.constant("a\nb\0c\n")),
 });
-const shipment: fc.Arbitrary<Shipment> = record({
+const publication: fc.Arbitrary<Publication> = record({
   node,
   received: fc.integer({ min: -1 }),
   returned: fc.array(fc.nat()),
@@ -44,7 +44,7 @@ const shipment: fc.Arbitrary<Shipment> = record({
   acknowledged: fc.nat(),
   previous: fc.nat(),
   deadlineMs: fc.maxSafeNat(),
-  parcels: fc.array(record({ number: fc.nat(), handledReturn: fc.nat(), parcel })),
+  packets: fc.array(record({ number: fc.nat(), handledReturn: fc.nat(), packet })),
 });
 const broadcast: fc.Arbitrary<Broadcast> = record({
   node,
@@ -59,10 +59,10 @@ const broadcast: fc.Arbitrary<Broadcast> = record({
   text: objectText,
 });
 
-testPure("readShipment() is the inverse of writeShipment()", () => {
+testPure("readPublication() is the inverse of writePublication()", () => {
   fc.assert(
-    fc.property(shipment, (shipment) => {
-      assert.deepEqual(readShipment(writeShipment(shipment)), shipment);
+    fc.property(publication, (publication) => {
+      assert.deepEqual(readPublication(writePublication(publication)), publication);
     }),
     { numRuns: 1000 },
   );
@@ -150,7 +150,7 @@ for (const [what, text] of Object.entries(WRONG)) {
 }
 
 testPure("no reader throws, or returns a malformed message", () => {
-  const texts = fc.oneof(shipment.map(writeShipment), broadcast.map(writeBroadcast));
+  const texts = fc.oneof(publication.map(writePublication), broadcast.map(writeBroadcast));
   const anyText = fc.oneof(
     fc.string({ unit: "binary" }),
     jsonText,
@@ -162,10 +162,10 @@ testPure("no reader throws, or returns a malformed message", () => {
       readScriptMessage(text);
       const { senderId } = readBroadcast(text) ?? {};
       if (senderId !== undefined) assert.ok(isClientId(senderId));
-      for (const { number, parcel } of readShipment(text)?.parcels ?? []) {
+      for (const { number, packet } of readPublication(text)?.packets ?? []) {
         assert.ok(Number.isSafeInteger(number));
-        assert.ok(isClientId(parcel.targetId));
-        assert.equal(typeof parcel.text, "string");
+        assert.ok(isClientId(packet.targetId));
+        assert.equal(typeof packet.text, "string");
       }
     }),
     { numRuns: 3000 },
