@@ -164,8 +164,8 @@ export type ConnectOptions = {
      */
     presence?: boolean;
     /**
-     * `true` keeps the ID, and the messages sent to it, over a lost connection;
-     * `resumeIn(sessionStorage, key)` over a reload, too
+     * `resumeIn(sessionStorage, key)` keeps the ID, and the messages sent to it,
+     * over a lost connection and a reload; `true` over a lost connection only
      */
     resume?: boolean | ResumeStore;
     /**

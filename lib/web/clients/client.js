@@ -1140,8 +1140,8 @@ function listenToPage({ onOnline, onUnload }) {
  * @property {string} clientId
  * @property {string} [room] a namespace of IDs; without it, the default room
  * @property {boolean} [presence] emit `joined` and `left` for the others in the room
- * @property {boolean | ResumeStore} [resume] `true` keeps the ID, and the messages sent to it, over a lost connection;
- * `resumeIn(sessionStorage, key)` over a reload, too
+ * @property {boolean | ResumeStore} [resume] `resumeIn(sessionStorage, key)` keeps the ID, and the messages sent to it,
+ * over a lost connection and a reload; `true` over a lost connection only
  * @property {string | (() => string | Promise<string>)} [token] a JWT, or a function that is called before each attempt
  * @property {WebSocketConstructor} [WebSocket] for runtimes without one, such as Node 20: `WebSocket` of npm's `ws`
  */
