@@ -20,14 +20,19 @@ import {
 import { unlessDisconnected } from "./disconnected.ts";
 import type { Keys } from "./keys.ts";
 import { Link } from "./link.ts";
-import { type Broadcast, type Packet, type PacketKind, writeBroadcast } from "./messages.ts";
-import type { Publication } from "./messages.ts";
+import {
+  type Broadcast,
+  type Packet,
+  type PacketKind,
+  type Publication,
+  writeBroadcast,
+} from "./messages.ts";
 import type { Node } from "./node.ts";
 import type { Registry } from "./registry.ts";
 import type { Rooms } from "./rooms.ts";
 
 /** Upper bound of unacknowledged messages and of unconfirmed broadcasts, in bytes. */
-const MAX_BYTES_UNDER_WAY = 64 * 1024 * 1024;
+const MAX_BYTES_IN_FLIGHT = 64 * 1024 * 1024;
 /** Time for which a message may wait for older ones, even without a mailbox, in milliseconds. */
 const WAIT_MS = 5000;
 /** Upper bound of the broadcasts of one node that wait for its older messages to one client. */
@@ -98,7 +103,7 @@ export class Forwarder {
   readonly #pendingResponses = new Map<string, (() => void)[]>();
   #mailboxTtlMs: number;
   #count = 0;
-  #bytesUnderWay = 0;
+  #bytesInFlight = 0;
   #cancelOutage = () => {};
 
   constructor(deps: ForwarderDeps) {
@@ -181,11 +186,11 @@ export class Forwarder {
 
   #sendTo(node: string, epoch: number, item: Item): boolean {
     const { kind, sender, targetId, text, order, key, bytes } = item;
-    if (this.#bytesUnderWay + bytes > MAX_BYTES_UNDER_WAY) {
+    if (this.#bytesInFlight + bytes > MAX_BYTES_IN_FLIGHT) {
       this.#fail(item, "unavailable");
       return false;
     }
-    this.#bytesUnderWay += bytes;
+    this.#bytesInFlight += bytes;
     const flight = this.#flights.get(key) ??
       { node, epoch, count: 0, isLate: false, isAwaited: false };
     this.#flights.set(key, flight);
@@ -248,7 +253,7 @@ export class Forwarder {
       const { flight, key, bytes, sender: { room: { name: room } }, targetId } = item;
       if (flight === null) continue; // its node was dead, and has come back
       item.flight = null;
-      this.#bytesUnderWay -= bytes;
+      this.#bytesInFlight -= bytes;
       if (--flight.count === 0 && !flight.isLate) {
         this.#flights.delete(key);
         if (!later.has(key)) this.flush(room, targetId);
@@ -380,11 +385,11 @@ export class Forwarder {
     const written = writeBroadcast({ node, senderId: from.id, ...rest });
     const { length } = written;
     const isPossible = this.#deps.node.isReady &&
-      this.#bytesUnderWay + length <= MAX_BYTES_UNDER_WAY;
-    this.#bytesUnderWay += length;
+      this.#bytesInFlight + length <= MAX_BYTES_IN_FLIGHT;
+    this.#bytesInFlight += length;
     const publish = () => this.#deps.node.publish(this.#deps.keys.roomChannel(room), written);
     const isSent = isPossible && await unlessDisconnected(publish().then(() => true), false);
-    this.#bytesUnderWay -= length;
+    this.#bytesInFlight -= length;
     if (isSent) return;
     const message =
       "The broadcast went to the clients of this node alone: the others cannot be reached.";

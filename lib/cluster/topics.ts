@@ -7,14 +7,14 @@ import type { Node } from "./node.ts";
 import type { RedisSession } from "./redis.ts";
 
 /** Upper bound of unconfirmed publications, which wait in this node's memory, in bytes. */
-const MAX_BYTES_UNDER_WAY = 16 * 1024 * 1024;
+const MAX_BYTES_IN_FLIGHT = 16 * 1024 * 1024;
 
 export class ClusterTopics {
   readonly #node: Node;
   readonly #prefix: string;
   readonly #deliver: (key: string, text: string) => void;
   readonly #watched = new Set<string>();
-  #bytesUnderWay = 0;
+  #bytesInFlight = 0;
 
   /** @param deliver receives the publications of other nodes */
   constructor(node: Node, { topicPrefix }: Keys, deliver: (key: string, text: string) => void) {
@@ -35,10 +35,10 @@ export class ClusterTopics {
   /** Publishes to other nodes, or drops the text if Redis is unreachable or too slow: topics promise no delivery. */
   publish(key: string, text: string): void {
     const bytes = Buffer.byteLength(text);
-    if (!this.#node.isReady || this.#bytesUnderWay + bytes > MAX_BYTES_UNDER_WAY) return;
-    this.#bytesUnderWay += bytes;
+    if (!this.#node.isReady || this.#bytesInFlight + bytes > MAX_BYTES_IN_FLIGHT) return;
+    this.#bytesInFlight += bytes;
     const publishing = this.#node.publish(this.#prefix + key, `${this.#node.id}\n${text}`);
-    unlessDisconnected(publishing).then(() => this.#bytesUnderWay -= bytes);
+    unlessDisconnected(publishing).then(() => this.#bytesInFlight -= bytes);
   }
 
   /** Subscribes a new session to all topics. */
