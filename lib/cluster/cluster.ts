@@ -77,7 +77,7 @@ export class Cluster implements Directory {
       onLost: (error) => this.#onLost(error),
       beforeLeaving: (redis) => this.#beforeLeaving(redis),
     });
-    const rooms = this.#rooms = new Rooms(keys, node, this.#requests, router, {
+    const rooms = this.#rooms = new Rooms({ keys, node, requests: this.#requests, router }, {
       isStored: (room) => this.#forwarder.hasStored(room),
       onMoved: (room, id) => this.#forwarder.flush(room, id),
     });

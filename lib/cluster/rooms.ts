@@ -17,26 +17,21 @@ interface RoomsHooks {
   onMoved(room: string, id: string): void;
 }
 
+interface RoomsDeps {
+  readonly keys: Keys;
+  readonly node: Node;
+  readonly requests: PendingRequests;
+  readonly router: Router;
+}
+
 export class Rooms {
-  readonly #keys: Keys;
-  readonly #node: Node;
-  readonly #requests: PendingRequests;
-  readonly #router: Router;
+  readonly #deps: RoomsDeps;
   readonly #hooks: RoomsHooks;
   readonly #views = new Map<string, RoomView>();
 
-  constructor(
-    keys: Keys,
-    node: Node,
-    requests: PendingRequests,
-    router: Router,
-    hooks: RoomsHooks,
-  ) {
+  constructor(deps: RoomsDeps, hooks: RoomsHooks) {
+    this.#deps = deps;
     this.#hooks = hooks;
-    this.#keys = keys;
-    this.#node = node;
-    this.#requests = requests;
-    this.#router = router;
   }
 
   get(room: string): RoomView | undefined {
@@ -51,9 +46,9 @@ export class Rooms {
   open(room: string): RoomView {
     let view = this.#views.get(room);
     if (view === undefined) {
-      view = new RoomView((change, id) => this.#router.announce(room, change, id));
+      view = new RoomView((change, id) => this.#deps.router.announce(room, change, id));
       this.#views.set(room, view);
-      unlessDisconnected(this.#node.redis?.subscribe([this.#keys.roomChannel(room)]));
+      unlessDisconnected(this.#deps.node.redis?.subscribe([this.#deps.keys.roomChannel(room)]));
     }
     return view;
   }
@@ -62,7 +57,7 @@ export class Rooms {
   openAndRead(room: string): void {
     const isOpen = this.#views.has(room);
     this.open(room);
-    const { redis } = this.#node;
+    const { redis } = this.#deps.node;
     if (!isOpen && redis !== null) unlessDisconnected(this.refresh(redis, room, true));
   }
 
@@ -82,10 +77,11 @@ export class Rooms {
   /** Removes the view of a room, and unsubscribes, unless this node uses the room. */
   closeUnused(room: string): void {
     const view = this.#views.get(room);
-    const isUsed = view === undefined || view.uses > 0 || this.#router.room(room) !== undefined;
+    const isUsed = view === undefined || view.uses > 0 ||
+      this.#deps.router.room(room) !== undefined;
     if (isUsed || this.#hooks.isStored(room)) return;
     this.#views.delete(room);
-    unlessDisconnected(this.#node.redis?.unsubscribe(this.#keys.roomChannel(room)));
+    unlessDisconnected(this.#deps.node.redis?.unsubscribe(this.#deps.keys.roomChannel(room)));
   }
 
   markStale(): void {
@@ -94,7 +90,7 @@ export class Rooms {
 
   /** Subscribes a new session to all rooms. */
   async subscribe(redis: RedisSession): Promise<void> {
-    await redis.subscribe([...this.#views.keys()].map((room) => this.#keys.roomChannel(room)));
+    await redis.subscribe([...this.#views.keys()].map((room) => this.#deps.keys.roomChannel(room)));
   }
 
   /** Scans rooms whose changes this node may have missed, and removes no member yet. */
@@ -122,7 +118,7 @@ export class Rooms {
   async list(room: string): Promise<readonly string[]> {
     const view = this.#views.get(room);
     const known = new Set(view?.ids ?? []);
-    const { redis } = this.#node;
+    const { redis } = this.#deps.node;
     if (redis === null || view?.isStale === false) return [...known];
     const ids = new Set<string>();
     const reading = this.#scan(redis, room, ({ members }) => {
@@ -140,8 +136,8 @@ export class Rooms {
     for (let cursor: string | null = null; cursor !== "0";) {
       const from: string = cursor ?? "0";
       const put = (requestId: number) =>
-        redis.run("members", this.#keys.ids(room), this.#node.id, from, requestId);
-      await this.#requests.request(put, (response) => {
+        redis.run("members", this.#deps.keys.ids(room), this.#deps.node.id, from, requestId);
+      await this.#deps.requests.request(put, (response) => {
         if (response === null) throw new Disconnected("no response");
         cursor = response.cursor;
         onRead(response);

@@ -19,7 +19,7 @@ function setUp(error: Error) {
   const [keys, requests] = [new Keys(""), new PendingRequests()];
   const router = { room: () => undefined } as unknown as Router;
   const hooks = { isStored: () => false, onMoved() {} };
-  const rooms = new Rooms(keys, node, requests, router, hooks);
+  const rooms = new Rooms({ keys, node, requests, router }, hooks);
   return { reject, requests, rooms, topics: new ClusterTopics(node, keys, () => {}) };
 }
 

@@ -51,7 +51,7 @@ function setUp({ mailboxTtlMs = 10_000 } = {}) {
   const capacity = new Capacity({ maxConnections: 0, maxConnectionsPerIp: 0 });
   const router = new Router(options, capacity, clock, () => {}, () => directory);
   const [keys, requests] = [new Keys(""), new PendingRequests()];
-  const rooms: Rooms = new Rooms(keys, node, requests, router, {
+  const rooms: Rooms = new Rooms({ keys, node, requests, router }, {
     isStored: (room) => forwarder.hasStored(room),
     onMoved: (room, id) => forwarder.flush(room, id),
   });
