@@ -261,7 +261,8 @@ export class Connection implements SessionConnection {
   #handleFirst(text: string): void {
     if (!this.isOpen) return; // the client has disconnected before this message had its turn
     const { dialects, registrar } = this.#deps;
-    this.#dialect ??= dialectOfFirst(text, dialects) ?? this.#dialectOrCore;
+    // The core gets what no other dialect accepts, and reads it only once.
+    this.#dialect ??= dialectOfFirst(text, dialects.slice(0, -1)) ?? this.#dialectOrCore;
     const { anonymousRoom } = this.#dialect;
     if (anonymousRoom === undefined) return this.#executeFirst(this.#dialect.decode(text, null));
     const deciding = registrar.registerAnonymously(anonymousRoom, this.#token, this);
