@@ -55,10 +55,10 @@ export class Rooms {
 
   /** Opens a room, and reads its members if this node had no use for it. */
   openAndRead(room: string): void {
-    const isOpen = this.#views.has(room);
+    if (this.#views.has(room)) return;
     this.open(room);
     const { redis } = this.#deps.node;
-    if (!isOpen && redis !== null) unlessDisconnected(this.refresh(redis, room, true));
+    if (redis !== null) unlessDisconnected(this.refresh(redis, room, true));
   }
 
   /** Counts a use of a room, whose view stays until {@link release}. */
