@@ -36,12 +36,13 @@ const TEXTS = /\.(ts|js|css|html|lua|md|py|sh|cpp|json|yml|service)$/;
 export function checkWords(path: string, text: string): string[] {
   // Moves the opening mark to the line of the first word, without a change of the number of lines.
   const lines = text.replace(/(\/\*\*|""")\n\s*\*?/g, "\n$1").split("\n");
-  return lines.flatMap((line, index) =>
-    WORDS.flatMap(([word, instead]) => {
-      const found = word.exec(line) ?? word.exec(apart(line));
+  return lines.flatMap((line, index) => {
+    const words = apart(line);
+    return WORDS.flatMap(([word, instead]) => {
+      const found = word.exec(line) ?? word.exec(words);
       return found ? [`${path}:${index + 1}: "${found[0].trim()}": write ${instead}`] : [];
-    })
-  );
+    });
+  });
 }
 
 /** Separates the words of identifiers: `tellAll` and `tell_all` become `tell All` and `tell all`. */
