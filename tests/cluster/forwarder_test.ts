@@ -75,6 +75,12 @@ function setUp({ mailboxTtlMs = 10_000 } = {}) {
     const claim = { resumed: false, secret: null };
     return [router.attach(registrationOf(clientId), connection, claim), texts];
   };
+  const claim = (session: Session) =>
+    registry.claim(
+      registrationOf(session.id),
+      false,
+      () => ({ session, notifyRegistered() {} }),
+    );
   const send = (from: Session, text: string) => {
     if (router.deliver(from, "bob", text)) return;
     forwarder.send(from, "bob", { type: undefined, text, bytes: text.length, receivedAtMs: 0 });
@@ -90,7 +96,7 @@ function setUp({ mailboxTtlMs = 10_000 } = {}) {
     return requests.resolve(message);
   };
   const fakes = { clock, published, scripts, node };
-  return { ...fakes, router, rooms, registry, forwarder, attach, send, respond };
+  return { ...fakes, router, rooms, registry, forwarder, attach, claim, send, respond };
 }
 
 function registrationOf(clientId: string): Registration {
@@ -159,13 +165,9 @@ testPure("an error reaches a sender that has moved after the last client of its 
 testPure(
   "onLateClaim() claims the ID of a client again, and releases that of another",
   async () => {
-    const { scripts, registry, attach, respond } = setUp();
+    const { scripts, registry, attach, claim, respond } = setUp();
     const [session] = attach("alice");
-    const claiming = registry.claim(
-      registrationOf("alice"),
-      false,
-      () => ({ session, notifyRegistered() {} }),
-    );
+    const claiming = claim(session);
     await Promise.resolve();
     respond(1, 10);
     await claiming;
@@ -184,13 +186,9 @@ testPure(
 );
 
 testPure("a node that loses Redis while it reads a large room decides a claim alone", async () => {
-  const { node, registry, rooms, attach, respond } = setUp();
+  const { node, rooms, attach, claim, respond } = setUp();
   const [session] = attach("alice");
-  const claiming = registry.claim(
-    registrationOf("alice"),
-    false,
-    () => ({ session, notifyRegistered() {} }),
-  );
+  const claiming = claim(session);
   await Promise.resolve();
   Object.assign(node, {
     isReady: false,
