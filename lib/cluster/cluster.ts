@@ -85,7 +85,7 @@ export class Cluster implements Directory {
     const registry = this.#registry = new Registry({ ...shared, requests: this.#requests }, {
       onAttached: (session, resumed) => this.#onAttached(session, resumed),
       onConfirmed: (session) => this.#forwarder.onConfirmed(session),
-      onEvicted: (session) => this.#forwarder.deliverNotices(session),
+      onEvicted: (session) => this.#onEvicted(session),
     });
     this.#topics = new ClusterTopics(
       node,
@@ -209,6 +209,11 @@ export class Cluster implements Directory {
 
   #onAttached(session: Session, resumed: boolean): void {
     this.#forwarder.flush(session.room.name, session.id, !resumed);
+    this.#forwarder.deliverNotices(session);
+  }
+
+  #onEvicted(session: Session): void {
+    this.#forwarder.flush(session.room.name, session.id, !session.hasMoved); // what waited for it here
     this.#forwarder.deliverNotices(session);
   }
 

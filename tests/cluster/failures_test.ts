@@ -411,6 +411,30 @@ testBesideEachOther("a cluster with failures", isRedisMissing(), {
     await closeAll(alice, bob, newcomer, again);
   },
 
+  "a client moves while its former node rejoins": async () => {
+    await using redis = await TestRedis.start();
+    await using proxy = new Proxy(redis.port, 200);
+    const slowUrl = `redis://127.0.0.1:${proxy.port}`;
+    await using cluster = await TestCluster.join(redis, [redis.url, slowUrl]);
+    const [{ nodes }, [a, b]] = [cluster, cluster.urls];
+    const watcher = await register(a, "watcher");
+    const alice = await register(b, "alice");
+    const bob = await register(b, "bob", { resume: true });
+    await redis.command("CLIENT", "KILL", "TYPE", "pubsub");
+    await Promise.all(nodes.map((node) => node.logged("Serving alone")));
+    await bob.close(4000);
+    alice.send({ target_id: "bob", n: 1 });
+    await nodes[0]!.logged("Joined the cluster", 2);
+    const subscribers = () => redis.command("PUBSUB", "NUMSUB", "signalbox:room:{#}");
+    while (!(await subscribers()).endsWith("2"));
+    proxy.cut(); // before the former node claims bob again
+    const again = await register(a, "bob", { resume: bob.registered.resume });
+    assert.equal(again.registered.resumed, true);
+    proxy.heal();
+    assert.deepEqual(await again.next(), { from: "alice", n: 1 });
+    await closeAll(watcher, alice, again);
+  },
+
   "a client registers while a node starts": async () => {
     await using redis = await TestRedis.start();
     await using proxy = new Proxy(redis.port, 200);
