@@ -266,13 +266,15 @@ export class Forwarder {
   #onReturned(items: readonly Item[], node: string): void {
     const [soon, later] = [new Map<string, Item>(), new Map<string, Item>()];
     for (const item of items) {
-      const { sender: { room: { name: room } }, targetId, key, flight } = item;
+      const { kind, sender, targetId, text, key, flight } = item;
+      const { room: { name: room } } = sender;
       const owner = this.#deps.rooms.ownerOf(room, targetId);
-      // Otherwise that node was dead or too slow, and newer messages have been sent elsewhere.
-      const isInTime = flight !== null && !flight.isLate;
-      if (!isInTime) this.#fail(item, "target_not_found");
-      else if (this.#store(item) !== null) {
-        const isSame = owner !== undefined && owner.node === node && owner.epoch === flight?.epoch;
+      if (flight === null || flight.isLate) {
+        // That node was dead or too slow, and newer messages have been sent elsewhere. A notice may come after them.
+        if (kind === "notice") this.storeNotice(sender, JSON.parse(text));
+        else this.#fail(item, "target_not_found");
+      } else if (this.#store(item) !== null) {
+        const isSame = owner !== undefined && owner.node === node && owner.epoch === flight.epoch;
         (isSame ? later : soon).set(key, item);
       }
     }

@@ -162,6 +162,24 @@ testPure("an error reaches a sender that has moved after the last client of its 
   forwarder.stop();
 });
 
+testPure("an error that comes back late follows its sender to the next node", () => {
+  const { clock, published, router, rooms, forwarder, attach } = setUp();
+  const [alice] = attach("alice");
+  const view = rooms.open("");
+  view.set("alice", { node: "there", epoch: 1, isHeld: false });
+  rooms.use("");
+  router.evict(alice, true);
+  forwarder.storeNotice(alice, undelivered("target_not_found", "bob"));
+  const [{ packets: [first] }] = published as [Publication];
+  view.apply({ kind: "resumed", id: "alice", node: "elsewhere", epoch: 2 });
+  forwarder.flush("", "alice");
+  clock.advance(2500); // newer messages no longer wait for it
+  forwarder.receive(returning(first!.number));
+  const [, { packets: [second] }] = published as [Publication, Publication];
+  assert.deepEqual(second?.packet, { ...first!.packet, epoch: 2, order: 2 });
+  forwarder.stop();
+});
+
 testPure(
   "onLateClaim() claims the ID of a client again, and releases that of another",
   async () => {
