@@ -53,8 +53,6 @@ export class Cluster implements Directory {
   readonly #registry: Registry;
   readonly #forwarder: Forwarder;
   readonly #topics: ClusterTopics;
-  /** The claim of this node whose response is the next message; null if there is none. */
-  #ownClaim: readonly [room: string, ChangeMessage] | null = null;
   /** Resolves after the first attempt to connect; null afterwards. */
   #starting: PromiseWithResolvers<void> | null = Promise.withResolvers();
   /** The last reason for serving alone. An unchanged one is logged once a minute. */
@@ -182,9 +180,8 @@ export class Cluster implements Directory {
       const broadcast = readBroadcast(text);
       if (broadcast !== null) this.#onBroadcast(room, broadcast);
     } else if (message?.kind === "response") {
-      const claim = this.#ownClaim;
-      this.#ownClaim = null;
-      if (!this.#requests.resolve(message) && claim !== null) this.#registry.onLateClaim(...claim);
+      const isPending = this.#requests.resolve(message);
+      if (!isPending && message.id !== "") this.#registry.onLateClaim(message);
     } else if (channel === nodes) {
       if (message?.kind === "node_left") this.#forwarder.onNodeEnd(message.node, true);
       if (message?.kind === "node_dead") this.#forwarder.onNodeEnd(message.node, false);
@@ -198,8 +195,9 @@ export class Cluster implements Directory {
     if (!("epoch" in message) || message.kind === "response") return; // no change
     this.#rooms.get(room)?.apply(message);
     this.#registry.onChange(room, message);
-    if (this.#isOwnClaim(message)) this.#ownClaim = [room, message];
-    else this.#forwarder.flush(room, message.id, message.kind === "joined");
+    if (!this.#isOwnClaim(message)) {
+      this.#forwarder.flush(room, message.id, message.kind === "joined");
+    }
   }
 
   /** Returns whether a change is a claim of this node, whose response is the next message. */

@@ -26,6 +26,9 @@ export interface ResponseMessage {
   readonly kind: "response";
   readonly requestId: number;
   readonly status: (typeof STATUSES)[number];
+  /** The room and the ID of a granted claim; `""` otherwise. */
+  readonly room: string;
+  readonly id: string;
   /** The epoch of the registration; 0 if there is none. */
   readonly epoch: number;
   /** The time of the claim by Redis' clock, in milliseconds since 1970. */
@@ -204,15 +207,15 @@ export function readScriptMessage(written: string): ScriptMessage | null {
 }
 
 function readResponse(header: Record<string, unknown>): ResponseMessage | null {
-  const { q: requestId, s, c = 0, t: claimedAtMs = 0, m, e: members = [], x: cursor = "0" } =
-    header;
+  const { q: requestId, s, r: room = "", id = "", c = 0, t: claimedAtMs = 0 } = header;
+  const { m, e: members = [], x: cursor = "0" } = header;
   const epoch = Number(c);
   const status = STATUSES.find((status) => status === s);
-  const isValid = status !== undefined && isCount(requestId) && isCount(epoch) &&
-    isCount(claimedAtMs) && isArrayOf(members, isString) && isString(cursor);
+  const isValid = status !== undefined && isCount(requestId) && isString(room) && isString(id) &&
+    isCount(epoch) && isCount(claimedAtMs) && isArrayOf(members, isString) && isString(cursor);
   if (!isValid) return null;
   const rest = { claimedAtMs, hasMoved: m === true, members: readMembers(members), cursor };
-  return { kind: "response", requestId, status, epoch, ...rest };
+  return { kind: "response", requestId, status, room, id, epoch, ...rest };
 }
 
 /** Reads alternating IDs and records. */

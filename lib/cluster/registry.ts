@@ -221,7 +221,7 @@ export class Registry {
   }
 
   /** Claims an ID again, or releases it, because Redis has run a claim that is no longer pending. */
-  onLateClaim(room: string, { id, epoch }: ChangeMessage): void {
+  onLateClaim({ room, id, epoch }: ResponseMessage): void {
     const session = this.#deps.router.find(room, id);
     const record = session && this.#records.get(session);
     if (record === undefined) return this.#release(room, id, { epoch, isConfirmed: true }, 0);

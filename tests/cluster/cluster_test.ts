@@ -1,9 +1,11 @@
 /** Three real nodes and a real Redis: to clients they are one server. */
 
 import assert from "node:assert/strict";
+import { Keys } from "../../lib/cluster/keys.ts";
+import { readScripts } from "../../lib/cluster/scripts.ts";
 import { type Message, TestClient } from "../helpers/client.ts";
 import { isRedisMissing } from "../helpers/redis.ts";
-import { messagesUntilNow } from "./expectations.ts";
+import { messagesUntilNow, peer } from "./expectations.ts";
 import { TestCluster } from "./nodes.ts";
 
 const ignore = isRedisMissing();
@@ -129,6 +131,24 @@ testCluster("a cluster that replaces", ["--mailbox-ttl", "1s", "--resume-ttl", "
       }
     }
     assert.deepEqual(await messagesUntilNow(sender), []);
+  },
+
+  "releases an ID that Redis has given to a node too late": async (
+    register,
+    { urls: [a], redis },
+    room,
+  ) => {
+    const watcher = await register(a, "watcher", { presence: true });
+    const keys = new Keys("signalbox");
+    const nodes = (await redis.command("ZRANGE", keys.nodes, "0", "-1")).split("\n");
+    const { text } = readScripts(keys).claim;
+    for (const node of nodes) { // two of the three do not track the room
+      const [id, requestId, deadlineMs] = [node, 1_000_000, Date.now() + 60_000];
+      const args = [room, id, node, "replace", 0, "", "", 0, requestId, deadlineMs].map(String);
+      await redis.command("EVAL", text, "1", keys.ids(room), ...args);
+      assert.deepEqual(await watcher.next(), peer("joined", id));
+      assert.deepEqual(await watcher.next(), peer("left", id));
+    }
   },
 
   "keeps rooms separate": async (register, { urls: [a, b] }, room) => {

@@ -91,13 +91,24 @@ function setUp({ mailboxTtlMs = 10_000 } = {}) {
     status: ResponseMessage["status"] = "ok",
     members: ResponseMessage["members"] = [],
   ) => {
-    const rest = { claimedAtMs: 1, hasMoved: false, members, cursor: "0" };
-    const message: ResponseMessage = { kind: "response", requestId, status, epoch, ...rest };
-    return requests.resolve(message);
+    return requests.resolve({ ...NO_RESPONSE, requestId, status, epoch, members });
   };
   const fakes = { clock, published, scripts, node };
   return { ...fakes, router, rooms, registry, forwarder, attach, claim, send, respond };
 }
+
+const NO_RESPONSE: ResponseMessage = {
+  kind: "response",
+  requestId: 0,
+  status: "ok",
+  room: "",
+  id: "",
+  epoch: 0,
+  claimedAtMs: 1,
+  hasMoved: false,
+  members: [],
+  cursor: "0",
+};
 
 function registrationOf(clientId: string): Registration {
   return { clientId, room: "", presence: false, resume: false, token: undefined };
@@ -189,9 +200,8 @@ testPure(
     await Promise.resolve();
     respond(1, 10);
     await claiming;
-    const change = { kind: "joined", node: "here", epoch: 11 } as const;
-    registry.onLateClaim("", { id: "alice", ...change });
-    registry.onLateClaim("", { id: "bob", ...change });
+    registry.onLateClaim({ ...NO_RESPONSE, id: "alice", epoch: 11 });
+    registry.onLateClaim({ ...NO_RESPONSE, id: "bob", epoch: 11 });
     assert.deepEqual(scripts.slice(1).map(([name, , , id, , epoch]) => [name, id, epoch]), [
       ["reclaim", "alice", 10],
       ["release", "bob", 11],

@@ -79,7 +79,8 @@ testPure("readBroadcast() is the inverse of writeBroadcast()", () => {
 
 const header = (members: object) => JSON.stringify({ v: VERSION, ...members });
 const EPOCH = 1.7e15;
-const NOTHING = { epoch: 0, claimedAtMs: 0, hasMoved: false, members: [], cursor: "0" };
+const NO_CLAIM = { room: "", id: "", epoch: 0, claimedAtMs: 0 };
+const NOTHING = { ...NO_CLAIM, hasMoved: false, members: [], cursor: "0" };
 
 /** Messages as scripts write them. */
 const FROM_SCRIPTS: readonly (readonly [text: string, message: ScriptMessage])[] = [
@@ -101,6 +102,8 @@ const FROM_SCRIPTS: readonly (readonly [text: string, message: ScriptMessage])[]
       k: "response",
       q: 2,
       s: "ok",
+      r: "room",
+      id: "x",
       c: "3",
       t: 1.7e12,
       e: ["x", "a 3 5 0 s", "y", " 4 5 1 "],
@@ -110,6 +113,8 @@ const FROM_SCRIPTS: readonly (readonly [text: string, message: ScriptMessage])[]
       requestId: 2,
       status: "ok",
       ...NOTHING,
+      room: "room",
+      id: "x",
       epoch: 3,
       claimedAtMs: 1.7e12,
       members: [
@@ -139,6 +144,7 @@ const WRONG: Record<string, string> = {
   "no epoch": header({ k: "joined", id: "x", n: "a" }),
   "an epoch below zero": header({ k: "joined", id: "x", n: "a", c: "-1" }),
   "a response to nothing": header({ k: "response", s: "ok" }),
+  "a response about no string": header({ k: "response", q: 1, s: "ok", id: 1 }),
   "a response with another status": header({ k: "response", q: 1, s: "okay" }),
   "a response with members that are an object": header({ k: "response", q: 1, s: "ok", e: {} }),
 };

@@ -7,7 +7,15 @@ import { PendingRequests } from "../../lib/cluster/pending_requests.ts";
 import { testPure } from "../helpers/pure.ts";
 
 function responseTo(requestId: number): ResponseMessage {
-  const rest = { epoch: 0, claimedAtMs: 0, hasMoved: false, members: [], cursor: "0" };
+  const rest = {
+    room: "",
+    id: "",
+    epoch: 0,
+    claimedAtMs: 0,
+    hasMoved: false,
+    members: [],
+    cursor: "0",
+  };
   return { kind: "response", requestId, status: "ok", ...rest };
 }
 

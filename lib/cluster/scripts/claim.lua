@@ -1,5 +1,5 @@
--- Claims an ID for a new connection of a node. Responds with `taken` or `held`; or with `ok` or `resumed`, the epoch, the
--- time of the claim and, if requested, the records of the room. Responds with `large`, without a claim, if these are too many.
+-- Claims an ID for a new connection of a node. Responds with `taken` or `held`; or with `ok` or `resumed`, the room, the ID,
+-- the epoch, the time of the claim and, if requested, the records of the room. Responds with `large`, without a claim, if these are too many.
 local room, id, node, rule, owns, given, fresh, wantsMembers, requestId, deadline = unpack(ARGV)
 local time = now()
 if time > tonumber(deadline) then return 'late' end
@@ -26,6 +26,8 @@ local record = { n = node, c = nextEpoch(), t = time, s = isSame and old.s or fr
 give(KEYS[1], room, id, record, old, isSame)
 respond(node, requestId, {
   s = isSame and 'resumed' or 'ok',
+  r = room,
+  id = id,
   c = string.format('%.0f', record.c),
   t = time,
   e = wantsMembers == '1' and redis.call('HGETALL', KEYS[1]) or nil,

@@ -1,5 +1,5 @@
--- Restores a registration that Redis may have lost. Responds with `ok` and its epoch; or, if another node has a newer one, with
--- `lost` and whether that has resumed the same session.
+-- Restores a registration that Redis may have lost. Responds with `ok`, the room, the ID and the epoch; or, if another node has
+-- a newer one, with `lost` and whether that has resumed the same session.
 local room, id, node, epoch, time, secret, held, requestId, deadline = unpack(ARGV)
 if now() > tonumber(deadline) then return 'late' end
 epoch, time, held = tonumber(epoch), tonumber(time), tonumber(held)
@@ -18,4 +18,4 @@ else
   give(KEYS[1], room, id, record, old, isSame)
 end
 if held > 0 then publishChange(room, 'held', id, record) end
-respond(node, requestId, { s = 'ok', c = string.format('%.0f', epoch) })
+respond(node, requestId, { s = 'ok', r = room, id = id, c = string.format('%.0f', epoch) })
