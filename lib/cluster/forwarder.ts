@@ -104,7 +104,8 @@ export class Forwarder {
   #mailboxTtlMs: number;
   #count = 0;
   #bytesInFlight = 0;
-  #cancelOutage = () => {};
+  /** Ends the time that {@link onLost} starts; null if it does not run. */
+  #cancelOutage: (() => void) | null = null;
 
   constructor(deps: ForwarderDeps) {
     const { clock, options: { mailboxTtlMs } } = deps;
@@ -500,10 +501,10 @@ export class Forwarder {
     }
   }
 
-  /** Starts the time after which unconfirmed messages are dropped, because Redis cannot be reached. */
+  /** Starts the time after which unconfirmed messages are dropped. Called at each failed attempt to reach Redis. */
   onLost(): void {
-    this.#cancelOutage();
-    this.#cancelOutage = this.#deps.clock.after(OUTAGE_MS, () => {
+    this.#cancelOutage ??= this.#deps.clock.after(OUTAGE_MS, () => {
+      this.#cancelOutage = null;
       for (const link of this.#links.values()) {
         const items = link.removeUnconfirmed();
         for (const item of items) this.#fail(item, "unavailable");
@@ -514,7 +515,8 @@ export class Forwarder {
 
   /** Resumes what the end of the last session with Redis has interrupted. */
   onReady(): void {
-    this.#cancelOutage();
+    this.#cancelOutage?.();
+    this.#cancelOutage = null;
     for (const link of this.#links.values()) link.resume();
   }
 
@@ -554,7 +556,7 @@ export class Forwarder {
   }
 
   stop(): void {
-    this.#cancelOutage();
+    this.#cancelOutage?.();
     for (const link of this.#links.values()) link.stop();
     for (const { cancel } of this.#delayed.values()) cancel();
     this.#mailbox.clear();

@@ -301,10 +301,17 @@ export class Link<Item> {
     return taken;
   }
 
-  /** Removes and returns items that Redis has not confirmed; other nodes drop them after their deadline. */
+  /**
+   * Removes and returns items that Redis has not confirmed; other nodes drop them after their deadline. Notices stay, because
+   * their senders cannot be notified.
+   */
   removeUnconfirmed(): Item[] {
     const start = this.#entries.findIndex(({ isConfirmed }) => !isConfirmed);
-    return start === -1 ? [] : itemsOf(this.#removeFrom(start));
+    if (start === -1) return [];
+    const unconfirmed = this.#removeFrom(start);
+    const isNotice = ({ packet }: Entry<Item>) => packet.kind === "notice";
+    this.#entries.push(...unconfirmed.filter(isNotice));
+    return itemsOf(unconfirmed.filter((entry) => !isNotice(entry)));
   }
 
   /** Runs the delivery of a broadcast once the packet that its node sent before it has been received. */

@@ -17,7 +17,7 @@ import { Capacity } from "../../lib/relay/capacity.ts";
 import { type Directory, undelivered } from "../../lib/relay/directory.ts";
 import { Router } from "../../lib/relay/router.ts";
 import type { Session, SessionConnection } from "../../lib/relay/session.ts";
-import type { Registration } from "../../lib/relay/vocabulary.ts";
+import type { Notice, Registration } from "../../lib/relay/vocabulary.ts";
 import { FakeClock } from "../helpers/clock.ts";
 import { testPure } from "../helpers/pure.ts";
 
@@ -69,6 +69,7 @@ function setUp({ mailboxTtlMs = 10_000 } = {}) {
       dialect: null,
       isOpen: true,
       send: (text: string) => texts.push(text) > 0,
+      notify: ({ kind, ...rest }: Notice) => texts.push("code" in rest ? rest.code : kind) > 0,
       attached() {},
       replaced() {},
     } as unknown as SessionConnection;
@@ -190,6 +191,34 @@ testPure("an error that comes back late follows its sender to the next node", ()
   assert.deepEqual(second?.packet, { ...first!.packet, epoch: 2, order: 2 });
   forwarder.stop();
 });
+
+testPure(
+  "a sender is notified 5 s after a loss of Redis, and an error waits for its return",
+  async () => {
+    const { clock, published, node, router, rooms, forwarder, attach, send } = setUp();
+    const { publish } = node;
+    const [alice, received] = attach("alice");
+    const [mover] = attach("mover");
+    const view = rooms.open("");
+    for (const id of ["bob", "mover"]) view.set(id, { node: "there", epoch: 1, isHeld: false });
+    router.evict(mover, true);
+    Object.assign(node, { publish: () => Promise.reject(new Disconnected("")) });
+    send(alice, "1");
+    forwarder.storeNotice(mover, undelivered("target_not_found", "bob"));
+    Object.assign(node, { isReady: false });
+    forwarder.onLost();
+    clock.advance(3000);
+    forwarder.onLost(); // Redis refuses a connection
+    clock.advance(2000);
+    assert.deepEqual(received, ["unavailable"]);
+    await new Promise((resolve) => setTimeout(resolve));
+    Object.assign(node, { isReady: true, publish });
+    forwarder.onReady();
+    const kinds = published.flatMap(({ packets }) => packets.map(({ packet }) => packet.kind));
+    assert.deepEqual(kinds, ["notice"]);
+    forwarder.stop();
+  },
+);
 
 testPure(
   "onLateClaim() claims the ID of a client again, and releases that of another",
