@@ -314,7 +314,7 @@ export class Forwarder {
     if (flight === undefined || flight.isAwaited) return;
     flight.isAwaited = true;
     this.#deps.clock.after(FORMER_NODE_TIMEOUT_MS, () => {
-      if (this.#flights.get(key) !== flight || !this.#deps.node.isReady) return;
+      if (this.#flights.get(key) !== flight) return;
       flight.isLate = true;
       this.#flights.delete(key);
       this.flush(room, id);

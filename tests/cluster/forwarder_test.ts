@@ -145,6 +145,27 @@ testPure(
   },
 );
 
+testPure(
+  "messages for a client that has moved here wait 2.5 s for its former node, also without Redis",
+  () => {
+    const { clock, node, rooms, forwarder, attach, send } = setUp();
+    const [alice] = attach("alice");
+    const view = rooms.open("");
+    view.set("bob", { node: "there", epoch: 1, isHeld: false });
+    send(alice, "1");
+    Object.assign(node, { isReady: false });
+    const [, received] = attach("bob");
+    view.set("bob", { node: "here", epoch: 0, isHeld: false });
+    forwarder.flush("", "bob", true);
+    send(alice, "2");
+    clock.advance(2499);
+    assert.deepEqual(received, []);
+    clock.advance(1);
+    assert.deepEqual(received, ["2"]);
+    forwarder.stop();
+  },
+);
+
 testPure("a room is closed when the last message that was stored there has failed", () => {
   const { published, router, rooms, forwarder, attach, send } = setUp({ mailboxTtlMs: 0 });
   const [alice] = attach("alice");
