@@ -17,7 +17,7 @@ const REPEAT_MS = 2000;
 const SILENCE_MS = 20_000;
 /**
  * Upper bound of the time from a delivery to its acknowledgement, in milliseconds. A dead node has delivered no packet that
- * was published later than this after the first unacknowledged one.
+ * was published later than this after Redis had confirmed the first unacknowledged one.
  */
 const DELIVERY_LIMIT_MS = 250;
 /** Number of characters after which a publication takes no further packet. */
@@ -43,8 +43,8 @@ interface Entry<Item> extends Sent<Item> {
   readonly handledReturn: number;
   /** Time of the first publication, in milliseconds; Infinity before. */
   publishedAtMs: number;
-  /** True once Redis has confirmed a publication. */
-  isConfirmed: boolean;
+  /** Time at which Redis has confirmed a publication, in milliseconds; Infinity before. */
+  confirmedAtMs: number;
   /** True if the other node may have been subscribed at a publication. */
   mayBeReceived: boolean;
 }
@@ -120,7 +120,7 @@ export class Link<Item> {
       number: ++this.#lastNumber,
       handledReturn: this.#handledReturn,
       publishedAtMs: Infinity,
-      isConfirmed: false,
+      confirmedAtMs: Infinity,
       mayBeReceived: false,
     });
     this.flush();
@@ -154,8 +154,9 @@ export class Link<Item> {
     const before = batch.map(({ mayBeReceived }) => mayBeReceived);
     for (const entry of batch) entry.mayBeReceived = true;
     unlessDisconnected(this.#self.publish(this.#channel, text), null).then((subscribers) => {
+      const confirmedAtMs = subscribers === null ? Infinity : this.#clock.now();
       for (const [index, entry] of batch.entries()) {
-        if (subscribers !== null) entry.isConfirmed = true;
+        entry.confirmedAtMs = Math.min(entry.confirmedAtMs, confirmedAtMs);
         if (subscribers === 0) entry.mayBeReceived = before[index]!;
       }
       this.#isPublishing = false;
@@ -280,7 +281,7 @@ export class Link<Item> {
   onDead(): void {
     this.isDead = true;
     const [first] = this.#entries;
-    const lastDeliveryMs = (first?.publishedAtMs ?? 0) + DELIVERY_LIMIT_MS;
+    const lastDeliveryMs = (first?.confirmedAtMs ?? 0) + DELIVERY_LIMIT_MS;
     const mayBeDelivered = ({ mayBeReceived, publishedAtMs }: Entry<Item>) =>
       mayBeReceived && publishedAtMs <= lastDeliveryMs;
     const all = this.#removeFrom(0);
@@ -306,7 +307,7 @@ export class Link<Item> {
    * their senders cannot be notified.
    */
   removeUnconfirmed(): Item[] {
-    const start = this.#entries.findIndex(({ isConfirmed }) => !isConfirmed);
+    const start = this.#entries.findIndex(({ confirmedAtMs }) => confirmedAtMs === Infinity);
     if (start === -1) return [];
     const unconfirmed = this.#removeFrom(start);
     const isNotice = ({ packet }: Entry<Item>) => packet.kind === "notice";
