@@ -17,9 +17,9 @@ import {
   readScriptMessage,
   type ScriptMessage,
 } from "./messages.ts";
-import { Node } from "./node.ts";
+import { Node, type Self } from "./node.ts";
 import { PendingRequests } from "./pending_requests.ts";
-import type { RedisSession } from "./redis.ts";
+import type { CreateClient, RedisSession } from "./redis.ts";
 import { explain } from "./redis_errors.ts";
 import { Registry } from "./registry.ts";
 import { Rooms } from "./rooms.ts";
@@ -40,6 +40,8 @@ export interface ClusterDeps {
   readonly router: Router;
   readonly clock: Clock;
   readonly emit: Emit;
+  /** Default: creates a client of the library. */
+  readonly createClient?: CreateClient;
 }
 
 export class Cluster implements Directory {
@@ -59,14 +61,14 @@ export class Cluster implements Directory {
   #trouble = "";
   #troubleAtMs = 0;
 
-  /** @param list the hash of the list of Redis servers, which all nodes share */
-  constructor(url: string, list: string, { options, router, clock, emit }: ClusterDeps) {
+  constructor(url: string, self: Self, deps: ClusterDeps) {
+    const { options, router, clock, emit, createClient } = deps;
     this.#url = url;
     this.#clock = clock;
     this.#emit = emit;
     const keys = this.#keys = new Keys(options.redisPrefix);
     const { resumeTtlMs } = options;
-    const node = this.#node = new Node({ url, list, keys, resumeTtlMs, clock }, {
+    const node = this.#node = new Node({ url, self, keys, resumeTtlMs, clock, createClient }, {
       onMessage: (text, channel) => this.#guard(() => this.#onMessage(text, channel)),
       sync: (redis) => this.#sync(redis),
       onReady: (redis) => this.#onReady(redis),

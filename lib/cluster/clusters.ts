@@ -1,5 +1,6 @@
 /** Spreads the rooms over several Redis servers, with a {@link Cluster} for each. */
 
+import { randomBytes } from "node:crypto";
 import type { Attach, Directory } from "../relay/directory.ts";
 import type { Session } from "../relay/session.ts";
 import type { Message, Notice, Registration } from "../relay/vocabulary.ts";
@@ -14,8 +15,8 @@ export class Clusters implements Directory {
   constructor(urls: readonly string[], deps: ClusterDeps) {
     const byName = new Map(urls.map((url) => [nameOf(url), url]));
     this.#names = [...byName.keys()];
-    const list = hashOf(this.#names);
-    const join = (url: string) => new Cluster(url, list, deps);
+    const self = { id: randomBytes(12).toString("base64url"), list: hashOf(this.#names) };
+    const join = (url: string) => new Cluster(url, self, deps);
     this.#clusters = new Map([...byName].map(([name, url]) => [name, join(url)]));
   }
 

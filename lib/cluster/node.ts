@@ -1,9 +1,8 @@
 /** Keeps this node in the cluster: connects, sends heartbeats, renews the lease, reconnects. */
 
-import { randomBytes } from "node:crypto";
 import { type Clock, within } from "../clock.ts";
 import { Disconnected, unlessDisconnected } from "./disconnected.ts";
-import { RedisSession, type Reply } from "./redis.ts";
+import { type CreateClient, RedisSession, type Reply } from "./redis.ts";
 import type { Keys } from "./keys.ts";
 import { NODE_LIFETIME_MS, readScripts, type ScriptName, type Scripts } from "./scripts.ts";
 
@@ -44,17 +43,24 @@ interface NodeHooks {
   onLost(error: unknown): void;
 }
 
-interface NodeDeps {
-  readonly url: string;
+/** The facts about a node that all its clusters share. */
+export interface Self {
+  readonly id: string;
   /** The hash of the list of Redis servers, which all nodes share. */
   readonly list: string;
+}
+
+interface NodeDeps {
+  readonly url: string;
+  readonly self: Self;
   readonly keys: Keys;
   readonly resumeTtlMs: number;
   readonly clock: Clock;
+  readonly createClient: CreateClient | undefined;
 }
 
 export class Node {
-  readonly id = randomBytes(12).toString("base64url");
+  readonly id: string;
   readonly #deps: NodeDeps;
   readonly #scripts: Scripts;
   readonly #hooks: NodeHooks;
@@ -76,6 +82,7 @@ export class Node {
 
   constructor(deps: NodeDeps, hooks: NodeHooks) {
     this.#deps = deps;
+    this.id = deps.self.id;
     this.#scripts = readScripts(deps.keys);
     this.#hooks = hooks;
     this.#offsetMs = Date.now() - deps.clock.now();
@@ -91,6 +98,7 @@ export class Node {
         this.#scripts,
         this.#deps.clock,
         (message, channel) => this.#hooks.onMessage(message, channel),
+        this.#deps.createClient,
       );
       if (this.#hasEnded) return redis.end();
       await this.#join(redis);
@@ -219,7 +227,7 @@ export class Node {
     const sentAtMs = this.#deps.clock.now();
     const reply = await this.#whileReceiving(
       redis,
-      redis.run("heartbeat", this.id, isFirst ? 1 : 0, this.#deps.list),
+      redis.run("heartbeat", this.id, isFirst ? 1 : 0, this.#deps.self.list),
     );
     if (reply === "refused") throw new Error("another list");
     const [timeMs, isKnown] = reply as [number, number];

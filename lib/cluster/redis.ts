@@ -14,6 +14,21 @@ const BEGIN_TIMEOUT_MS = 5000;
 /** Rejects a server that cannot store the state of a cluster. The message is its mode and role, as HELLO returns them. */
 export class WrongServer extends Error {}
 
+/** Creates a client of the library; a simulated cluster has its own. */
+export type CreateClient = (url: string) => Promise<RedisClientType>;
+
+const createLibraryClient: CreateClient = async (url) => {
+  const { createClient } = await import("redis"); // lazy, because loading it takes a tenth of a second
+  return createClient({
+    url,
+    RESP: 3, // sends published messages over the same connection
+    disableOfflineQueue: true,
+    maintNotifications: "disabled",
+    commandOptions: { timeout: 0 }, // a timer for each command would cost as much as the command
+    socket: { reconnectStrategy: false, connectTimeout: CONNECT_TIMEOUT_MS },
+  }) as unknown as RedisClientType;
+};
+
 /** A reply of Redis, as the client library returns it. */
 export type Reply = string | number | null | readonly Reply[];
 
@@ -58,21 +73,9 @@ export class RedisSession {
     scripts: Scripts,
     clock: Clock,
     onMessage: (message: string, channel: string) => void,
+    createClient = createLibraryClient,
   ): Promise<RedisSession> {
-    const { createClient } = await import("redis"); // lazy, because loading it takes a tenth of a second
-    const session = new RedisSession(
-      createClient({
-        url,
-        RESP: 3, // sends published messages over the same connection
-        disableOfflineQueue: true,
-        maintNotifications: "disabled",
-        commandOptions: { timeout: 0 }, // a timer for each command would cost as much as the command
-        socket: { reconnectStrategy: false, connectTimeout: CONNECT_TIMEOUT_MS },
-      }) as unknown as RedisClientType,
-      scripts,
-      clock,
-      onMessage,
-    );
+    const session = new RedisSession(await createClient(url), scripts, clock, onMessage);
     try {
       await within(
         BEGIN_TIMEOUT_MS,

@@ -11,7 +11,7 @@ import { testBesideEachOther } from "./beside_each_other.ts";
 import { soakRound } from "./soak_round.ts";
 
 const NODES = 3;
-/** The failure that CI leaves out: a stall of a client beside it can be judged wrongly. */
+/** The failure that CI leaves to the simulation: a stall of a client beside it can be judged wrongly. */
 const UNSETTLED: FailureName = "kill";
 
 testBesideEachOther(

@@ -1,6 +1,8 @@
 /** Connections without a network: fake sockets and a clock that the test moves, around a real router. */
 
 import type { Authenticator } from "../../lib/auth/tokens.ts";
+import type { Clock } from "../../lib/clock.ts";
+import type { Emit } from "../../lib/events.ts";
 import {
   Connection,
   type ConnectionDeps,
@@ -9,7 +11,11 @@ import {
 } from "../../lib/relay/connection.ts";
 import { signalbox } from "../../lib/dialects/signalbox.ts";
 import { Capacity, type CapacityOptions } from "../../lib/relay/capacity.ts";
-import { type DirectoryOptions, LocalDirectory } from "../../lib/relay/directory.ts";
+import {
+  type Directory,
+  type DirectoryOptions,
+  LocalDirectory,
+} from "../../lib/relay/directory.ts";
 import { Registrar } from "../../lib/relay/registration.ts";
 import { Router } from "../../lib/relay/router.ts";
 import { BufferedTotal } from "../../lib/relay/send_buffer.ts";
@@ -86,6 +92,49 @@ export type SwitchboardOptions = Partial<
 
 const ADDRESS = "192.0.2.1";
 
+interface Shared {
+  readonly clock: Clock;
+  readonly emit: Emit;
+  readonly authenticator?: Authenticator | null;
+  readonly dialects?: readonly Dialect[];
+}
+
+type AllOptions = Required<SwitchboardOptions>;
+
+/** Returns what the connections of a server share. Without options there are no limits, no mailbox and no resume. */
+export function depsOf(
+  options: SwitchboardOptions,
+  { clock, emit, authenticator = null, dialects = [] }: Shared,
+  makeDirectory: (router: Router, options: AllOptions) => Directory,
+) {
+  const all: AllOptions = {
+    maxMessageSizeBytes: 65536,
+    maxBufferedBytes: 1024 * 1024,
+    maxBufferedTotalBytes: Infinity,
+    rateLimitPerSecond: 0,
+    rateBurst: 1,
+    idleTimeoutMs: 30_000,
+    onDuplicate: "replace",
+    mailboxTtlMs: 0,
+    resumeTtlMs: 0,
+    maxConnections: 0,
+    maxConnectionsPerIp: 0,
+    ...options,
+  };
+  const capacity = new Capacity(all);
+  const router = new Router(all, capacity, clock, emit, (router) => makeDirectory(router, all));
+  return {
+    options: all,
+    capacity,
+    registrar: new Registrar({ router, capacity, authenticator, iceServersFor: null }),
+    router,
+    dialects: [...dialects, signalbox] as const,
+    bufferedTotal: new BufferedTotal(all.maxBufferedTotalBytes),
+    clock,
+    emit,
+  };
+}
+
 export class Switchboard {
   readonly clock = new FakeClock();
   readonly events = new RecordedEvents();
@@ -102,40 +151,16 @@ export class Switchboard {
     authenticator: Authenticator | null = null,
     dialects: readonly Dialect[] = [],
   ) {
-    const all = {
-      maxMessageSizeBytes: 65536,
-      maxBufferedBytes: 1024 * 1024,
-      maxBufferedTotalBytes: Infinity,
-      rateLimitPerSecond: 0,
-      rateBurst: 1,
-      idleTimeoutMs: 30_000,
-      onDuplicate: "replace",
-      mailboxTtlMs: 0,
-      resumeTtlMs: 0,
-      maxConnections: 0,
-      maxConnectionsPerIp: 0,
-      ...options,
-    } as const;
     const { clock, events: { emit } } = this;
-    const capacity = this.capacity = new Capacity(all);
-    const router = this.router = new Router(
-      all,
-      capacity,
-      clock,
-      emit,
-      (router) => new LocalDirectory(all, router, clock, emit),
+    const deps = depsOf(
+      options,
+      { clock, emit, authenticator, dialects },
+      (router, options) => new LocalDirectory(options, router, clock, emit),
     );
-    this.bufferedTotal = new BufferedTotal(all.maxBufferedTotalBytes);
-    this.#deps = {
-      options: all,
-      registrar: new Registrar({ router, capacity, authenticator, iceServersFor: null }),
-      router,
-      dialects: [...dialects, signalbox],
-      bufferedTotal: this.bufferedTotal,
-      clock,
-      emit,
-      onRegistered: (connection) => this.registered.push(connection),
-    };
+    this.router = deps.router;
+    this.capacity = deps.capacity;
+    this.bufferedTotal = deps.bufferedTotal;
+    this.#deps = { ...deps, onRegistered: (connection) => this.registered.push(connection) };
   }
 
   /** A client that has connected. */
