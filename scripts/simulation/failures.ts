@@ -12,9 +12,7 @@ export const FAILURES = {
   /** A node's connection to Redis breaks. */
   cut({ random }, { connection }) {
     if (connection === undefined) return () => {};
-    for (let n = random.integer(0, connection.requests.length); n > 0; n--) {
-      connection.executeNext();
-    }
+    connection.execute(random.integer(0, connection.requests.length));
     connection.receive(random.integer(0, connection.arrivals.length));
     connection.drop();
     connection.fail("cut");
@@ -52,9 +50,7 @@ export const FAILURES = {
   kill({ random, clients }, node) {
     const { connection } = node;
     node.isDead = true;
-    for (let n = random.integer(0, connection?.requests.length ?? 0); n > 0; n--) {
-      connection!.executeNext();
-    }
+    connection?.execute(random.integer(0, connection.requests.length));
     connection?.drop();
     for (const { open } of clients) {
       for (const connection of open) if (connection.node === node) connection.isOpen = false;

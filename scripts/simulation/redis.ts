@@ -158,9 +158,12 @@ export class RedisConnection {
     this.arrivals.push({ sentAtMs: this.#world.nowMs, receive });
   }
 
-  /** Lets Redis execute the next command. */
-  executeNext(): void {
-    const request = this.requests.shift()!;
+  /** Lets Redis execute some commands. */
+  execute(count: number): void {
+    for (const request of this.requests.splice(0, count)) this.#execute(request);
+  }
+
+  #execute(request: Request): void {
     this.#world.log(`${this.#node} runs ${request.command.join(" ")}`);
     const sent = this.arrivals.length;
     const reply = this.#world.redis.execute(this, request.command) ?? null;

@@ -152,7 +152,7 @@ export class World {
       for (const connection of node.connections) {
         if (connection.isSilent) continue;
         const { requests, arrivals, isOpen } = connection;
-        if (requests.length > 0) yield () => connection.executeNext();
+        if (requests.length > 0) yield () => connection.execute(1);
         else if (!isOpen) yield () => node.forget(connection);
         if (arrivals.length > 0 && !node.isPaused) {
           const most = this.random.chance(0.6) ? 1 : arrivals.length;
