@@ -206,7 +206,12 @@ export class Registry {
     const forget = () => {
       if (this.#deps.router.find(room, id) === undefined) this.#deps.rooms.get(room)?.remove(id);
     };
-    if (!isConfirmed) return forget();
+    if (!isConfirmed) {
+      const { node } = this.#deps;
+      // While the node joins, Redis may have an earlier registration of the ID here, and none of its claims is pending.
+      if (!node.isReady) unlessDisconnected(node.runEarly("forget", ...this.#argsOf(room, id)));
+      return forget();
+    }
     const releasing = this.#deps.node.runEarly("release", ...this.#argsOf(room, id), epoch, ttlMs);
     unlessDisconnected(releasing.then(() => true), false)
       .then((isReleased) => isReleased || forget());

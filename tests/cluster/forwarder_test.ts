@@ -263,6 +263,15 @@ testPure(
   },
 );
 
+testPure("a client that ends while its node joins leaves no registration in Redis", async () => {
+  const { scripts, node, registry, attach, claim } = setUp();
+  const [session] = attach("alice");
+  Object.assign(node, { isReady: false, run: () => Promise.reject(new Disconnected("")) });
+  await claim(session);
+  registry.ended(session);
+  assert.deepEqual(scripts.map(([name, , , id]) => [name, id]), [["forget", "alice"]]);
+});
+
 testPure("a node that loses Redis while it reads a large room decides a claim alone", async () => {
   const { node, rooms, attach, claim, respond } = setUp();
   const [session] = attach("alice");
