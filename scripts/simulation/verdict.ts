@@ -96,10 +96,13 @@ function* judgeSession(
   yield `session ${session} got ${reported.length} errors for ${numbers}, which were lost`;
 }
 
-/** Returns whether the sender's session may have expired at a node that was cut off, and went on at another. */
-function mayExpireCutOff({ failures }: World, { from }: Sent): boolean {
-  const expiresAtMs = from.endedAtMs + RESUME_TTL_MS;
-  return failures.some(({ fromMs, untilMs }) => fromMs <= expiresAtMs && expiresAtMs <= untilMs);
+/** Returns whether the sender's session may have expired at its node during a failure, and gone on at another node. */
+function mayExpireCutOff({ failures }: World, { from, session }: Sent): boolean {
+  return from.client.connections.some(({ node, session: other, endedAtMs }) => {
+    const expiresAtMs = endedAtMs + RESUME_TTL_MS;
+    return node === from.node && other === session &&
+      failures.some(({ fromMs, untilMs }) => fromMs <= expiresAtMs && expiresAtMs <= untilMs);
+  });
 }
 
 function* judgeState({ clients, nodes }: World): Generator<string> {
