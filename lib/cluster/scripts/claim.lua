@@ -1,5 +1,6 @@
 -- Claims an ID for a new connection of a node. Responds with `taken` or `held`; or with `ok` or `resumed`, the room, the ID,
--- the epoch, the time of the claim and, if requested, the records of the room. Responds with `large`, without a claim, if these are too many.
+-- the epoch, the time of the claim and, if requested, the records of the room. Responds with `large`, without a claim, if these
+-- are too many.
 local room, id, node, rule, owns, given, fresh, wantsMembers, requestId, deadline = unpack(ARGV)
 local time = now()
 if time > tonumber(deadline) then return 'late' end
