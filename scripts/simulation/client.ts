@@ -86,6 +86,12 @@ export class ClientConnection {
     if (this.#connection.closedFor !== null) this.isOpen = false;
   }
 
+  /** Closes it, because the node shuts down. */
+  close(): void {
+    this.#connection.close("shutting_down");
+    this.isOpen = false;
+  }
+
   /** Ends it, as the network or the client does. */
   end(code: number): void {
     this.isOpen = false;

@@ -46,6 +46,17 @@ export const FAILURES = {
     return () => redis.isUp = true;
   },
 
+  /** A node shuts down in order. */
+  leave({ clients }, node) {
+    node.isLeaving = true;
+    node.cluster.expireStored();
+    for (const { open } of clients) {
+      for (const connection of open) if (connection.node === node) connection.close();
+    }
+    node.cluster.stop().then(() => node.isDead = true);
+    return () => {};
+  },
+
   /** A node is killed, and does not come back. */
   kill({ random, clients }, node) {
     const { connection } = node;

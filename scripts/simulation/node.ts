@@ -24,6 +24,8 @@ export class SimulatedNode implements Clock {
   readonly connections: RedisConnection[] = [];
   isPaused = false;
   isDead = false;
+  /** True once it has begun to shut down. */
+  isLeaving = false;
   /** True while it does not reach Redis. */
   isCutOff = false;
 
@@ -58,7 +60,7 @@ export class SimulatedNode implements Clock {
 
   /** True while it runs, and takes clients. */
   get isRunning(): boolean {
-    return !this.isDead && !this.isPaused;
+    return !this.isDead && !this.isPaused && !this.isLeaving;
   }
 
   /** The open connection to Redis; undefined if there is none. */

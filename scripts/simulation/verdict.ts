@@ -88,7 +88,7 @@ function* judgeSession(
   const lost = messages.filter((message) => {
     const hasEndedWithConnection = message.waits && !message.from.isOpen;
     return message.session === session && !hasEndedWithConnection &&
-      !mayExpireCutOff(world, message);
+      !message.from.node.isLeaving && !mayExpireCutOff(world, message);
   });
   const reported = errors.filter(({ at }) => at.session === session);
   if (reported.length >= lost.length) return;

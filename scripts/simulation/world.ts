@@ -234,10 +234,11 @@ export class World {
     const nodes = this.nodes.filter(({ isRunning, isCutOff }) => isRunning && !isCutOff);
     const { failures } = this.#terms;
     const isPossible = failures.length > 0 && this.failures.length < MAX_FAILURES &&
-      nodes.length > 0;
+      nodes.length > 0 && this.failures[0]?.kind !== "leave";
     if (!isPossible) return;
     const kind = this.random.pick(failures);
-    if (kind === "kill" && nodes.length < 2) return;
+    if ((kind === "kill" || kind === "leave") && nodes.length < 2) return;
+    if (kind === "leave" && this.failures.length > 0) return; // in a failure, a shutdown is as good as a kill
     const node = this.random.pick(nodes);
     const durationMs = this.random.pick([0, 100, 1000, 3000, 8000, 12_000]);
     this.log(`${kind} ${node.name} for ${durationMs} ms`);
