@@ -83,9 +83,9 @@ export class Cluster implements Directory {
     });
     const shared = { keys, options, router, node, rooms };
     const registry = this.#registry = new Registry({ ...shared, requests: this.#requests }, {
-      onAttached: (session, resumed) => this.#onAttached(session, resumed),
+      onAttached: (session, resumed) => this.#deliverStored(session, !resumed),
       onConfirmed: (session) => this.#forwarder.onConfirmed(session),
-      onEvicted: (session) => this.#onEvicted(session),
+      onEvicted: (session) => this.#deliverStored(session, !session.hasMoved),
     });
     this.#topics = new ClusterTopics(
       node,
@@ -207,13 +207,13 @@ export class Cluster implements Directory {
     return node === this.#node.id && (kind === "joined" || kind === "resumed");
   }
 
-  #onAttached(session: Session, resumed: boolean): void {
-    this.#forwarder.flush(session.room.name, session.id, !resumed);
-    this.#forwarder.deliverNotices(session);
-  }
-
-  #onEvicted(session: Session): void {
-    this.#forwarder.flush(session.room.name, session.id, !session.hasMoved); // what waited for it here
+  /**
+   * Delivers what is stored here for a client that is attached, or has been evicted, and the notices for it.
+   *
+   * @param isNew true if the client has begun a new session
+   */
+  #deliverStored(session: Session, isNew: boolean): void {
+    this.#forwarder.flush(session.room.name, session.id, isNew);
     this.#forwarder.deliverNotices(session);
   }
 
