@@ -20,6 +20,7 @@ import type { Session, SessionConnection } from "../../lib/relay/session.ts";
 import type { Notice, Registration } from "../../lib/relay/vocabulary.ts";
 import { FakeClock } from "../helpers/clock.ts";
 import { testPure } from "../helpers/pure.ts";
+import { NO_RESPONSE } from "./no_response.ts";
 
 function setUp({ mailboxTtlMs = 10_000 } = {}) {
   const options = { onDuplicate: "replace", mailboxTtlMs, resumeTtlMs: 10_000 } as const;
@@ -92,24 +93,11 @@ function setUp({ mailboxTtlMs = 10_000 } = {}) {
     status: ResponseMessage["status"] = "ok",
     members: ResponseMessage["members"] = [],
   ) => {
-    return requests.resolve({ ...NO_RESPONSE, requestId, status, epoch, members });
+    return requests.resolve({ ...NO_RESPONSE, claimedAtMs: 1, requestId, status, epoch, members });
   };
   const fakes = { clock, published, scripts, node };
   return { ...fakes, router, rooms, registry, forwarder, attach, claim, send, respond };
 }
-
-const NO_RESPONSE: ResponseMessage = {
-  kind: "response",
-  requestId: 0,
-  status: "ok",
-  room: "",
-  id: "",
-  epoch: 0,
-  claimedAtMs: 1,
-  hasMoved: false,
-  members: [],
-  cursor: "0",
-};
 
 function registrationOf(clientId: string): Registration {
   return { clientId, room: "", presence: false, resume: false, token: undefined };

@@ -17,6 +17,7 @@ import {
 import { isClientId } from "../../lib/relay/vocabulary.ts";
 import { jsonText, mutated, objectText } from "../helpers/arbitraries.ts";
 import { testPure } from "../helpers/pure.ts";
+import { NO_RESPONSE } from "./no_response.ts";
 
 const id = fc.string({ unit: "grapheme", minLength: 1, maxLength: 40 }).filter(isClientId);
 const room = fc.oneof(fc.constant(""), id, id.map((name) => `\u0001${name}`));
@@ -79,8 +80,6 @@ testPure("readBroadcast() is the inverse of writeBroadcast()", () => {
 
 const header = (members: object) => JSON.stringify({ v: VERSION, ...members });
 const EPOCH = 1.7e15;
-const NO_CLAIM = { room: "", id: "", epoch: 0, claimedAtMs: 0 };
-const NOTHING = { ...NO_CLAIM, hasMoved: false, members: [], cursor: "0" };
 
 /** Messages as scripts write them. */
 const FROM_SCRIPTS: readonly (readonly [text: string, message: ScriptMessage])[] = [
@@ -95,7 +94,7 @@ const FROM_SCRIPTS: readonly (readonly [text: string, message: ScriptMessage])[]
   [header({ k: "node_left", n: "a" }), { kind: "node_left", node: "a" }],
   [
     header({ k: "response", q: 1, s: "taken" }),
-    { kind: "response", requestId: 1, status: "taken", ...NOTHING },
+    { ...NO_RESPONSE, requestId: 1, status: "taken" },
   ],
   [
     header({
@@ -109,10 +108,8 @@ const FROM_SCRIPTS: readonly (readonly [text: string, message: ScriptMessage])[]
       e: ["x", "a 3 5 0 s", "y", " 4 5 1 "],
     }),
     {
-      kind: "response",
+      ...NO_RESPONSE,
       requestId: 2,
-      status: "ok",
-      ...NOTHING,
       room: "room",
       id: "x",
       epoch: 3,

@@ -5,18 +5,10 @@ import { Disconnected } from "../../lib/cluster/disconnected.ts";
 import type { ResponseMessage } from "../../lib/cluster/messages.ts";
 import { PendingRequests } from "../../lib/cluster/pending_requests.ts";
 import { testPure } from "../helpers/pure.ts";
+import { NO_RESPONSE } from "./no_response.ts";
 
 function responseTo(requestId: number): ResponseMessage {
-  const rest = {
-    room: "",
-    id: "",
-    epoch: 0,
-    claimedAtMs: 0,
-    hasMoved: false,
-    members: [],
-    cursor: "0",
-  };
-  return { kind: "response", requestId, status: "ok", ...rest };
+  return { ...NO_RESPONSE, requestId };
 }
 
 testPure("request() passes the response on at once, before the reply or after it", async () => {
